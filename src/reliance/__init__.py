@@ -1,0 +1,1 @@
+"""What does your CLIP rely on, and should it?"""

@@ -1,0 +1,1 @@
+"""How much each component drives each prediction, in closed form."""

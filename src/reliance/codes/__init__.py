@@ -1,0 +1,1 @@
+"""Sparse codes of every image, and what is read off them in one pass."""

@@ -1,0 +1,1 @@
+"""Components as a table: statistics, clarity, a name."""

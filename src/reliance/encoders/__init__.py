@@ -1,0 +1,1 @@
+"""CLIP: weights, the class token, the head, the text tower."""

@@ -1,0 +1,1 @@
+"""Reliance that was not expected: expectations, outliers, cases, kinds."""

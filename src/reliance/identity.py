@@ -1,0 +1,266 @@
+"""Artifacts that say who they are: ids, stamps, and tables that are checked when read.
+
+An id is a content hash for what training or an accelerator made, and a hash of
+(kind, schema version, params, input ids) for everything computed from those.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reliance.errors import RelianceError
+
+STAMP_KEY = "reliance"
+
+
+class Stamp(NamedTuple):
+    """What an artifact says about itself."""
+
+    kind: str  # what it is: "index", "embeddings", "sae", ...
+    schema: int  # version of its layout; another version is rebuilt, never migrated
+    id: str  # 64 hex digits
+    params: dict[str, Any]  # the values that shaped it (plain JSON values)
+    inputs: dict[str, str]  # name -> id of every artifact it was made from
+
+    def to_json(self) -> str:
+        """The stamp as one line of JSON, keys sorted."""
+        return json.dumps(self._asdict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Stamp":
+        """The stamp that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class TableSpec(NamedTuple):
+    """The schema of one parquet artifact; lives in the module that writes it."""
+
+    kind: str
+    version: int
+    columns: tuple[tuple[str, str], ...]  # (name, pyarrow type name or "embedding")
+
+
+class Table(NamedTuple):
+    """A table as read, with its stamp."""
+
+    frame: pd.DataFrame
+    stamp: Stamp
+
+
+def derived_stamp(kind: str, schema: int, params: Mapping[str, Any], inputs: Mapping[str, str]) -> Stamp:
+    """Stamp of an artifact that is a pure function of its params and inputs."""
+    record = {"kind": kind, "schema": schema, "params": dict(params), "inputs": dict(inputs)}
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    return Stamp(kind, schema, digest, dict(params), dict(inputs))
+
+
+def content_stamp(
+    kind: str, schema: int, content: str, params: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Stamp:
+    """Stamp of an artifact known by its bytes: `content` is its hash (64 hex digits)."""
+    return Stamp(kind, schema, content, dict(params), dict(inputs))
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of arrays, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path` (file or folder), renamed to it when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_table(
+    path: str | Path,
+    frame: pd.DataFrame,
+    spec: TableSpec,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    *,
+    row_group: int = 1 << 20,
+) -> Stamp:
+    """Write a table atomically, cast to its spec, with its stamp in the parquet metadata.
+
+    Raises KeyError if a column of the spec is missing from `frame` (a bug, not a user error).
+    """
+    stamp = derived_stamp(spec.kind, spec.version, params, inputs)
+    columns = [_to_arrow(frame[name], kind) for name, kind in spec.columns]
+    table = pa.table(columns, names=[name for name, _ in spec.columns])
+    table = table.replace_schema_metadata({STAMP_KEY: stamp.to_json()})
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group)
+    return stamp
+
+
+def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = None) -> Table:
+    """Read a table and check that it is what `spec` says.
+
+    Raises RelianceError if the file is missing, not parquet, of another kind or
+    schema version, or lacks a column.
+    """
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise unreadable(path, spec.kind, error) from error
+    stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
+    check_kind(path, stamp, spec.kind, spec.version)
+    missing = [name for name, _ in spec.columns if name not in schema.names]
+    if missing:
+        raise RelianceError(
+            path,
+            f"a '{spec.kind}' table has the columns of its schema",
+            found=f"without {', '.join(missing)}",
+            allowed=", ".join(name for name, _ in spec.columns),
+            next_step="the file was changed or made by other code: delete it and run the target again",
+        )
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise unreadable(path, spec.kind, error) from error
+    frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
+    return Table(frame, stamp)
+
+
+def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> Stamp:
+    """Write a small JSON artifact atomically, its stamp under the key "reliance"."""
+    record = {**payload, STAMP_KEY: stamp._asdict()}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return stamp
+
+
+def read_json(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any], Stamp]:
+    """Read what `write_json` wrote: (payload, stamp). Raises RelianceError as `read_table`."""
+    try:
+        record = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise unreadable(path, kind, error) from error
+    found = record.pop(STAMP_KEY, None) if isinstance(record, dict) else None
+    stamp = _stamp_of(path, json.dumps(found) if found else None, kind)
+    check_kind(path, stamp, kind, schema)
+    return record, stamp
+
+
+def write_meta(path: str | Path, stamp: Stamp, **extra: Any) -> None:
+    """Write `<path>.meta.json`: the stamp of a text file or figure, and the versions that made it."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3])), "numpy": np.__version__}
+    record = {STAMP_KEY: stamp._asdict(), "versions": versions, **extra}
+    with atomic(f"{path}.meta.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def read_meta(path: str | Path, kind: str, schema: int) -> Stamp:
+    """The stamp beside a text file or figure, checked as in `read_table`."""
+    _, stamp = read_json(f"{path}.meta.json", kind, schema)
+    return stamp
+
+
+def check_kind(path: str | Path, stamp: Stamp, kind: str, schema: int) -> None:
+    """Raise RelianceError unless the artifact has this kind and schema version."""
+    if (stamp.kind, stamp.schema) != (kind, schema):
+        raise RelianceError(
+            path,
+            f"this artifact must be '{kind}' in schema version {schema}",
+            found=f"'{stamp.kind}' in schema version {stamp.schema}",
+            allowed=f"'{kind}', version {schema}",
+            next_step="it was made by another version of reliance or put in the wrong place: "
+            "delete it and run the target again",
+        )
+
+
+def check_same(what: str, first: tuple[str | Path, str], second: tuple[str | Path, str]) -> None:
+    """Raise RelianceError unless two artifacts name the same `what` by id.
+
+    Each side is (path of the artifact, the id it carries for `what`).
+    """
+    if first[1] != second[1]:
+        raise RelianceError(
+            first[0],
+            f"it must come from the same {what} as {second[0]}",
+            found=f"{what} {first[1][:12]}, but {second[1][:12]} there",
+            allowed="one and the same id on both sides",
+            next_step="one of the two is older than the other or was copied from another run: "
+            "delete the older one and run the target again",
+        )
+
+
+def unreadable(path: str | Path, kind: str, error: Exception) -> RelianceError:
+    """The error for a file that is missing, truncated or not in its format."""
+    missing = isinstance(error, FileNotFoundError)
+    return RelianceError(
+        path,
+        f"this file must be a readable '{kind}' artifact",
+        found="no such file" if missing else f"{type(error).__name__}: {error}",
+        allowed=f"the file that the pipeline wrote as '{kind}'",
+        next_step="build it with snakemake"
+        if missing
+        else "it was truncated or changed: delete it and run the target again",
+    )
+
+
+def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
+    if text is None:
+        raise RelianceError(
+            path,
+            f"a '{kind}' artifact carries its stamp",
+            found="no stamp",
+            allowed="a file written by this pipeline",
+            next_step="it was made by something else: move it away and run the target again",
+        )
+    return Stamp.from_json(text)
+
+
+def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
+    if kind == "embedding":
+        matrix = (
+            np.stack(column.to_list()).astype(np.float32) if len(column) else np.zeros((0, 1), np.float32)
+        )
+        return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+    target = pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)
+    return pa.Array.from_pandas(column, type=target)
+
+
+def _to_pandas(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_fixed_size_list(column.type):
+        width = column.type.list_size
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return list(flat.reshape(-1, width))
+    if pa.types.is_string(column.type) or pa.types.is_list(column.type):
+        return np.array([*column.to_pylist(), None], dtype=object)[:-1]
+    return column.to_numpy()

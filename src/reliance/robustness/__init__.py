@@ -1,0 +1,1 @@
+"""How well text prompts and linear probes tell a class from its distractors."""

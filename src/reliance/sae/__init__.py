@@ -1,0 +1,1 @@
+"""Top-k sparse autoencoders: model, sparse training step, training, files."""
