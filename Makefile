@@ -1,0 +1,52 @@
+# make demo   set up and run the embedded demo
+# make test   set up and run every check
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help setup demo test lint format unlock clean
+
+help:
+	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
+	@echo "make test     set up, then run every check (what CI runs)"
+	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
+	@echo "make format   format the code"
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "reliance needs Python 3.11 or newer; found $$($(PYTHON) --version). Run: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+demo: setup
+	$(SNAKEMAKE)
+	@echo
+	@echo "Done. Look at:"
+	@ls results/demo/*.png results/demo/table1.md results/demo/truth.json results/compare/demo/*.png
+
+test: setup lint
+	$(BIN)/python -m pytest -n 2 --durations=10
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow rules
+	$(BIN)/mypy
+	$(SNAKEMAKE) --lint
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow rules
+
+unlock: setup
+	$(SNAKEMAKE) --unlock
+
+clean:
+	rm -rf results/* .snakemake
+	git checkout -- results/README.md

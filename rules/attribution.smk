@@ -1,0 +1,50 @@
+# How much each active component drives the output for an image's own class (Eqs. 3, 5 and 6).
+
+
+def explained(w, split="{split}"):
+    """What every attribution is computed from."""
+    v = variant(w.variant)
+    return {
+        "index": index(v.dataset),
+        "embeddings": of_dataset(w, f"{split}/manifest.json"),
+        "codes": f"results/{w.variant}/codes/{split}/manifest.json",
+        "sae": f"results/{w.variant}/sae/sae.safetensors",
+        "head": of_encoder(w, "head.safetensors"),
+        "text": of_dataset(w, f"text/{v.failures.prompt_set}.parquet"),
+    }
+
+
+def attributed_split(w):
+    """The split a table of attributions reads: the subset is a view of train."""
+    return "train" if w.attributed == "subset" else "test"
+
+
+rule attribute_split:
+    input:
+        unpack(lambda w: explained(w, attributed_split(w))),
+    output:
+        attributions="results/{variant}/attributions/{attributed}.parquet",
+    log:
+        "results/logs/attribute_split/{variant}.{attributed}.log",
+    benchmark:
+        "results/benchmarks/attribute_split/{variant}.{attributed}.tsv"
+    wildcard_constraints:
+        attributed="subset|test",
+    conda:
+        ENV
+    threads: THREADS
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda w: settings(
+            split=attributed_split(w),
+            every_nth=variant(w.variant).failures.every_nth if w.attributed == "subset" else 1,
+            block_rows=CONFIG.compute.block_rows,
+            threads=THREADS,
+        ),
+        **code("attribute_split.py"),
+    message:
+        "Attributing the outputs of {wildcards.variant} on {wildcards.attributed}"
+    script:
+        "../scripts/attribute_split.py"

@@ -1,0 +1,42 @@
+# Components as a table: statistics, clarity, a name.
+
+
+def labels_source(w):
+    """What the variant's labeller says of the training images and of the vocabulary."""
+    v = variant(w.variant)
+    files = {
+        "labels": embeddings(v.labeller, v.dataset, "train"),
+        "vocabulary": text(v.labeller, v.dataset, "vocabulary"),
+    }
+    if encoder(v.labeller).role == "encoder":
+        files["labeller_head"] = f"results/encoders/{v.labeller}/head.safetensors"
+    return files
+
+
+rule component_table:
+    input:
+        unpack(labels_source),
+        codes="results/{variant}/codes/train/manifest.json",
+        top_samples="results/{variant}/top_samples.parquet",
+    output:
+        components="results/{variant}/components.parquet",
+    log:
+        "results/logs/component_table/{variant}.log",
+    benchmark:
+        "results/benchmarks/component_table/{variant}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=settings(
+            top_n=CONFIG.naming.top_n,
+            min_active=CONFIG.naming.min_active,
+            block_rows=CONFIG.compute.block_rows,
+        ),
+        **code("component_table.py"),
+    message:
+        "Naming the components of {wildcards.variant}"
+    script:
+        "../scripts/component_table.py"

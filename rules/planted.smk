@@ -1,0 +1,132 @@
+# The embedded data: a drawn world with planted failures, and the small CLIPs that learn it.
+
+
+def planted_of(name):
+    """The world of a planted data set; a clear error for another one."""
+    d = dataset(name)
+    if d.planted is None:
+        raise WorkflowError(f"results/datasets/{name}: only a data set with layout: planted is drawn")
+    return d.planted
+
+
+def training_of(name):
+    """How a small CLIP is trained; a clear error for an encoder that is not trained here."""
+    training = encoder(name).training
+    if training is None:
+        raise WorkflowError(f"encoders.{name}: only an encoder with the section 'training' is trained here")
+    return training
+
+
+rule render_planted:
+    output:
+        images=directory("results/datasets/{dataset}/images"),
+        truth="results/datasets/{dataset}/truth.parquet",
+        names="results/datasets/{dataset}/names.csv",
+        plants="results/datasets/{dataset}/plants.json",
+    log:
+        "results/logs/render_planted/{dataset}.log",
+    benchmark:
+        "results/benchmarks/render_planted/{dataset}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=lambda w: settings(**planted_of(w.dataset).model_dump()),
+        **code("render_planted.py"),
+    message:
+        "Drawing the planted data set {wildcards.dataset}"
+    script:
+        "../scripts/render_planted.py"
+
+
+rule train_clip:
+    output:
+        checkpoint="results/encoders/{encoder}/checkpoint.safetensors",
+        halfway="results/encoders/{encoder}/halfway.safetensors",
+        history="results/encoders/{encoder}/training.parquet",
+    log:
+        "results/logs/train_clip/{encoder}.log",
+    benchmark:
+        "results/benchmarks/train_clip/{encoder}.tsv"
+    conda:
+        ENV
+    threads: THREADS
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=lambda w: settings(
+            **training_of(w.encoder).model_dump(exclude={"dataset"}),
+            classes=planted_of(training_of(w.encoder).dataset).classes,
+            threads=THREADS,
+            code=code_key("train_clip.py"),
+        ),
+        **code("train_clip.py"),
+    message:
+        "Training the small CLIP {wildcards.encoder} on captioned drawings"
+    script:
+        "../scripts/train_clip.py"
+
+
+rule planted_cases:
+    input:
+        truth="results/datasets/{dataset}/truth.parquet",
+        plants="results/datasets/{dataset}/plants.json",
+        classes="results/datasets/{dataset}/classes.parquet",
+    output:
+        failures="results/datasets/{dataset}/planted.tsv",
+        failure_samples="results/datasets/{dataset}/planted_samples.parquet",
+    log:
+        "results/logs/planted_cases/{dataset}.log",
+    benchmark:
+        "results/benchmarks/planted_cases/{dataset}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        settings=lambda w: settings(dataset=w.dataset),
+        **code("planted_cases.py"),
+    message:
+        "Listing what was planted in {wildcards.dataset}"
+    script:
+        "../scripts/planted_cases.py"
+
+
+rule score_truth:
+    input:
+        failures="results/{variant}/failures.tsv",
+        failure_samples="results/{variant}/failure_samples.parquet",
+        truth_table=lambda w: f"results/datasets/{variant(w.variant).dataset}/truth.parquet",
+        plants=lambda w: f"results/datasets/{variant(w.variant).dataset}/plants.json",
+        index=lambda w: index(variant(w.variant).dataset),
+        classes=lambda w: classes(variant(w.variant).dataset),
+        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        head=lambda w: of_encoder(w, "head.safetensors"),
+        text=lambda w: of_dataset(w, f"text/{variant(w.variant).failures.prompt_set}.parquet"),
+        expectations="results/{variant}/expectations.parquet",
+    output:
+        truth="results/{variant}/truth.json",
+    log:
+        "results/logs/score_truth/{variant}.log",
+    benchmark:
+        "results/benchmarks/score_truth/{variant}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        settings=lambda w: settings(
+            every_nth=variant(w.variant).failures.every_nth,
+            confidence_std=variant(w.variant).failures.confidence_std,
+            min_samples=variant(w.variant).failures.min_samples,
+        ),
+        **code("score_truth.py"),
+    message:
+        "Comparing the mined cases of {wildcards.variant} with what was planted"
+    script:
+        "../scripts/score_truth.py"

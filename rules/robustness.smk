@@ -1,0 +1,112 @@
+# How well text prompts and linear probes tell a class from its distractors.
+
+
+rule fit_probe:
+    input:
+        index="results/datasets/{dataset}/index.parquet",
+        embeddings="results/encoders/{encoder}/{dataset}/test/manifest.json",
+        head="results/encoders/{encoder}/head.safetensors",
+    output:
+        probe="results/encoders/{encoder}/{dataset}/probe.safetensors",
+    log:
+        "results/logs/fit_probe/{encoder}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/fit_probe/{encoder}.{dataset}.tsv"
+    conda:
+        ENV
+    threads: THREADS
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=settings(**CONFIG.probe.model_dump(), threads=THREADS),
+        **code("fit_probe.py"),
+    message:
+        "Fitting a linear probe on {wildcards.encoder} for {wildcards.dataset}"
+    script:
+        "../scripts/fit_probe.py"
+
+
+def lists_of(v):
+    """Names of the external lists of a variant that can be read: planted truth, folders with a root, tables."""
+    planted = [v.dataset] if dataset(v.dataset).planted and not rehearsed(v.dataset) else []
+    named = [e for e in v.external if CONFIG.external_lists[e].root or CONFIG.external_lists[e].failures]
+    return planted, named
+
+
+def external_cases(w):
+    """Cases found elsewhere: their lists, their samples, and embeddings of images outside the data set."""
+    v = variant(w.variant)
+    planted, named = lists_of(v)
+    lists = [CONFIG.external_lists[e] for e in named]
+    folders = [e for e in named if CONFIG.external_lists[e].root]
+    return {
+        "external_failures": [f"results/datasets/{d}/planted.tsv" for d in planted]
+        + [e.failures or f"results/datasets/{n}/cases.tsv" for n, e in zip(named, lists)],
+        "external_samples": [f"results/datasets/{d}/planted_samples.parquet" for d in planted]
+        + [e.samples or f"results/datasets/{n}/cases_samples.parquet" for n, e in zip(named, lists)],
+        "external_embeddings": [embeddings(v.encoder, e, "cases") for e in folders],
+    }
+
+
+rule list_external:
+    input:
+        index="results/datasets/{dataset}/index.parquet",
+        classes=lambda w: classes(CONFIG.external_lists[w.dataset].dataset),
+    output:
+        failures="results/datasets/{dataset}/cases.tsv",
+        failure_samples="results/datasets/{dataset}/cases_samples.parquet",
+    log:
+        "results/logs/list_external/{dataset}.log",
+    benchmark:
+        "results/benchmarks/list_external/{dataset}.tsv"
+    conda:
+        ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=lambda w: settings(dataset=w.dataset, source=CONFIG.external_lists[w.dataset].source),
+        **code("list_external.py"),
+    message:
+        "Reading the external cases {wildcards.dataset}"
+    script:
+        "../scripts/list_external.py"
+
+
+rule benchmark:
+    input:
+        unpack(external_cases),
+        index=lambda w: index(variant(w.variant).dataset),
+        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        head=lambda w: of_encoder(w, "head.safetensors"),
+        short=lambda w: of_dataset(w, "text/short.parquet"),
+        templated=lambda w: of_dataset(w, "text/templated.parquet"),
+        extended=lambda w: of_dataset(w, "text/extended.parquet"),
+        both=lambda w: of_dataset(w, "text/both.parquet"),
+        probe=lambda w: of_dataset(w, "probe.safetensors"),
+        failures=lambda w: f"results/{variant(w.variant).failures_from}/failures.tsv",
+        failure_samples=lambda w: f"results/{variant(w.variant).failures_from}/failure_samples.parquet",
+    output:
+        robustness="results/{variant}/robustness.parquet",
+    log:
+        "results/logs/benchmark/{variant}.log",
+    benchmark:
+        "results/benchmarks/benchmark/{variant}.tsv"
+    conda:
+        ENV
+    threads: THREADS
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda w: settings(
+            dataset=variant(w.variant).dataset,
+            every_nth=variant(w.variant).failures.every_nth,
+            discovered_on=variant(w.variant).failures_from,
+        ),
+        **code("benchmark.py"),
+    message:
+        "Scoring {wildcards.variant} on the cases: text prompts against a linear probe"
+    script:
+        "../scripts/benchmark.py"

@@ -1,0 +1,6 @@
+"""List the images that could not be read, with the reason."""
+
+from reliance.images.index import gather_excluded
+from reliance.jobs import run
+
+run(snakemake, gather_excluded)

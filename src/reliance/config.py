@@ -1,0 +1,280 @@
+"""The configuration as frozen models; every key is explained in config/config.yaml.
+
+Only rules/common.smk imports this module: jobs get plain values.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
+PromptSet = Literal["short", "templated", "extended", "both"]
+REHEARSAL = re.compile(r"^(?P<name>[a-z0-9_]+?)(?:\.n(?P<n>[1-9]\d*))?$")
+RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
+INT32_MAX = 2**31 - 1
+
+
+class Section(BaseModel):
+    """A part of the configuration: read-only, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Compute(Section):
+    """Where and how jobs run."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Positive
+    block_rows: Positive
+
+
+class Images(Section):
+    """How image files are read."""
+
+    apply_exif: bool
+    max_invalid: Annotated[float, Field(ge=0)]
+    max_pixels: Positive
+
+
+class Embedding(Section):
+    """How images are embedded and stored."""
+
+    dtype: Literal["float16", "float32"]
+    precision: Literal["fp32", "bf16", "fp16"]
+    batch_size: Positive
+    workers: Annotated[int, Field(ge=0)]
+    chunk_rows: Positive
+
+
+class Preprocess(Section):
+    """Image preprocessing of an encoder whose weights do not bring their own."""
+
+    size: Positive
+    mean: tuple[float, float, float]
+    std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
+
+
+class ClipTraining(Section):
+    """A small CLIP trained on the captioned pool of a planted data set."""
+
+    dataset: Name
+    captions: Literal["ambiguous", "plain"]
+    steps: Positive
+    pool: Positive
+    batch_size: Positive
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+
+
+class Encoder(Section):
+    """A CLIP model: its architecture and exactly one source of weights."""
+
+    architecture: str | None = None
+    pretrained: str | None = None
+    file: str | None = None
+    weights: Literal["random"] | None = None
+    training: ClipTraining | None = None
+    halfway_of: Name | None = None
+    role: Literal["encoder", "labeller"] = "encoder"
+    preprocess: Preprocess | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Encoder":
+        own = [k for k in ("training", "halfway_of", "weights", "file") if getattr(self, k) is not None]
+        hub = (self.architecture or "").startswith("hf-hub:")
+        if len(own) > 1:
+            raise ValueError(f"one source of weights is allowed, found {' and '.join(own)}")
+        if not own and self.pretrained is None and not hub:
+            raise ValueError("a source of weights is needed: pretrained, file, or weights: random")
+        if self.architecture is None and not (self.training or self.halfway_of or self.file):
+            raise ValueError("architecture is needed (an open_clip name or an hf-hub: id)")
+        return self
+
+
+class Planted(Section):
+    """A drawn world with planted failures."""
+
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+    classes: Annotated[int, Field(ge=2)]
+    train_per_class: Positive
+    test_per_class: Positive
+
+
+class Split(Section):
+    """How a folder without splits is divided."""
+
+    test: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+
+
+class Dataset(Section):
+    """Images to look at."""
+
+    layout: Literal["imagenet", "folder", "planted"]
+    root: str | None = None
+    planted: Planted | None = None
+    split: Split | None = None
+    names: str | None = None
+    parts: Positive = 1
+    vocabulary: str = "classes"
+    per_class: Positive | None = None
+
+    @field_validator("per_class")
+    @classmethod
+    def _set_by_name_only(cls, value: int | None) -> int | None:
+        if value is not None:
+            raise ValueError(
+                "write .n{N} behind the variant's name instead, as in results/vit_b16.n20/fig5.pdf"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> "Dataset":
+        if (self.layout == "planted") != (self.planted is not None):
+            raise ValueError("layout: planted and the section planted go together")
+        if self.layout == "planted" and self.root is not None:
+            raise ValueError("planted data has no root: it is drawn by the pipeline")
+        if self.split is not None and self.layout != "folder":
+            raise ValueError("split is for layout: folder; the other layouts bring their own")
+        return self
+
+
+class ExternalList(Section):
+    """Failure cases found elsewhere, scored beside the mined ones."""
+
+    dataset: Name
+    source: Literal["neuhaus", "user"]
+    root: str | None = None
+    failures: str | None = None
+    samples: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "ExternalList":
+        if (self.failures is None) != (self.samples is None) or (self.root and self.failures):
+            raise ValueError(
+                "give either root (a folder of images per case) or failures and samples (tables)"
+            )
+        return self
+
+
+class Sae(Section):
+    """Shape, objective and schedule of a sparse autoencoder."""
+
+    m: Positive
+    k: Positive
+    activation: Literal["topk", "signed_topk"] = "topk"
+    lr: Annotated[float, Field(gt=0)]
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    batch_size: Positive
+    epochs: Positive
+    epoch_share: Annotated[float, Field(gt=0, le=1)]
+    decay_at: tuple[Annotated[float, Field(gt=0)], ...]
+    decay: Annotated[float, Field(gt=0, le=1)]
+    scale_weight: Annotated[float, Field(ge=0)]
+    aux_weight: Annotated[float, Field(ge=0)]
+    aux_k: Positive
+    dead_after: Positive | None
+    grad_clip: Annotated[float, Field(gt=0)] | None
+    weight_decay: Annotated[float, Field(ge=0)]
+    adam_eps: Annotated[float, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+
+    @model_validator(mode="after")
+    def _k_fits(self) -> "Sae":
+        if self.k > self.m:
+            raise ValueError(f"k must not be larger than m, found k = {self.k} and m = {self.m}")
+        return self
+
+
+class Naming(Section):
+    """Strongest images, labels and clarity of components."""
+
+    stored: Positive
+    top_n: Annotated[int, Field(ge=2)]
+    min_active: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _enough_stored(self) -> "Naming":
+        if self.stored < self.top_n:
+            raise ValueError(f"stored must be at least top_n, found {self.stored} < {self.top_n}")
+        return self
+
+
+class Failures(Section):
+    """When reliance on a component counts as unexpected."""
+
+    prompt_set: PromptSet
+    relevance: Literal["act_x_grad", "ablation"]
+    every_nth: Positive
+    min_z: Annotated[float, Field(ge=0)]
+    min_samples: Positive
+    confidence_std: Annotated[float, Field(ge=0)]
+    min_relevance: Annotated[float, Field(ge=0)]
+    max_q: Share | None
+    max_cases_per_class: Annotated[int, Field(ge=1, le=3)]
+    overlap: Share
+
+
+class Probe(Section):
+    """The linear probe that text prompts are compared with."""
+
+    scale: Annotated[float, Field(gt=0)]
+    c: Annotated[float, Field(gt=0)]
+    max_iter: Positive
+
+
+class Variant(Section):
+    """One model on one data set: a folder under results/."""
+
+    encoder: Name
+    dataset: Name
+    labeller: Name | None = None
+    sae: dict[str, Any] | None = None
+    train_on: tuple[str, ...] | None = None
+    failures_from: Name | None = None
+    failures: dict[str, Any] = {}
+    external: tuple[Name, ...] = ()
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    compute: Compute
+    images: Images
+    embedding: Embedding
+    templates: Annotated[tuple[str, ...], Field(min_length=1)]
+    encoders: dict[Name, Encoder]
+    datasets: dict[Name, Dataset]
+    external_lists: dict[Name, ExternalList]
+    vocabularies: dict[Name, str]
+    sae_presets: dict[Name, Sae]
+    naming: Naming
+    failures: Failures
+    probe: Probe
+    variants: dict[Name, Variant]
+    comparisons: dict[Name, tuple[Name, ...]]
+
+    @field_validator("templates")
+    @classmethod
+    def _hold_a_name(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for template in value:
+            if template.count("{}") != 1:
+                raise ValueError(f"a template holds {{}} exactly once, found {template!r}")
+        return value
+
+    def sae_of(self, variant: str) -> Sae | None:
+        """The variant's SAE: its preset with the variant's own values on top."""
+        chosen = self.variants[variant].sae
+        if chosen is None:
+            return None
+        values = dict(chosen)
+        preset = self.sae_presets[values.pop("preset")]
+        return Sae.model_validate({**preset.model_dump(), **values})
+
+    def failures_of(self, variant: str) -> Failures:
+        """The thresholds of a variant: the section `failures` with the variant's own values on top."""
+        return Failures.model_validate({**self.failures.model_dump(), **self.variants[variant].failures})

@@ -1,0 +1,260 @@
+"""From a raw configuration to checked settings of one variant, or one clear error."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from reliance.config import REHEARSAL, RESERVED, Config, Dataset, Failures, Sae
+from reliance.errors import RelianceError
+
+FILE = "config/config.yaml"
+
+
+class Resolved(NamedTuple):
+    """A variant with its presets, overrides and rehearsal suffix applied."""
+
+    name: str
+    encoder: str
+    dataset: str
+    labeller: str | None
+    sae: Sae | None
+    train_on: tuple[tuple[str, str], ...]  # (dataset, split)
+    failures: Failures
+    failures_from: str  # the variant whose cases are scored; itself if it mines its own
+    external: tuple[str, ...]
+
+
+def check_yaml(path: str | Path) -> None:
+    """Raise RelianceError with line and column if a file is missing, not YAML, or not a mapping of keys."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
+        raise RelianceError(
+            where,
+            "the configuration must be readable YAML",
+            found=getattr(error, "problem", None) or str(error),
+            allowed="keys and values as in the shipped config/config.yaml",
+            next_step="look at this line and the one before it: indentation, a missing colon or quote",
+        ) from error
+    if not isinstance(content, dict):
+        raise _invalid(path, "the configuration is a mapping of keys", content, "key: value lines", "")
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration as read from YAML and the command line; raises RelianceError."""
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, Config, ()) from None
+    for name in config.variants:
+        _check_variant(config, name)
+    _check_references(config)
+    return config
+
+
+def resolve(config: Config, name: str) -> Resolved:
+    """Settings of a variant by the name its results folder has, rehearsal suffix included.
+
+    Raises RelianceError for a name that is not a variant.
+    """
+    match = REHEARSAL.match(name)
+    base, suffix = (match["name"], f".n{match['n']}" if match["n"] else "") if match else (name, "")
+    known("variants", base, config.variants, where=f"results/{name}")
+    variant = config.variants[base]
+    failures = config.failures_of(base)
+    if suffix:
+        failures = failures.model_copy(update={"every_nth": 1})
+    train_on = variant.train_on or (f"{variant.dataset}:train",)
+    pairs = tuple((d + suffix, s) for d, s in (entry.split(":") for entry in train_on))
+    return Resolved(
+        name=name,
+        encoder=variant.encoder,
+        dataset=variant.dataset + suffix,
+        labeller=variant.labeller,
+        sae=config.sae_of(base),
+        train_on=pairs,
+        failures=failures,
+        failures_from=(variant.failures_from or base) + suffix,
+        external=variant.external,
+    )
+
+
+def dataset_of(config: Config, name: str) -> Dataset:
+    """A data set by folder name; with a rehearsal suffix, `per_class` is set."""
+    match = REHEARSAL.match(name)
+    base = match["name"] if match else name
+    known("datasets", base, config.datasets, where=f"results/datasets/{name}")
+    count = int(match["n"]) if match and match["n"] else None
+    return config.datasets[base].model_copy(update={"per_class": count})
+
+
+def known(section: str, name: str, names: Iterable[str], where: str) -> None:
+    """Raise RelianceError unless `name` is one of `names`, suggesting the nearest one."""
+    names = list(names)
+    if name not in names:
+        raise RelianceError(
+            where,
+            f"it must name an entry of '{section}' in the configuration",
+            found=name,
+            allowed=", ".join(names) or "(none defined)",
+            next_step=_nearest(name, names)
+            or f"add an entry '{name}' under '{section}', or correct the name",
+        )
+
+
+def _check_variant(config: Config, name: str) -> None:
+    variant, here = config.variants[name], f"{FILE}: variants.{name}"
+    if name in RESERVED:
+        raise _invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
+    known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
+    known("datasets", variant.dataset, config.datasets, f"{here}.dataset")
+    if config.encoders[variant.encoder].role != "encoder":
+        raise _invalid(
+            f"{here}.encoder",
+            "a variant looks into a model whose role is encoder",
+            f"{variant.encoder} has role labeller",
+            "an encoder with role: encoder",
+            "use it under 'labeller' instead",
+        )
+    if variant.sae is not None:
+        known("sae_presets", str(variant.sae.get("preset")), config.sae_presets, f"{here}.sae.preset")
+        if variant.labeller is None:
+            raise _invalid(
+                here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it"
+            )
+    for section, build in (("sae", config.sae_of), ("failures", config.failures_of)):
+        try:
+            build(name)
+        except ValidationError as error:
+            model = Sae if section == "sae" else Failures
+            raise _explain(error, model, ("variants", name, section)) from None
+    if variant.labeller is not None:
+        known("encoders", variant.labeller, config.encoders, f"{here}.labeller")
+    for entry in variant.train_on or ():
+        dataset, _, split = entry.partition(":")
+        known("datasets", dataset, config.datasets, f"{here}.train_on")
+        if split not in ("train", "test"):
+            raise _invalid(f"{here}.train_on", "an entry is dataset:split", entry, "split train or test", "")
+    for external in variant.external:
+        known("external_lists", external, config.external_lists, f"{here}.external")
+        if config.external_lists[external].dataset != variant.dataset:
+            raise _invalid(
+                f"{here}.external",
+                "a list of cases belongs to the data set of the variant",
+                f"{external} is for {config.external_lists[external].dataset}",
+                f"lists for {variant.dataset}",
+                "its classes are those of another data set: remove it here",
+            )
+    _check_source(config, name, here)
+
+
+def _check_source(config: Config, name: str, here: str) -> None:
+    source = config.variants[name].failures_from
+    if source is None:
+        return
+    known("variants", source, config.variants, f"{here}.failures_from")
+    other = config.variants[source]
+    if other.failures_from is not None or other.sae is None:
+        raise _invalid(
+            f"{here}.failures_from",
+            "it names a variant that mines its own cases",
+            f"{source} has no SAE"
+            if other.sae is None
+            else f"{source} takes them from {other.failures_from}",
+            "a variant with an SAE and without failures_from",
+            "chains are not followed: name the variant that mines",
+        )
+    if other.dataset != config.variants[name].dataset:
+        raise _invalid(
+            f"{here}.failures_from",
+            "both variants use the same data set",
+            f"{other.dataset} there, {config.variants[name].dataset} here",
+            "one data set",
+            "cases are lists of its images",
+        )
+
+
+def _check_references(config: Config) -> None:
+    for name, encoder in config.encoders.items():
+        here = f"{FILE}: encoders.{name}"
+        if encoder.training is not None:
+            planted = [d for d, v in config.datasets.items() if v.planted]
+            known("datasets", encoder.training.dataset, planted, f"{here}.training.dataset")
+        if encoder.halfway_of is not None:
+            trained = [e for e, v in config.encoders.items() if v.training]
+            known("encoders", encoder.halfway_of, trained, f"{here}.halfway_of")
+    for name, dataset in config.datasets.items():
+        if dataset.vocabulary != "classes":
+            known(
+                "vocabularies", dataset.vocabulary, config.vocabularies, f"{FILE}: datasets.{name}.vocabulary"
+            )
+    for name, members in config.comparisons.items():
+        for member in members:
+            known("variants", member, config.variants, f"{FILE}: comparisons.{name}")
+    for name, external in config.external_lists.items():
+        known("datasets", external.dataset, config.datasets, f"{FILE}: external_lists.{name}.dataset")
+        if name in config.datasets:
+            raise _invalid(
+                f"{FILE}: external_lists.{name}",
+                "names of lists and data sets differ",
+                name,
+                "a new name",
+                "",
+            )
+
+
+def _explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...]) -> RelianceError:
+    """The first problem in five parts, the others in a line each."""
+    first, *others = error.errors(include_url=False)
+    loc = tuple(str(part) for part in first["loc"])
+    where = ".".join((*prefix, *loc))
+    fields = _fields_at(model, loc[:-1])
+    if first["type"] == "extra_forbidden":
+        rule, found, allowed = "unknown key", loc[-1], ", ".join(fields)
+        step = _nearest(loc[-1], fields) or "remove it; every key is explained in config/config.yaml"
+    else:
+        message, _, value = _plain(first["msg"]).partition(", found ")
+        rule, allowed = "this value is not valid", message
+        found = "nothing" if first["type"] == "missing" else value or first["input"]
+        step = "correct this value; config/config.yaml explains the key"
+    if others:
+        rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])}" for e in others[:5]]
+        step += f"\n  also wrong ({len(others)}): " + "; ".join(rest)
+    return RelianceError(f"{FILE} or --config: {where}", rule, found=found, allowed=allowed, next_step=step)
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _fields_at(model: Any, loc: tuple[str, ...]) -> list[str]:
+    """Names of the keys that the model at a position of the configuration has."""
+    for part in loc:
+        fields = getattr(model, "model_fields", {})
+        model = fields[part].annotation if part in fields else _value_type(model)
+    while not hasattr(model, "model_fields"):
+        nested = [a for a in get_args(model) if a is not type(None)]
+        if not nested:
+            return []
+        model = nested[-1]
+    return list(model.model_fields)
+
+
+def _value_type(annotation: Any) -> Any:
+    arguments = [a for a in get_args(annotation) if a is not type(None)]
+    return arguments[-1] if arguments else annotation
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _invalid(where: object, rule: str, found: object, allowed: str, step: str) -> RelianceError:
+    return RelianceError(where, rule, found=found, allowed=allowed, next_step=step or "correct this value")
