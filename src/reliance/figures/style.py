@@ -1,0 +1,156 @@
+"""How every figure looks, and how it is written.
+
+One look for all: vector PDF with text as text, fonts that ship with matplotlib (so that a figure
+is the same on every machine), one colour and marker per probe, failure kind and attribution method
+wherever it appears. The palettes keep their members apart for colour-blind readers.
+"""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reliance.identity import Stamp, atomic, write_meta
+
+COLUMN = 3.3  # width of one column of text, inches
+PAGE = 6.9  # width of two
+PREVIEW_DPI = 220
+INK, MUTED, GRID, TINT = "#222222", "#6e6e6e", "#e3e3e3", "#f4f1ea"
+RANDOM_WEIGHTS = "random weights"
+
+
+class Look(NamedTuple):
+    """How one member of a palette is drawn and called."""
+
+    label: str
+    color: str
+    marker: str = "o"
+
+
+PROBES: dict[str, Look] = {
+    "short": Look("text: short name", "#0072b2", "o"),
+    "templated": Look("text: templates", "#86c0ea", "^"),
+    "extended": Look("text: full name", "#1a9e77", "s"),
+    "both": Look("text: full name + templates", "#3d1a5e", "D"),
+    "linear": Look("linear probe", "#e0641b", "P"),
+}
+KINDS: dict[str, Look] = {
+    "polysemous": Look("Polysemous words", "#0072b2", "o"),
+    "compound": Look("Compound nouns", "#009e73", "s"),
+    "typography": Look("Visual typography", "#d68ab8", "^"),
+    "spurious": Look("Spurious correlations", "#d55e00", "D"),
+    "other": Look("Other", "#555555", "v"),
+}
+METHODS: dict[str, Look] = {
+    "act_x_grad": Look("Act x Grad", "#d55e00", "o"),
+    "integrated_gradients": Look("Integrated Gradients", "#0072b2", "s"),
+    "act_x_logit_lens": Look("Act x Logit Lens", "#56b4e9", "^"),
+    "logit_lens": Look("Logit Lens", "#e6a800", "v"),
+    "energy": Look("Energy", "#5b1a4e", "D"),
+    "random": Look("Random", "#9a9a9a", "x"),
+}
+BASES: dict[str, Look] = {
+    "sae": Look("SAE", "#0072b2", "o"),
+    "pca": Look("PCA", "#e0641b", "s"),
+    "neurons": Look("Neurons", "#8a8a8a", "^"),
+}
+
+_RC: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "mathtext.fontset": "dejavusans",
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2,
+    "ytick.major.pad": 2,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.6,
+    "legend.frameon": False,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.2,
+    "figure.dpi": PREVIEW_DPI,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a class name with two dollar signs is no formula
+    "text.usetex": False,
+}
+
+
+def rc() -> AbstractContextManager[None]:
+    """The look of all figures, as a context: `with rc(): ...`. Ignores the user's own matplotlibrc."""
+    clean: Any = {**dict(mpl.rcParamsDefault.items()), **_RC}
+    clean.pop("backend", None)
+    return mpl.rc_context(clean)
+
+
+def title(text: str, random_weights: bool) -> str:
+    """A title that says so when the encoder behind it was never trained."""
+    return f"{text} ({RANDOM_WEIGHTS})" if random_weights else text
+
+
+def save(
+    figure: Figure,
+    numbers: pd.DataFrame,
+    stamp: Stamp,
+    *,
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path | None = None,
+    words: str = "",
+) -> None:
+    """Write a figure, its preview, the numbers behind it and its caption, each atomically.
+
+    Beside each file lies `<file>.meta.json` with the stamp. Equal figures give equal bytes.
+    """
+    write_figure(figure, pdf, stamp)
+    write_figure(figure, png, stamp)
+    write_csv(numbers, csv, stamp)
+    if caption is not None:
+        write_text(words, caption, stamp)
+
+
+def write_figure(figure: Figure, path: Path, stamp: Stamp) -> None:
+    """Write a figure as PDF or PNG, by suffix, without date or version in the file."""
+    kind = path.suffix.lstrip(".")
+    hidden = {"pdf": ("CreationDate", "Producer", "Creator"), "png": ("Software",)}[kind]
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=PREVIEW_DPI, metadata=dict.fromkeys(hidden))
+    write_meta(path, stamp)
+
+
+def write_csv(numbers: pd.DataFrame, path: Path, stamp: Stamp) -> None:
+    """Write the numbers behind a figure; an unknown value is an empty cell."""
+    with atomic(path) as temporary:
+        numbers.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
+    write_meta(path, stamp)
+
+
+def write_text(words: str, path: Path, stamp: Stamp) -> None:
+    """Write a text, UTF-8, ending in one line break."""
+    with atomic(path) as temporary:
+        temporary.write_text(words.rstrip("\n") + "\n", encoding="utf-8")
+    write_meta(path, stamp)
