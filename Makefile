@@ -30,7 +30,7 @@ demo: setup
 	@ls results/demo/*.png results/demo/table1.md results/demo/truth.json results/compare/demo/*.png
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --durations=10
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10
 
 lint: setup
 	$(BIN)/ruff check .

@@ -37,13 +37,13 @@ rule attribute_split:
         mem_mb=8000,
         runtime=60,
     params:
+        **code("attribute_split.py"),
         settings=lambda w: settings(
             split=attributed_split(w),
-            every_nth=variant(w.variant).failures.every_nth if w.attributed == "subset" else 1,
+            every_nth=(variant(w.variant).failures.every_nth if w.attributed == "subset" else 1),
             block_rows=CONFIG.compute.block_rows,
             threads=THREADS,
         ),
-        **code("attribute_split.py"),
     message:
         "Attributing the outputs of {wildcards.variant} on {wildcards.attributed}"
     script:

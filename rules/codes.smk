@@ -19,6 +19,7 @@ rule encode:
         mem_mb=8000,
         runtime=60,
     params:
+        **code("encode.py"),
         settings=lambda w: settings(
             part_index=int(w.part),
             parts=int(w.parts),
@@ -27,7 +28,6 @@ rule encode:
             threads=THREADS,
             code=code_key("encode.py"),
         ),
-        **code("encode.py"),
     message:
         "Encoding the split {wildcards.split} of {wildcards.variant}, part {wildcards.part}"
     script:
@@ -53,8 +53,8 @@ rule gather_codes:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings(),
         **code("gather_codes.py"),
+        settings=settings(),
     message:
         "Gathering the codes of the split {wildcards.split} of {wildcards.variant}"
     script:
@@ -76,8 +76,8 @@ rule top_samples:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=settings(count=CONFIG.naming.stored, block_rows=CONFIG.compute.block_rows),
         **code("top_samples.py"),
+        settings=settings(count=CONFIG.naming.stored, block_rows=CONFIG.compute.block_rows),
     message:
         "Collecting the strongest images of every component of {wildcards.variant}"
     script:

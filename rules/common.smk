@@ -2,7 +2,7 @@
 import functools
 
 from reliance import fingerprint
-from reliance.settings import dataset_of, known, load, resolve
+from reliance.settings import check_root, dataset_of, known, load, resolve
 
 SCRIPTS = Path(workflow.basedir).parent / "scripts"
 ENV = "../envs/reliance.yaml"

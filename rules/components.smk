@@ -30,12 +30,12 @@ rule component_table:
         mem_mb=8000,
         runtime=60,
     params:
+        **code("component_table.py"),
         settings=settings(
             top_n=CONFIG.naming.top_n,
             min_active=CONFIG.naming.min_active,
             block_rows=CONFIG.compute.block_rows,
         ),
-        **code("component_table.py"),
     message:
         "Naming the components of {wildcards.variant}"
     script:

@@ -40,8 +40,8 @@ rule resolve_weights:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=weights_settings,
         **code("resolve_weights.py"),
+        settings=weights_settings,
     message:
         "Finding the weights of {wildcards.encoder}"
     script:
@@ -63,8 +63,8 @@ rule export_head:
         mem_mb=8000,
         runtime=10,
     params:
-        settings=settings(),
         **code("export_head.py"),
+        settings=settings(),
     message:
         "Exporting the head of {wildcards.encoder}"
     script:
@@ -89,6 +89,7 @@ rule embed_images:
         mem_mb=12000,
         runtime=240,
     params:
+        **code("embed_images.py"),
         settings=lambda w: settings(
             split=w.split,
             dataset_root=root_of(w.dataset),
@@ -102,7 +103,6 @@ rule embed_images:
             threads=THREADS,
             code=code_key("embed_images.py"),
         ),
-        **code("embed_images.py"),
     message:
         "Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, part {wildcards.part}"
     script:
@@ -128,8 +128,8 @@ rule gather_embeddings:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings(max_invalid=CONFIG.images.max_invalid),
         **code("gather_embeddings.py"),
+        settings=settings(max_invalid=CONFIG.images.max_invalid),
     message:
         "Gathering the embeddings of {wildcards.dataset}/{wildcards.split} by {wildcards.encoder}"
     script:
@@ -169,8 +169,8 @@ rule embed_text:
         mem_mb=8000,
         runtime=30,
     params:
-        settings=text_settings,
         **code("embed_text.py"),
+        settings=text_settings,
     message:
         "Embedding the prompts '{wildcards.prompt_set}' for {wildcards.dataset} with {wildcards.encoder}"
     script:

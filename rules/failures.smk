@@ -17,13 +17,13 @@ rule expectations:
         mem_mb=8000,
         runtime=60,
     params:
+        **code("expectations.py"),
         settings=lambda w: settings(
             every_nth=variant(w.variant).failures.every_nth,
             relevance=variant(w.variant).failures.relevance,
             block_rows=CONFIG.compute.block_rows,
             threads=THREADS,
         ),
-        **code("expectations.py"),
     message:
         "Estimating what each class of {wildcards.variant} is expected to rely on"
     script:
@@ -48,6 +48,7 @@ rule mine_outliers:
         mem_mb=8000,
         runtime=120,
     params:
+        **code("mine_outliers.py"),
         settings=lambda w: settings(
             **variant(w.variant).failures.model_dump(
                 include={
@@ -63,7 +64,6 @@ rule mine_outliers:
             block_rows=CONFIG.compute.block_rows,
             threads=THREADS,
         ),
-        **code("mine_outliers.py"),
     message:
         "Looking for reliance nobody expected in {wildcards.variant}"
     script:
@@ -106,13 +106,13 @@ rule list_cases:
         mem_mb=8000,
         runtime=30,
     params:
+        **code("list_cases.py"),
         settings=lambda w: settings(
             dataset=variant(w.variant).dataset,
             every_nth=variant(w.variant).failures.every_nth,
             max_cases_per_class=variant(w.variant).failures.max_cases_per_class,
             overlap=variant(w.variant).failures.overlap,
         ),
-        **code("list_cases.py"),
     message:
         "Listing the failure cases of {wildcards.variant}"
     script:

@@ -1,16 +1,15 @@
 # From a folder of images to an index.
-from reliance.images.index import check_root
 
 
 def index_source(w):
     """For planted data, what the drawing rule wrote; for folders nothing, but the root must exist."""
     if is_external(w.dataset):
-        checked(check_root)(f"external_lists.{w.dataset}", CONFIG.external_lists[w.dataset].root)
+        checked(check_root)("external_lists", w.dataset, CONFIG.external_lists[w.dataset].root)
         return {"classes_from": classes(CONFIG.external_lists[w.dataset].dataset)}
     d = dataset(w.dataset)
     if d.planted:
         return {"plants": f"results/datasets/{base_name(w.dataset)}/plants.json"}
-    checked(check_root)(f"datasets.{base_name(w.dataset)}", d.root)
+    checked(check_root)("datasets", base_name(w.dataset), d.root)
     return {}
 
 
@@ -32,7 +31,13 @@ def names_of(name):
 
 def index_settings(w):
     if is_external(w.dataset):
-        return settings(root=root_of(w.dataset), layout="cases", split=None, names=None, per_class=None)
+        return settings(
+            root=root_of(w.dataset),
+            layout="cases",
+            split=None,
+            names=None,
+            per_class=None,
+        )
     d = dataset(w.dataset)
     return settings(
         root=root_of(w.dataset),
@@ -59,8 +64,8 @@ rule index_images:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=index_settings,
         **code("index_images.py"),
+        settings=index_settings,
     message:
         "Listing the images of {wildcards.dataset}"
     script:
@@ -91,8 +96,8 @@ rule gather_excluded:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=settings(splits=["train", "test"]),
         **code("gather_excluded.py"),
+        settings=settings(splits=["train", "test"]),
     message:
         "Listing the unreadable images of {wildcards.dataset}"
     script:

@@ -33,8 +33,8 @@ rule render_planted:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings(**planted_of(w.dataset).model_dump()),
         **code("render_planted.py"),
+        settings=lambda w: settings(**planted_of(w.dataset).model_dump()),
     message:
         "Drawing the planted data set {wildcards.dataset}"
     script:
@@ -57,13 +57,13 @@ rule train_clip:
         mem_mb=4000,
         runtime=60,
     params:
+        **code("train_clip.py"),
         settings=lambda w: settings(
             **training_of(w.encoder).model_dump(exclude={"dataset"}),
             classes=planted_of(training_of(w.encoder).dataset).classes,
             threads=THREADS,
             code=code_key("train_clip.py"),
         ),
-        **code("train_clip.py"),
     message:
         "Training the small CLIP {wildcards.encoder} on captioned drawings"
     script:
@@ -88,8 +88,8 @@ rule planted_cases:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=lambda w: settings(dataset=w.dataset),
         **code("planted_cases.py"),
+        settings=lambda w: settings(dataset=w.dataset),
     message:
         "Listing what was planted in {wildcards.dataset}"
     script:
@@ -120,12 +120,12 @@ rule score_truth:
         mem_mb=1000,
         runtime=5,
     params:
+        **code("score_truth.py"),
         settings=lambda w: settings(
             every_nth=variant(w.variant).failures.every_nth,
             confidence_std=variant(w.variant).failures.confidence_std,
             min_samples=variant(w.variant).failures.min_samples,
         ),
-        **code("score_truth.py"),
     message:
         "Comparing the mined cases of {wildcards.variant} with what was planted"
     script:

@@ -19,8 +19,8 @@ rule fit_probe:
         mem_mb=8000,
         runtime=120,
     params:
-        settings=settings(**CONFIG.probe.model_dump(), threads=THREADS),
         **code("fit_probe.py"),
+        settings=settings(**CONFIG.probe.model_dump(), threads=THREADS),
     message:
         "Fitting a linear probe on {wildcards.encoder} for {wildcards.dataset}"
     script:
@@ -66,8 +66,8 @@ rule list_external:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings(dataset=w.dataset, source=CONFIG.external_lists[w.dataset].source),
         **code("list_external.py"),
+        settings=lambda w: settings(dataset=w.dataset, source=CONFIG.external_lists[w.dataset].source),
     message:
         "Reading the external cases {wildcards.dataset}"
     script:
@@ -100,12 +100,12 @@ rule benchmark:
         mem_mb=8000,
         runtime=60,
     params:
+        **code("benchmark.py"),
         settings=lambda w: settings(
             dataset=variant(w.variant).dataset,
             every_nth=variant(w.variant).failures.every_nth,
             discovered_on=variant(w.variant).failures_from,
         ),
-        **code("benchmark.py"),
     message:
         "Scoring {wildcards.variant} on the cases: text prompts against a linear probe"
     script:

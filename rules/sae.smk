@@ -34,13 +34,13 @@ rule train_sae:
         mem_mb=12000,
         runtime=240,
     params:
+        **code("train_sae.py"),
         settings=lambda w: settings(
             **sae_of(w).model_dump(),
             device=CONFIG.compute.device,
             threads=THREADS,
             code=code_key("train_sae.py"),
         ),
-        **code("train_sae.py"),
     message:
         "Training the sparse autoencoder of {wildcards.variant}"
     script:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reliance import config as models
 from reliance.errors import RelianceError
-from reliance.settings import check_yaml, dataset_of, load, resolve
+from reliance.settings import check_root, check_yaml, dataset_of, load, resolve
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -156,3 +156,11 @@ def test_any_value_is_valid_or_one_clear_error(path: str, value: Any) -> None:
         load(raw)
     except RelianceError as error:
         assert "next:" in str(error)
+
+
+def test_a_missing_root_says_how_to_give_it(tmp_path: Path) -> None:
+    with pytest.raises(RelianceError, match="--config 'datasets={imagenet: {root: PATH}}'"):
+        check_root("datasets", "imagenet", None)
+    with pytest.raises(RelianceError, match="not a folder"):
+        check_root("datasets", "imagenet", str(tmp_path / "nowhere"))
+    check_root("datasets", "imagenet", str(tmp_path))

@@ -94,6 +94,18 @@ def dataset_of(config: Config, name: str) -> Dataset:
     return config.datasets[base].model_copy(update={"per_class": count})
 
 
+def check_root(section: str, name: str, root: str | None) -> None:
+    """Raise RelianceError unless the folder of a data set or of an external list is there."""
+    if root is None or not Path(root).is_dir():
+        raise RelianceError(
+            f"{FILE} or --config: {section}.{name}.root",
+            "it must be the folder that holds the images",
+            found="no root" if root is None else f"{root} is not a folder",
+            allowed="an existing folder",
+            next_step=f"run again with --config '{section}={{{name}: {{root: PATH}}}}', or write it there",
+        )
+
+
 def known(section: str, name: str, names: Iterable[str], where: str) -> None:
     """Raise RelianceError unless `name` is one of `names`, suggesting the nearest one."""
     names = list(names)

@@ -1,0 +1,98 @@
+"""What a change reruns: exactly the rules that depend on it (and nothing after a mere touch)."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import Project
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+FIGURES = {"fig5", "fig14", "table1", "compare_fig5"}
+CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES
+MINING = {"mine_outliers"} | CASES
+CODES = {"encode", "gather_codes", "top_samples", "component_table", "attribute_split", "expectations"} | MINING
+
+
+def test_nothing_is_left_to_do(built: Project) -> None:
+    assert built.planned() == set()
+
+
+def test_touching_files_reruns_nothing(built: Project) -> None:
+    for part in ("src", "scripts", "rules", "config", "workflow"):
+        for path in (built.folder / part).rglob("*"):
+            path.touch()
+    for path in (built.folder / "results").rglob("*"):
+        if path.suffix in (".parquet", ".json", ".safetensors", ".tsv"):
+            path.touch()
+    assert built.planned() == set()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("variants={tiny: {failures: {min_z: 4.5}}}", MINING),
+        ("variants={tiny: {failures: {max_cases_per_class: 1}}}", CASES),
+        ("variants={tiny: {sae: {k: 6}}}", {"train_sae"} | CODES),
+        ("naming={top_n: 10}", {"component_table"} | CASES),
+        ("probe={c: 0.5}", {"fit_probe", "benchmark"} | FIGURES),
+        ("images={max_invalid: 0.002}", None),
+    ],
+)
+def test_a_changed_value_reruns_what_depends_on_it(
+    built: Project, config: str, expected: set[str] | None
+) -> None:
+    planned = built.planned("--config", config)
+    if expected is None:
+        assert "gather_embeddings" in planned
+        assert not planned & {"embed_images", "train_clip", "index_images"}
+    else:
+        assert planned == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
+        ("figures/table1.py", None, None, {"table1"}),
+        ("robustness/auc.py", None, None, {"benchmark"} | FIGURES),
+        ("sae/step.py", None, None, {"train_sae"} | CODES),
+    ],
+)
+def test_edited_code_reruns_the_rules_that_reach_it(
+    built: Project, module: str, old: str | None, new: str | None, expected: set[str]
+) -> None:
+    path = built.folder / "src/reliance" / module
+    kept = path.with_suffix(".kept")
+    shutil.copy2(path, kept)
+    try:
+        text = path.read_text()
+        path.write_text(text.replace(old, new) if old and new else _edit_every_function(text))
+        assert built.planned() == expected
+        path.write_text(text + "\n# a comment\n")
+        assert built.planned() == set()
+    finally:
+        shutil.move(kept, path)
+
+
+def test_an_edited_plot_reruns_the_plot(built: Project) -> None:
+    path: Path = built.folder / "src/reliance/figures/fig5.py"
+    text = path.read_text()
+    try:
+        path.write_text(_edit_every_function(text))
+        assert built.planned() == {"fig5", "compare_fig5"}
+    finally:
+        path.write_text(text)
+
+
+def _edit_every_function(text: str) -> str:
+    """The module with one harmless statement more in every function."""
+    lines = []
+    for line in text.splitlines():
+        lines.append(line)
+        stripped = line.strip()
+        if stripped.startswith("return "):
+            indent = line[: len(line) - len(line.lstrip())]
+            lines.insert(-1, f"{indent}str()")
+    return "\n".join(lines) + "\n"
