@@ -1,0 +1,58 @@
+"""From flagged components to cases: the strongest few of each class, without repetitions.
+
+A case's score is its mean relevance times the number of its flagged images. Within a class, from the
+strongest down, a flag whose images mostly belong to a case already kept is that case again, seen
+through another component: it is absorbed if the two share at least half of the smaller one's images.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class Case(NamedTuple):
+    """One case: a component that stands out for a class, and its distractors."""
+
+    class_id: int
+    component: int
+    rank: int  # 1 is the strongest of its class
+    score: float
+    q_value: float
+    images: np.ndarray  # image_id of its flagged images, ascending int64
+    absorbed: list[int]  # components that are the same case
+
+
+def select_cases(
+    flags: pd.DataFrame, samples: pd.DataFrame, max_cases_per_class: int, overlap: float
+) -> list[Case]:
+    """The cases of all classes, by class and rank.
+
+    flags : class_id, component, n_flagged, mean_relevance, q_value.
+    samples : class_id, component, image_id of all flags.
+    """
+    images = {
+        key: np.sort(group.to_numpy())
+        for key, group in samples.groupby(["class_id", "component"])["image_id"]
+    }
+    scored = flags.assign(score=flags["mean_relevance"] * flags["n_flagged"])
+    order = scored.sort_values(["class_id", "score", "component"], ascending=[True, False, True])
+    cases: list[Case] = []
+    for class_id, group in order.groupby("class_id", sort=True):
+        kept: list[Case] = []
+        for flag in group.itertuples(index=False):
+            own = images[class_id, flag.component]
+            keeper = next((c for c in kept if shared(c.images, own) >= overlap), None)
+            if keeper is not None:
+                keeper.absorbed.append(int(flag.component))
+            elif len(kept) < max_cases_per_class:
+                rank, component = len(kept) + 1, int(flag.component)
+                kept.append(Case(int(class_id), component, rank, flag.score, flag.q_value, own, []))
+        cases += kept
+    return cases
+
+
+def shared(first: np.ndarray, second: np.ndarray) -> float:
+    """Share of the smaller set of images that is in the other: |A n B| / min(|A|, |B|)."""
+    common = np.intersect1d(first, second, assume_unique=True)
+    return len(common) / min(len(first), len(second))
