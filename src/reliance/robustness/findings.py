@@ -1,0 +1,136 @@
+"""Which findings of the paper the numbers bear out, said from the numbers (Sec. 5.3, App. D.2, Table 1).
+
+Every finding is a difference of two areas, paired over cases (spurious AUCs of two probes, or the
+valid and the spurious AUC of one); with several variants the
+differences of a case are averaged over them first, so that cases, not models, are the sample. A
+finding holds if the 95 % interval of the mean (Student's t) lies on the paper's side, fails if it
+lies on the other side, and is undecided otherwise, also with fewer than two cases.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reliance.robustness.auc import mean_and_error
+from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
+
+MARGIN = 0.05  # a difference of areas that is called small
+NAMES = {
+    "polysemous": "polysemous words",
+    "compound": "compound nouns",
+    "typography": "visual typography",
+    "spurious": "spurious correlations",
+    "other": "other cases",
+}
+WHERE = {
+    (FOUND, ""): "on found cases",
+    (PLANTED, "caption"): "on planted cases learned from captions",
+    (PLANTED, "artefact"): "on planted cases only in the labels",
+    (PLANTED, ""): "on planted cases",
+}
+
+
+VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
+
+
+class Finding(NamedTuple):
+    """One finding of the paper, held against the numbers of one group of cases."""
+
+    name: str  # <claim>:<section>:<kind>[:<mode>]
+    holds: bool | None  # None: undecided
+    statement: str  # a sentence with the numbers
+    claim: str  # what the paper found, in words, whatever the group
+    numbers: str  # where, and the difference with its interval
+
+
+class Claim(NamedTuple):
+    """A finding as the paper states it: the difference high - low is positive (or small)."""
+
+    name: str
+    high: tuple[str, str]  # (probe, column)
+    low: tuple[str, str]
+    kinds: tuple[str, ...]
+    words: str  # completed by the kind
+    small: bool = False  # the difference is claimed to be within +- MARGIN instead
+
+
+AUC, VALID = "spurious_auc", "valid_auc"
+SHORT, FULL, TEMPLATED, PROBE = ("short", AUC), ("extended", AUC), ("templated", AUC), ("linear", AUC)
+CLAIMS = (
+    Claim("below_valid", ("short", VALID), SHORT, KINDS, "distractors of {} fool short names"),
+    Claim("full_names", FULL, SHORT, KINDS[:2], "full names help against {}"),
+    Claim("full_names", FULL, SHORT, KINDS[3:], "full names hardly change {}", True),
+    Claim("templates", TEMPLATED, SHORT, KINDS[2:3], "templates help against {}"),
+    Claim("templates", TEMPLATED, SHORT, KINDS[3:], "templates hardly change {}", True),
+    Claim("probe_wins", PROBE, SHORT, KINDS[:3], "a linear probe beats short names on {}"),
+    Claim("text_wins", SHORT, PROBE, KINDS[3:], "short names beat a linear probe on {}"),
+)
+
+
+def findings(frame: pd.DataFrame) -> list[Finding]:
+    """The findings for every group of found or planted cases that is present.
+
+    Parameters
+    ----------
+    frame : rows of one or several variants as `summary.read_results` returns them.
+    """
+    cases = usable(frame)
+    present = set(cases[GROUP].drop_duplicates().itertuples(index=False, name=None))
+    return [
+        _judge(claim, kind, section, mode, _paired(cases, claim, (section, kind, mode)))
+        for claim in CLAIMS
+        for kind in claim.kinds
+        for section, mode in WHERE
+        if (section, kind, mode) in present
+    ]
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and the ends of its 95 % interval by Student's t; nan ends for fewer than two values."""
+    mean, error, n = mean_and_error(values)
+    reach = float(stats.t.ppf(0.975, n - 1)) * error if n > 1 else np.nan
+    return mean, mean - reach, mean + reach
+
+
+def bullets(found: Sequence[Finding]) -> str:
+    """The findings as a Markdown list, one line per claim."""
+    lines = []
+    for claim in dict.fromkeys(f.claim for f in found):
+        parts = [f"**{VERDICTS[f.holds]}** {f.numbers}" for f in found if f.claim == claim]
+        lines.append(f"- {claim[0].upper()}{claim[1:]}: {'; '.join(parts)}.")
+    return "\n".join(lines)
+
+
+def _paired(cases: pd.DataFrame, claim: Claim, group: tuple[str, str, str]) -> np.ndarray:
+    """The claimed difference per case of a group, averaged over variants, [n]."""
+    part = cases[(cases[GROUP] == list(group)).all(axis=1)]
+    sides = []
+    for probe, column in (claim.high, claim.low):
+        rows = part[part["probe"] == probe].set_index(["variant", "source", "failure_id"])
+        sides.append(rows[column])
+    difference = (sides[0] - sides[1]).dropna()
+    return difference.groupby(level=["source", "failure_id"]).mean().to_numpy()
+
+
+def _judge(claim: Claim, kind: str, section: str, mode: str, values: np.ndarray) -> Finding:
+    mean, low, high = interval(values)
+    said = claim.words.format(NAMES[kind]) + (f" (by less than {MARGIN})" if claim.small else "")
+    holds = _holds(low, high, claim.small)
+    count = "one case, no interval" if len(values) == 1 else f"{len(values)} cases"
+    reach = "" if len(values) == 1 else f" [{low:+.3f}, {high:+.3f}]"
+    numbers = f"{WHERE[section, mode]} ({mean:+.3f}{reach}, {count})"
+    name = ":".join(filter(None, (claim.name, section, kind, mode)))
+    return Finding(name, holds, f"{VERDICTS[holds]} {numbers}: {said}", said, numbers)
+
+
+def _holds(low: float, high: float, small: bool) -> bool | None:
+    """True, False or None for the interval [low, high] of a difference claimed to be positive or small."""
+    if np.isnan(low):
+        return None
+    if small:
+        inside, outside = low > -MARGIN and high < MARGIN, low > MARGIN or high < -MARGIN
+        return True if inside else False if outside else None
+    return True if low > 0 else False if high < 0 else None

@@ -1,0 +1,102 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from reliance.robustness.findings import MARGIN, bullets, findings, interval
+from reliance.robustness.summary import ROBUSTNESS, sections
+
+NAMES = [name for name, _ in ROBUSTNESS.columns]
+
+
+def frame_of(kind, areas, source="mined", mode="", variant="a", valid=0.99):
+    """areas: {probe: areas of the cases}."""
+    rows = [
+        (str(i), kind, mode, source, "a", probe, area, valid, 0.1, 0.1, 5, 5, 5)
+        for probe, values in areas.items()
+        for i, area in enumerate(values)
+    ]
+    frame = pd.DataFrame(rows, columns=NAMES).assign(variant=variant)
+    return frame.assign(section=sections(frame["source"]))
+
+
+def by_name(frame):
+    return {f.name: f for f in findings(frame)}
+
+
+def test_interval_is_students():
+    values = np.array([0.1, 0.3, 0.2, 0.25])
+    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    assert interval(values) == pytest.approx((values.mean(), low, high))
+
+
+@pytest.mark.parametrize(
+    ("extended", "holds"),
+    [([0.9, 0.91, 0.92], True), ([0.2, 0.21, 0.22], False), ([0.2, 0.9, 0.6], None), ([0.9], None)],
+)
+def test_full_names_repair_polysemy_or_not(extended, holds):
+    short = [0.5, 0.52, 0.51][: len(extended)]
+    finding = by_name(frame_of("polysemous", {"short": short, "extended": extended}))
+    assert finding["full_names:found:polysemous"].holds is holds
+
+
+@pytest.mark.parametrize(
+    ("shift", "spread", "holds"),
+    [(0.0, 0.001, True), (0.2, 0.001, False), (-0.2, 0.001, False), (0.0, 0.2, None)],
+)
+def test_a_small_difference_is_one_whose_interval_is_small(shift, spread, holds):
+    short = np.full(4, 0.7)
+    extended = short + shift + spread * np.array([-1, 1, -0.5, 0.5])
+    finding = by_name(frame_of("spurious", {"short": short, "extended": extended}))
+    assert finding["full_names:found:spurious"].holds is holds
+    assert str(MARGIN) in finding["full_names:found:spurious"].statement
+
+
+def test_text_against_probe_is_told_for_each_mode():
+    text, probe = [0.9, 0.91, 0.92], [0.8, 0.82, 0.81]
+    frame = pd.concat(
+        [
+            frame_of("spurious", {"short": text, "linear": probe}, "planted", "artefact"),
+            frame_of("spurious", {"short": probe, "linear": text}, "planted", "caption"),
+        ]
+    )
+    found = by_name(frame)
+    assert found["text_wins:planted:spurious:artefact"].holds is True
+    assert found["text_wins:planted:spurious:caption"].holds is False
+    assert (
+        "does not hold on planted cases learned from captions"
+        in found["text_wins:planted:spurious:caption"].statement
+    )
+
+
+def test_variants_are_averaged_per_case_so_that_cases_are_the_sample():
+    frames = [
+        frame_of("compound", {"short": [0.5, 0.6], "extended": [0.7, 0.8]}, variant="a"),
+        frame_of("compound", {"short": [0.5, 0.6], "extended": [0.5, 0.7]}, variant="b"),
+    ]
+    statement = by_name(pd.concat(frames))["full_names:found:compound"].statement
+    assert "+0.125" in statement  # case means 0.1 and 0.15
+    assert "2 cases" in statement
+
+
+def test_distractors_are_harder_than_other_images():
+    found = by_name(frame_of("typography", {"short": [0.5, 0.6, 0.55]}))
+    assert found["below_valid:found:typography"].holds is True
+
+
+def test_cases_without_an_area_are_left_out():
+    frame = frame_of("polysemous", {"short": [0.5, np.nan], "extended": [0.6, np.nan]})
+    assert "one case" in by_name(frame)["full_names:found:polysemous"].statement
+
+
+def test_no_case_no_finding():
+    frame = frame_of("polysemous", {"short": []})
+    assert findings(frame) == []
+
+
+def test_bullets_have_a_line_per_claim():
+    areas = {"short": [0.5, 0.52], "extended": [0.9, 0.93]}
+    frame = pd.concat([frame_of("polysemous", areas), frame_of("polysemous", areas, "planted", "caption")])
+    lines = [line for line in bullets(findings(frame)).splitlines() if "Full names" in line]
+    assert len(lines) == 1
+    assert lines[0].count("**holds**") == 2
