@@ -86,6 +86,20 @@ def test_users_matplotlibrc_has_no_say():
         assert mpl.rcParams["pdf.fonttype"] == 42
 
 
-def test_title_names_random_weights():
-    assert style.title("ViT", True) == "ViT (random weights)"
-    assert style.title("ViT", False) == "ViT"
+@pytest.mark.parametrize(
+    ("text", "names", "flags", "expected"),
+    [
+        ("Fig", ["a"], [True], "Fig (random weights)"),
+        ("Fig", ["a"], [False], "Fig"),
+        ("Fig", ["a", "b"], [], "Fig"),
+        ("Fig", ["a", "b", "c"], [True, False, True], "Fig (random weights: a, c)"),
+        ("", ["a"], [True], "Random weights"),
+    ],
+)
+def test_heading_names_untrained_encoders(text, names, flags, expected):
+    assert style.heading(text, names, flags) == expected
+
+
+def test_heading_refuses_flags_for_other_models():
+    with pytest.raises(ValueError, match="zip"):
+        style.heading("Fig", ["a", "b"], [True])

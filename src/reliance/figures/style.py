@@ -5,6 +5,7 @@ is the same on every machine), one colour and marker per probe, failure kind and
 wherever it appears. The palettes keep their members apart for colour-blind readers.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ from reliance.identity import Stamp, atomic, write_meta
 COLUMN = 3.3  # width of one column of text, inches
 PAGE = 6.9  # width of two
 PREVIEW_DPI = 220
-INK, MUTED, GRID, TINT = "#222222", "#6e6e6e", "#e3e3e3", "#f4f1ea"
+FONTS = ["DejaVu Sans"]  # ships with matplotlib
+INK, MUTED, GRID, TINT = "#222222", "#6e6e6e", "#dedede", "#f4f1ea"
 RANDOM_WEIGHTS = "random weights"
 
 
@@ -34,7 +36,7 @@ PROBES: dict[str, Look] = {
     "short": Look("text: short name", "#0072b2", "o"),
     "templated": Look("text: templates", "#86c0ea", "^"),
     "extended": Look("text: full name", "#1a9e77", "s"),
-    "both": Look("text: full name + templates", "#3d1a5e", "D"),
+    "both": Look("text: full + templates", "#3d1a5e", "D"),
     "linear": Look("linear probe", "#e0641b", "P"),
 }
 KINDS: dict[str, Look] = {
@@ -59,7 +61,7 @@ BASES: dict[str, Look] = {
 }
 
 _RC: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": FONTS,
     "mathtext.fontset": "dejavusans",
     "font.size": 7,
     "axes.titlesize": 7.5,
@@ -89,7 +91,8 @@ _RC: dict[str, Any] = {
     "lines.linewidth": 1.1,
     "lines.markersize": 3.6,
     "legend.frameon": False,
-    "legend.handletextpad": 0.4,
+    "legend.handlelength": 1.2,
+    "legend.handletextpad": 0.3,
     "legend.columnspacing": 1.2,
     "figure.dpi": PREVIEW_DPI,
     "pdf.fonttype": 42,
@@ -106,9 +109,20 @@ def rc() -> AbstractContextManager[None]:
     return mpl.rc_context(clean)
 
 
-def title(text: str, random_weights: bool) -> str:
-    """A title that says so when the encoder behind it was never trained."""
-    return f"{text} ({RANDOM_WEIGHTS})" if random_weights else text
+def heading(text: str, names: Sequence[str], random_weights: Sequence[bool]) -> str:
+    """The title of a figure about some models; it says which of their encoders were never trained.
+
+    Parameters
+    ----------
+    text : may be empty.
+    names : one per model.
+    random_weights : one flag per model, or none at all if every encoder is trained.
+    """
+    untrained = [n for n, r in zip(names, random_weights, strict=True) if r] if random_weights else []
+    if not untrained:
+        return text
+    note = RANDOM_WEIGHTS if len(names) == 1 else f"{RANDOM_WEIGHTS}: {', '.join(untrained)}"
+    return f"{text} ({note})" if text else note[0].upper() + note[1:]
 
 
 def save(
