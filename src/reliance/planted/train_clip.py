@@ -1,0 +1,230 @@
+"""Trains a tiny CLIP on captioned pictures of the planted world, a minute or three on one core.
+
+A killed job goes on where it stopped: its progress lies in a hidden folder beside the checkpoint,
+keyed by the settings and the code, and the result has the same bits as an uninterrupted run.
+"""
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from reliance.errors import RelianceError
+from reliance.identity import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.planted import captions as sentences
+from reliance.planted import scenes, tiny_clip
+from reliance.planted import world as worlds
+from reliance.planted.render import make_bank, render
+
+log = logging.getLogger(__name__)
+
+TRAINING = TableSpec(
+    "training", 1, (("step", "int64"), ("loss", "float64"), ("accuracy", "float64"), ("rate", "float64"))
+)
+ORDER = 6  # tag of the random stream
+LOG_SECONDS = 30.0
+
+
+class Pool(NamedTuple):
+    """The captioned pictures."""
+
+    pixels: Tensor  # uint8 [n, 3, 48, 48]
+    caption: Tensor  # int64 [n]: row of `tokens`
+    tokens: tiny_clip.Tokens
+
+
+class Progress(NamedTuple):
+    """Everything a training needs to go on; the order of the pictures follows from the step."""
+
+    model: Any
+    muon: torch.optim.Optimizer
+    adamw: torch.optim.Optimizer
+    history: list[tuple[int, float, float, float]]  # step, loss, accuracy, rate
+
+
+def train_clip(
+    *,
+    checkpoint: Path,
+    halfway: Path,
+    history: Path,
+    seed: int,
+    steps: int,
+    captions: str = "ambiguous",
+    pool: int = 120_000,
+    batch_size: int = 128,
+    threads: int = 1,
+    classes: int = 55,
+    device: str = "cpu",
+    checkpoint_every: int = 200,
+    code: str = "",
+) -> None:
+    """Render the pool, train, and write the weights of the end and of half the steps.
+
+    captions : "ambiguous" for the model that is examined, "plain" for the labeller.
+    checkpoint, halfway : safetensors with open_clip's state dict; metadata "architecture" and "preprocess".
+    history : parquet TRAINING, a row per 10 steps.
+    Raises RelianceError if the pool is smaller than a batch or the style unknown.
+    """
+    _check(captions, pool, batch_size)
+    settings = dict(
+        seed=seed, steps=steps, captions=captions, pool=pool, batch_size=batch_size,
+        threads=threads, classes=classes, device=device,
+    )  # fmt: skip
+    torch.set_num_threads(threads)
+    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    partial = _partial(checkpoint, settings, code)
+    data = make_pool(seed, classes, pool, captions)
+    model = tiny_clip.build(seed)
+    table = tiny_clip.keep_tokens(model, data.tokens.used)
+    model.to(target)
+    progress = Progress(model, *tiny_clip.optimisers(model), [])
+    start = _restore(partial, progress)
+    half = steps // 2
+    clock = last = time.monotonic()
+    for step in range(start, steps):
+        if step == half:
+            _save_weights(partial / "halfway", model, table, data, {**settings, "step": half})
+        _train_step(progress, data, seed, step, steps, batch_size, target)
+        if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
+            _store(partial, progress, step + 1)
+        if time.monotonic() - last > LOG_SECONDS:
+            last = time.monotonic()
+            _report(progress, step + 1, steps, (last - clock) / (step + 1 - start))
+    _report(progress, steps, steps, (time.monotonic() - clock) / max(1, steps - start))
+    _save_weights(checkpoint, model, table, data, {**settings, "step": steps})
+    frame = pd.DataFrame(progress.history, columns=["step", "loss", "accuracy", "rate"])
+    write_table(history, frame, TRAINING, settings, {})
+    os.replace(partial / "halfway", halfway)
+    shutil.rmtree(partial)
+
+
+def make_pool(seed: int, classes: int, count: int, style: str) -> Pool:
+    """Pictures and tokenised captions of the pool; about 12,000 a second."""
+    world = worlds.build(classes)
+    rows = scenes.pool(world, seed, count)
+    texts, caption = np.unique(sentences.write(world, rows, seed, style), return_inverse=True)
+    pixels = render(make_bank(world), rows, seed, scenes.POOL)
+    log.info("rendered %d pictures with %d different captions", count, len(texts))
+    return Pool(torch.from_numpy(pixels), torch.from_numpy(caption), tiny_clip.tokenize(texts.tolist()))
+
+
+def batch_rows(seed: int, step: int, count: int, batch_size: int) -> np.ndarray:
+    """Pool rows of one step, int64 [batch]: a new permutation every epoch, its last short batch dropped."""
+    epoch, place = divmod(step, count // batch_size)
+    order = _permutation(seed, epoch, count)
+    return order[place * batch_size : (place + 1) * batch_size]
+
+
+_ORDERS: dict[tuple[int, int, int], np.ndarray] = {}
+
+
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    key = (seed, epoch, count)
+    if key not in _ORDERS:
+        _ORDERS.clear()
+        _ORDERS[key] = np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+    return _ORDERS[key]
+
+
+def _train_step(
+    progress: Progress, data: Pool, seed: int, step: int, steps: int, batch_size: int, device: torch.device
+) -> None:
+    """One update of both optimisers."""
+    rows = torch.from_numpy(batch_rows(seed, step, len(data.pixels), batch_size))
+    different, which = torch.unique(data.caption[rows], return_inverse=True)
+    loss, accuracy = tiny_clip.contrastive_loss(
+        progress.model,
+        data.pixels[rows].to(device),
+        data.tokens.rows[different].to(device),
+        which.to(device),
+    )
+    progress.model.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
+    share = tiny_clip.rate(step, steps)
+    full = (tiny_clip.MUON_RATE, tiny_clip.ADAMW_RATE)
+    for optimiser, full_rate in zip((progress.muon, progress.adamw), full, strict=True):
+        for group in optimiser.param_groups:
+            group["lr"] = full_rate * share
+        optimiser.step()
+    with torch.no_grad():
+        progress.model.logit_scale.clamp_(max=float(np.log(100)))
+    if step % 10 == 0 or step == steps - 1:
+        progress.history.append((step, loss.item(), accuracy.item(), share))
+
+
+def _check(captions: str, pool: int, batch_size: int) -> None:
+    if captions not in ("ambiguous", "plain"):
+        raise RelianceError(
+            "captions",
+            "captions are written in one of two styles",
+            found=captions,
+            allowed="ambiguous, plain",
+            next_step="set `captions` of this encoder in the config",
+        )
+    if pool < batch_size:
+        raise RelianceError(
+            "pool",
+            "the pool must fill at least one batch",
+            found=f"{pool} pictures, batches of {batch_size}",
+            allowed=f"{batch_size} or more",
+            next_step="raise `pool` in the config",
+        )
+
+
+def _partial(checkpoint: Path, settings: dict[str, Any], code: str) -> Path:
+    """The folder for progress; progress under other settings or code is thrown away."""
+    key = derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16]
+    partial = checkpoint.with_name(f".{checkpoint.name}.partial-{key}")
+    for other in checkpoint.parent.glob(f".{checkpoint.name}.partial-*"):
+        if other != partial:
+            shutil.rmtree(other)
+    partial.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def _store(partial: Path, progress: Progress, step: int) -> None:
+    """Replace the stored progress in one go."""
+    state = {
+        "step": step,
+        "model": progress.model.state_dict(),
+        "muon": progress.muon.state_dict(),
+        "adamw": progress.adamw.state_dict(),
+        "history": progress.history,
+    }
+    torch.save(state, partial / "state.tmp")
+    os.replace(partial / "state.tmp", partial / "state.pt")
+
+
+def _restore(partial: Path, progress: Progress) -> int:
+    """Load stored progress, if any; the step to go on with."""
+    path = partial / "state.pt"
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    progress.model.load_state_dict(state["model"])
+    progress.muon.load_state_dict(state["muon"])
+    progress.adamw.load_state_dict(state["adamw"])
+    progress.history.extend(tuple(row) for row in state["history"])
+    log.info("going on at step %d", state["step"])
+    return int(state["step"])
+
+
+def _save_weights(path: Path, model: Any, table: Tensor, data: Pool, params: dict[str, Any]) -> None:
+    state = tiny_clip.full_state(model, table, data.tokens.used)
+    content = hash_arrays({name: value.numpy() for name, value in state.items()})
+    stamp = content_stamp("clip", 1, content, params, {})
+    tiny_clip.write_checkpoint(path, state, {"reliance": stamp.to_json()})
+
+
+def _report(progress: Progress, step: int, steps: int, seconds: float) -> None:
+    _, loss, accuracy, _ = progress.history[-1]
+    text = "step %d of %d, loss %.3f, accuracy %.2f, %.0f ms a step"
+    log.info(text, step, steps, loss, accuracy, 1e3 * seconds)
