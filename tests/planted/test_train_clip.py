@@ -147,7 +147,7 @@ def test_schedule():
     rates = [tiny_clip.rate(step, 100) for step in range(100)]
     assert rates[:8] == pytest.approx([(i + 1) / 8 for i in range(8)])
     assert rates[8] == pytest.approx(1)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[8:]))
     assert tiny_clip.rate(100, 100) == pytest.approx(0.02)
 
 

@@ -87,7 +87,8 @@ def summary(judged: pd.DataFrame, plants: pd.DataFrame, max_rank: int | None) ->
     if max_rank is not None:
         cases = cases[cases["rank"] <= max_rank]
         found = found & (plants["found_at"] <= max_rank)
-    testable = plants[plants["testable"] & (plants["mode"] != "artefact")].assign(found=found)
+    # the column first: pandas gives a frame without rows the rows of an assigned column
+    testable = plants.assign(found=found)[plants["testable"] & (plants["mode"] != "artefact")]
     true = cases["verdict"] == "planted"
     modes = cases["plant_id"].map(plants.set_index("plant_id")["mode"])
     record: dict[str, Any] = {

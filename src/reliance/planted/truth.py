@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.attribution.prompts import read_prompts
-from reliance.encoders.head import Head, load_head
+from reliance.encoders.head import Head, load_head, project
 from reliance.errors import RelianceError
 from reliance.failures.files import (
     FAILURE_SAMPLES,
@@ -115,13 +115,15 @@ def score_truth(
     check_same("encoder weights", (text, prompts.stamp.inputs["weights"]), weights)
     check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, inputs["index"]))
     expected = read_table(expectations, EXPECTATIONS)
+    reference = expected.stamp.inputs
+    check_same("embeddings", (expectations, reference["embeddings"]), (embeddings, parts.stamp.id))
+    check_same("prompts", (expectations, reference["text"]), (text, prompts.stamp.id))
     whole = expected.frame[expected.frame["component"] < 0].set_index("class_id")
     line = whole["y_mean"] - confidence_std * whole["y_std"]
     vectors = dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True))
     for plant in records:
         ids = images[plant["plant_id"]]
-        x = parts.take("x", ids).astype(np.float64)
-        y = head_outputs(x, loaded, vectors[plant["class_id"]])
+        y = outputs(parts.take("x", ids), loaded, vectors[plant["class_id"]])
         plant["distractors"], plant["confident"] = len(ids), int((y > line[plant["class_id"]]).sum())
     cases, stamp = read_failures(failures)
     samples, _ = read_samples(failure_samples)
@@ -135,11 +137,9 @@ def score_truth(
     write_json(truth, payload, derived_stamp("truth_score", 1, {**settings, "split": split}, inputs))
 
 
-def head_outputs(x: np.ndarray, head: Head, vector: np.ndarray) -> np.ndarray:
+def outputs(x: np.ndarray, head: Head, vector: np.ndarray) -> np.ndarray:
     """y = cos(LN[x] W, t) of class tokens x [n, d] and one unit text vector t [p] (Eq. 4), float64 [n]."""
-    centred = x - x.mean(1, keepdims=True)
-    normed = centred / np.sqrt((centred**2).mean(1, keepdims=True) + head.eps)
-    z = (normed * head.ln_weight + head.ln_bias) @ head.proj
+    z = project(x.astype(np.float64), head)
     return np.asarray(z @ vector / np.linalg.norm(z, axis=1))
 
 
