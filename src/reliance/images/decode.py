@@ -1,0 +1,153 @@
+"""From untrusted image files to the 8-bit RGB pixels an encoder looks at; torch is not imported here.
+
+| stored as | becomes |
+|---|---|
+| grey, CMYK, 1 bit | RGB by Pillow's convert("RGB") |
+| palette, LA, RGBA | the colours; transparency is dropped, as convert("RGB") does |
+| 16-bit grey | scaled to 8 bits (convert would clip everything above 255) |
+| float | scaled from 0..1; other ranges are refused, because their scale is unknown |
+| animation | the first frame |
+
+Formats are restricted to FORMATS: Pillow's readers for EPS and others run programs or are rarely used.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MAX_16_BIT = 65535
+
+
+class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure of the program
+    """An image that cannot be used; the message is the reason, on one line."""
+
+
+class Reading(NamedTuple):
+    """How image files become pixels."""
+
+    root: str  # folder the index's paths are relative to
+    apply_exif: bool
+    max_pixels: int
+
+
+class Pixels(NamedTuple):
+    """One image, or why there is none."""
+
+    values: np.ndarray  # [h, w, 3] uint8, resized and cropped; zeros if unreadable
+    reason: str  # "" if readable
+
+
+class Images:
+    """A sequence of image files as Pixels; an unreadable file is a result, not an error.
+
+    preprocess : size, mean, std, interpolation, resize_mode, fill_color of the encoder.
+    """
+
+    def __init__(self, paths: Sequence[str], reading: Reading, preprocess: Mapping[str, Any]) -> None:
+        self.paths, self.reading = paths, reading
+        self._crop = crop_of(preprocess)
+        size = preprocess["size"]
+        self._size = (size, size) if isinstance(size, int) else tuple(size)
+        self._resize_mode = preprocess["resize_mode"]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> Pixels:
+        path, reading = Path(self.reading.root, self.paths[row]), self.reading
+        try:
+            image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels)
+            self._check_shape(*image.size)
+            return Pixels(np.array(self._crop(image)), "")
+        except Unreadable as error:
+            return Pixels(np.zeros((*self._size, 3), np.uint8), str(error))
+
+    def _check_shape(self, width: int, height: int) -> None:
+        """Refuse thin strips: resized, one side would need gigabytes or have no pixel left."""
+        short, long = sorted((width, height))
+        size = max(self._size)
+        enlarged = size * size * long / short
+        if self._resize_mode == "shortest" and enlarged > self.reading.max_pixels:
+            raise Unreadable(f"{width} x {height} pixels are too thin: resized, they exceed max_pixels")
+        if self._resize_mode == "longest" and round(size * short / long) == 0:
+            raise Unreadable(f"{width} x {height} pixels are too thin: resized, nothing is left")
+
+
+def crop_of(preprocess: Mapping[str, Any]) -> Any:
+    """open_clip's own transform for this preprocessing, up to the last step that is still an RGB image."""
+    from open_clip.transform import image_transform
+
+    transform = image_transform(
+        preprocess["size"],
+        is_train=False,
+        mean=tuple(preprocess["mean"]),
+        std=tuple(preprocess["std"]),
+        resize_mode=preprocess["resize_mode"],
+        interpolation=preprocess["interpolation"],
+        fill_color=preprocess["fill_color"],
+    )
+    return type(transform)(transform.transforms[:-2])  # ToTensor and Normalize are the encoder's part
+
+
+def load_image(path: str | Path, *, apply_exif: bool = False, max_pixels: int = 200_000_000) -> Image.Image:
+    """Decode a file to an RGB image.
+
+    apply_exif : rotate as the EXIF orientation says; usual ImageNet readings ignore it.
+    max_pixels : larger images are refused by their header, before any pixel is decoded.
+    Raises Unreadable for everything that is wrong with the file.
+    """
+    try:
+        with open(path, "rb") as stream:
+            with _no_pixel_limit():
+                image: Image.Image = Image.open(stream, formats=FORMATS)
+            width, height = image.size
+            if width * height > max_pixels:
+                raise Unreadable(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
+            image.load()
+        if apply_exif:
+            image = ImageOps.exif_transpose(image)
+        return _to_rgb(image)
+    except (Unreadable, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(_unidentified(path)) from None
+    # A damaged file makes Pillow's readers raise nearly anything (OSError, SyntaxError, struct.error,
+    # ValueError, ...); whatever it is, the image is unusable and the reason is recorded.
+    except Exception as error:
+        raise Unreadable(" ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _from_wide_grey(np.asarray(image), image.mode).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_wide_grey(pixels: np.ndarray, mode: str) -> Image.Image:
+    """8-bit grey from 16-bit integers or from floats in 0..1."""
+    top = 1.0 if mode == "F" else MAX_16_BIT
+    values = pixels.astype(np.float64)
+    if not (values.min() >= 0 and values.max() <= top):
+        raise Unreadable(f"pixels of mode {mode} from {values.min():g} to {values.max():g}: unknown scale")
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
+
+
+def _unidentified(path: str | Path) -> str:
+    size = Path(path).stat().st_size
+    return f"not an image in a known format ({size} bytes)" if size else "an empty file (0 bytes)"
+
+
+@contextmanager
+def _no_pixel_limit() -> Iterator[None]:
+    """Pillow's own limit is global and lower than max_pixels may be: lifted here, and put back."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

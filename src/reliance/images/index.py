@@ -1,0 +1,150 @@
+"""Stages `index_images` and `gather_excluded`: which images a data set has, and which were unusable."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reliance.errors import RelianceError
+from reliance.identity import check_same, hash_file, read_table, write_table
+from reliance.images.cases import list_cases
+from reliance.images.classes import class_table
+from reliance.images.folder import Group, list_folder
+from reliance.images.imagenet import list_imagenet
+from reliance.images.scan import SUFFIXES, Scanner
+from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
+from reliance.parts import Parts
+
+__all__ = ["CLASSES", "EXCLUDED", "INDEX", "gather_excluded", "index_images", "read_split"]
+log = logging.getLogger(__name__)
+LEFT_OUT_LIMIT = 1000  # reasons that are kept with the index; their number is logged in full
+
+
+def index_images(
+    *,
+    index: Path,
+    classes: Path,
+    root: str,
+    layout: str,
+    split: Mapping[str, Any] | None = None,
+    names: str | None = None,
+    per_class: int | None = None,
+    classes_from: Path | None = None,
+    plants: Path | None = None,
+    dataset: str = "",
+) -> None:
+    """List the images below `root`, without opening them.
+
+    index : output, INDEX, sorted by split, class and path. Its id is a hash of its rows.
+    classes : output, CLASSES; class_id is the place of a class folder among all, sorted by name.
+    root : the data set's folder.
+    layout : "imagenet" | "folder" | "planted" (as "folder") | "cases".
+    split : {"test": share, "seed": int} for a folder without splits; None divides by 0.2, 0.
+    names : a CSV of class names; None takes `root`/names.csv if it exists.
+    per_class : keep the first N images of each class folder in each split (a rehearsal).
+    classes_from : for "cases", the classes of the data set that the class ids belong to.
+    plants : what the drawing of planted data wrote; its SHA-256 becomes part of the identity,
+        because redrawn images may have the same names and sizes.
+    dataset : name of the data set in the config, for error messages.
+    Raises RelianceError if the folder does not fit the layout or has no images.
+    """
+    scanner = Scanner(root, f"datasets.{dataset}.root ({root})" if dataset else root)
+    table = _known_classes(classes_from) if layout == "cases" else None
+    groups = _groups(scanner, layout, split, table)
+    if per_class is not None:
+        groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
+    if not any(group.files for group in groups):
+        raise _no_images(scanner, layout)
+    folders = sorted({group.folder for group in groups if group.folder})
+    if table is None:
+        default = Path(root, "names.csv")
+        table = class_table(folders, Path(names) if names else default if default.is_file() else None)
+    frame = index_frame(groups, dict(zip(table["folder"], table["class_id"], strict=True)))
+    left_out = sorted(set(scanner.left_out))
+    for path, reason in left_out[:20]:
+        log.warning("left out: %s (%s)", path, reason)
+    log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
+    params = {"layout": layout, "content": _hash_rows(frame), "left_out": left_out[:LEFT_OUT_LIMIT]}
+    write_table(index, frame, INDEX, params, {"plants": hash_file(plants)} if plants else {})
+    write_table(classes, table, CLASSES, {"content": _hash_rows(table)}, {})
+
+
+def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, splits: Sequence[str]) -> None:
+    """Table of the images that were left out of the index or could not be read.
+
+    manifests, splits : manifests of embeddings and the split of each, in the same order.
+    excluded : output, EXCLUDED, sorted; image_id is -1 for what the index left out.
+    Raises RelianceError if a manifest was made from another index.
+    """
+    stamp = read_table(index, INDEX, columns=["split"]).stamp
+    rows = [("", -1, path, reason) for path, reason in stamp.params["left_out"]]
+    inputs = {"index": stamp.id}
+    for number, (manifest, split) in enumerate(zip(manifests, splits, strict=True)):
+        parts = Parts(manifest, "embeddings")
+        check_same("index", (manifest, parts.stamp.inputs["index"]), (index, stamp.id))
+        inputs[f"embeddings_{number}"] = parts.stamp.id
+        paths = read_split(index, split).paths
+        rows += [(split, row, str(paths[row]), reason) for row, reason in parts.excluded]
+    frame = pd.DataFrame(sorted(set(rows)), columns=[name for name, _ in EXCLUDED.columns])
+    write_table(excluded, frame, EXCLUDED, {"splits": list(splits)}, inputs)
+
+
+def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.DataFrame:
+    """Rows of INDEX, sorted by split, class and path; class -1 where a group has no class."""
+    ids = [g.class_id if g.class_id is not None else class_ids.get(g.folder, -1) for g in groups]
+    rows = sorted(
+        (group.split, class_id, file.path, file.bytes)
+        for group, class_id in zip(groups, ids, strict=True)
+        for file in group.files
+    )
+    frame = pd.DataFrame(rows, columns=["split", "class_id", "path", "bytes"])
+    frame["image_id"] = frame.groupby("split").cumcount().astype(np.int64)
+    return frame[[name for name, _ in INDEX.columns]]
+
+
+def _groups(
+    scanner: Scanner, layout: str, split: Mapping[str, Any] | None, classes: pd.DataFrame | None
+) -> list[Group]:
+    if layout == "imagenet":
+        return list_imagenet(scanner)
+    if layout in ("folder", "planted"):
+        return list_folder(scanner, split)
+    if layout == "cases" and classes is not None:
+        return list_cases(scanner, set(classes["class_id"]))
+    raise RelianceError(
+        f"{scanner.where}, layout",
+        "the layout of a data set is one that is known",
+        found=layout,
+        allowed="imagenet, folder, planted, cases",
+        next_step="correct `layout`",
+    )
+
+
+def _known_classes(path: Path | None) -> pd.DataFrame:
+    if path is None:
+        raise ValueError("layout 'cases' needs classes_from")
+    return read_table(path, CLASSES).frame
+
+
+def _no_images(scanner: Scanner, layout: str) -> RelianceError:
+    entries = sorted(p.name for p in scanner.root.iterdir())[:6]
+    left = f"; left out: {scanner.left_out[0][0]} ({scanner.left_out[0][1]})" if scanner.left_out else ""
+    return RelianceError(
+        scanner.where,
+        f"a data set of layout '{layout}' has images",
+        found=(", ".join(entries) or "an empty folder") + left,
+        allowed=f"files that end in .{', .'.join(SUFFIXES)} (upper or lower case), in class folders or not",
+        next_step="check the path; hidden files and links out of the folder do not count",
+    )
+
+
+def _hash_rows(frame: pd.DataFrame) -> str:
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        digest.update(f"{name}\n".encode())
+        digest.update("\0".join(map(str, frame[name].tolist())).encode())
+    return digest.hexdigest()

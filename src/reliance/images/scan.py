@@ -1,0 +1,148 @@
+"""Image files below the root of a data set: nothing hidden, nothing outside the root.
+
+What is an image is decided by the suffix (SUFFIXES, upper or lower case); files are not opened.
+One `os.scandir` per folder and one `stat` per image, for its size.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from reliance.errors import RelianceError
+
+SUFFIXES = ("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
+JUNK = ("__MACOSX", "lost+found")
+
+
+class File(NamedTuple):
+    """An image file."""
+
+    path: str  # relative to the root, with forward slashes
+    bytes: int
+
+
+class Scanner:
+    """Lists what lies below `root`.
+
+    `left_out` collects (path, reason) of images that are not listed: links out of the root or to
+    nothing, names that are not UTF-8. Links to folders are followed only where folders are
+    listed by name (`folders`), and only inside the root.
+    """
+
+    def __init__(self, root: str | Path, where: str = "root") -> None:
+        """Raises RelianceError, naming `where`, if `root` is not a folder."""
+        self.root = Path(root)
+        self.where = where
+        self.left_out: list[tuple[str, str]] = []
+        if not self.root.is_dir():
+            raise RelianceError(
+                where,
+                "the root of a data set must be an existing folder",
+                found=str(root),
+                allowed="the path of a folder with images",
+                next_step="correct the path, or mount the disk it is on",
+            )
+        self._real = os.path.realpath(self.root)
+
+    def folders(self, relative: str = "") -> list[str]:
+        """Sorted names of the folders directly below `relative`, without hidden ones.
+
+        Raises RelianceError for a link out of the root, for two names of one folder, and for a
+        name that is not UTF-8: leaving a class out would renumber the others.
+        """
+        names: list[str] = []
+        seen: dict[str, str] = {}
+        for entry in sorted(self._entries(relative), key=lambda e: e.name):
+            if not entry.is_dir():
+                continue
+            path = _join(relative, entry.name)
+            real = os.path.realpath(entry.path)
+            if not self._inside(real):
+                raise self._refused(path, "a link out of the root")
+            if not _is_utf8(entry.name):
+                raise self._refused(_shown(path), "a name that is not UTF-8")
+            if real in seen:
+                raise self._refused(path, f"the same folder as {seen[real]}")
+            seen[real] = path
+            names.append(entry.name)
+        return names
+
+    def images(self, relative: str = "", *, recursive: bool = True) -> list[File]:
+        """Images below `relative`, sorted by path; with `recursive` in its subfolders too."""
+        found: list[File] = []
+        pending = [relative]
+        while pending:
+            folder = pending.pop()
+            for entry in self._entries(folder):
+                path = _join(folder, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    if recursive:
+                        pending.append(path)
+                elif entry.is_symlink() and entry.is_dir():
+                    self.left_out.append((_shown(path), "a link to a folder"))
+                elif _is_image(entry.name):
+                    size = self._size(entry, path)
+                    if size is not None:
+                        found.append(File(path, size))
+        return sorted(found)
+
+    def _size(self, entry: os.DirEntry[str], path: str) -> int | None:
+        """Bytes of an image, or None, with the reason in `left_out`."""
+        reason = None
+        if not _is_utf8(path):
+            reason = "its name is not UTF-8"
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            reason = "a link to nothing"
+        elif entry.is_symlink() and not self._inside(os.path.realpath(entry.path)):
+            reason = "a link out of the data set's root"
+        elif not entry.is_file():
+            reason = "not a file"
+        if reason is None:
+            return entry.stat().st_size
+        self.left_out.append((_shown(path), reason))
+        return None
+
+    def _entries(self, relative: str) -> list[os.DirEntry[str]]:
+        folder = os.path.join(self.root, relative)
+        try:
+            with os.scandir(folder) as entries:
+                return [e for e in entries if not e.name.startswith(".") and e.name not in JUNK]
+        except OSError as error:
+            raise RelianceError(
+                folder,
+                "the folders of a data set must be readable",
+                found=f"{type(error).__name__}: {error.strerror}",
+                allowed="a folder this user may list",
+                next_step="check the permissions and that the disk is mounted",
+            ) from error
+
+    def _inside(self, real: str) -> bool:
+        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
+
+    def _refused(self, path: str, found: str) -> RelianceError:
+        return RelianceError(
+            f"{self.where}: {path}",
+            "a folder of a data set is a folder of its own below the root, with a UTF-8 name",
+            found=found,
+            allowed="real folders below the root, each once",
+            next_step="move or mount the folder below the root, rename it, or remove the link",
+        )
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _is_image(name: str) -> bool:
+    _, dot, suffix = name.rpartition(".")
+    return bool(dot) and suffix.lower() in SUFFIXES
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name was UTF-8 on disk (Python smuggles other bytes through as lone surrogates)."""
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def _shown(name: str) -> str:
+    """A name that can be stored: bytes that are not UTF-8 are written as \\x escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
