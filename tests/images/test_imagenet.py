@@ -60,7 +60,7 @@ def test_a_flat_val_without_labels_is_named_with_what_to_do(plant):
 def test_a_list_that_lacks_an_image_or_is_malformed(plant):
     root = plant("r", *TRAIN, "val/v_1.JPEG", "val/v_2.JPEG")
     (root / "val.txt").write_text("v_1.JPEG 1\n")
-    with pytest.raises(RelianceError, match="no line for val/v_2.JPEG"):
+    with pytest.raises(RelianceError, match=r"no line for val/v_2\.JPEG"):
         listed(root)
     (root / "val.txt").write_text("v_1.JPEG 1\nv_2.JPEG 2\n")  # there are two classes only
     with pytest.raises(RelianceError, match=r"val.txt, line 2"):

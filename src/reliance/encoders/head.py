@@ -1,0 +1,83 @@
+"""The head of an encoder: what stands between the class token and the image embedding.
+
+    z = LN(x) W = ((x - mean x) / sqrt(var x + eps) * g + b) W            (Eq. 4 of the paper)
+
+x [d] class token after the last block, g, b [d] of ln_post, W [d, p] the projection. Everything
+after the embedding job needs only x and this file; torch is not imported here.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from reliance.identity import STAMP_KEY, Stamp, atomic, check_kind, derived_stamp, unreadable
+
+KIND, SCHEMA = "head", 1
+
+
+class Head(NamedTuple):
+    """ln_post and proj of an image tower."""
+
+    ln_weight: np.ndarray  # [d] float32
+    ln_bias: np.ndarray  # [d] float32
+    proj: np.ndarray  # [d, p] float32
+    eps: float  # added to the variance
+
+
+def project(x: np.ndarray, head: Head) -> np.ndarray:
+    """Image embeddings [n, p] of class tokens [n, d], not normalised.
+
+    float64 in, float64 out; any other dtype is computed and returned in float32.
+    """
+    x = np.asarray(x)
+    x = x.astype(np.float64 if x.dtype == np.float64 else np.float32, copy=False)
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scale = np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + x.dtype.type(head.eps))
+    z: np.ndarray = (centred / scale * head.ln_weight + head.ln_bias) @ head.proj
+    return z.astype(x.dtype, copy=False)
+
+
+def save_head(path: str | os.PathLike[str], head: Head, stamp: Stamp) -> None:
+    """Write a head atomically as safetensors, with eps and its stamp as metadata."""
+    tensors = {
+        name: np.ascontiguousarray(getattr(head, name), np.float32)
+        for name in ("ln_weight", "ln_bias", "proj")
+    }
+    with atomic(Path(path)) as temporary:
+        save_file(tensors, temporary, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
+
+
+def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
+    """Read what `save_head` wrote; the stamp's inputs name the weights.
+
+    Raises RelianceError if the file is missing, damaged, or another kind of artifact.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            stamp = Stamp.from_json(metadata[STAMP_KEY])
+            check_kind(os.fspath(path), stamp, KIND, SCHEMA)
+            tensors = {name: file.get_tensor(name) for name in ("ln_weight", "ln_bias", "proj")}
+            return Head(**tensors, eps=float(metadata["eps"])), stamp
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise unreadable(os.fspath(path), KIND, error) from error
+
+
+def export_head(*, weights: Path, head: Path) -> None:
+    """Stage: write the head of an encoder's image tower.
+
+    weights : weights.json. head : output. Raises RelianceError if the encoder has no such head.
+    """
+    from reliance.encoders.model import class_token_tower, load_model
+
+    clip = load_model(weights)
+    tower = class_token_tower(clip.model, clip.weights.encoder)
+    found = Head(
+        tower.ln_post.weight.numpy(), tower.ln_post.bias.numpy(), tower.proj.numpy(), tower.ln_post.eps
+    )
+    stamp = derived_stamp(KIND, SCHEMA, {"eps": found.eps}, {"weights": clip.stamp.id})
+    save_head(head, found, stamp)

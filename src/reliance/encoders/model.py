@@ -1,0 +1,244 @@
+"""The one way from a weights.json to a CLIP model: built from its config, loaded strictly, or not at all."""
+
+import copy
+import logging
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import open_clip
+import torch
+from open_clip.convert import convert_state_dict
+from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.transformer import VisionTransformer
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from reliance.errors import RelianceError
+from reliance.identity import Stamp, hash_file, read_json
+
+log = logging.getLogger(__name__)
+KIND, SCHEMA = "weights", 1
+READ_ERRORS = (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError)
+
+
+class Weights(NamedTuple):
+    """What a weights.json says."""
+
+    encoder: str  # its name in the config
+    role: str  # "encoder" | "labeller"
+    architecture: str  # open_clip name, "hf-hub:owner/name", or "from-file"
+    config: dict[str, Any]  # open_clip model config: embed_dim, vision_cfg, text_cfg, quick_gelu, ...
+    preprocess: dict[str, Any]  # size, mean, std, interpolation, resize_mode, fill_color
+    quick_gelu: bool
+    random: bool
+    seed: int  # of random weights, 0 otherwise
+    path: str  # file of the weights, "" if random
+    sha256: str  # of that file, "" if random
+
+
+class Clip(NamedTuple):
+    """A model ready for inference."""
+
+    model: Any  # nn.Module in float32, eval mode, without gradients; has encode_image and encode_text
+    device: torch.device
+    weights: Weights
+    stamp: Stamp  # of weights.json
+
+
+def read_weights(path: str | Path) -> tuple[Weights, Stamp]:
+    """What `resolve_weights` wrote. Raises RelianceError as `identity.read_json`."""
+    record, stamp = read_json(path, KIND, SCHEMA)
+    return Weights(**record), stamp
+
+
+def load_model(weights: str | Path, device: str = "cpu") -> Clip:
+    """Build and load the model of a weights.json.
+
+    device : "auto" | "cpu" | "cuda".
+    Raises RelianceError if the file is gone, is not the one that was recorded, or does not fit.
+    """
+    record, stamp = read_weights(weights)
+    if record.random:
+        model = build_random(record.config, record.seed)
+        log.warning("%s: random weights (seed %d)", record.encoder, record.seed)
+    else:
+        _check_file(record)
+        model = build(record.config)
+        state = fitting_state(model, record.path, record.encoder)
+        model.load_state_dict(state, strict=True)
+    model.float().eval().requires_grad_(False)
+    place = choose_device(device)
+    return Clip(model.to(place), place, record, stamp)
+
+
+def load_tokenizer(weights: Weights) -> Any:
+    """The tokenizer of a model: called with a list of n strings it gives int64 [n, context_length]."""
+    text = weights.config["text_cfg"]
+    length = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+    options = text.get("tokenizer_kwargs") or {}
+    if text.get("hf_tokenizer_name"):
+        mode = text.get("tokenizer_mode")
+        name = text["hf_tokenizer_name"]
+        return open_clip.HFTokenizer(name, context_length=length, tokenizer_mode=mode, **options)
+    if "siglip" in weights.architecture.lower():
+        return open_clip.get_tokenizer(weights.architecture)
+    return open_clip.SimpleTokenizer(context_length=length, **options)
+
+
+def build(config: Mapping[str, Any]) -> nn.Module:
+    """A model of an open_clip config with fresh weights; towers are never downloaded on their own."""
+    values = copy.deepcopy(dict(config))
+    text, vision = values["text_cfg"], values["vision_cfg"]
+    custom = values.pop("custom_text", False) or "hf_model_name" in text
+    if "timm_model_name" in vision:
+        vision["timm_model_pretrained"] = False
+    if "hf_model_name" in text:
+        text["hf_model_pretrained"] = False
+    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    if "multimodal_cfg" in values:
+        kind = open_clip.CoCa
+    model: nn.Module = kind(**values)
+    return model
+
+
+def build_random(config: Mapping[str, Any], seed: int) -> nn.Module:
+    """A model with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(config)
+
+
+def fitting_state(
+    model: nn.Module, path: str, encoder: str, *, device: str = "cpu"
+) -> dict[str, torch.Tensor]:
+    """Tensors of a checkpoint under the model's names; device "meta" reads names and shapes only.
+
+    Raises RelianceError if the file cannot be read or differs from the model in a name or shape;
+    position embeddings are not resized.
+    """
+    try:
+        state = _convert(model, _read_state(path, device))
+    except READ_ERRORS as error:
+        raise RelianceError(
+            f"encoders.{encoder}: {path}",
+            "a file of weights is read as safetensors, or by torch.load with weights_only=True",
+            found=f"{type(error).__name__}: {' '.join(str(error).split())}",
+            allowed="an intact checkpoint that holds only tensors",
+            next_step=f"the file is damaged or of another kind (a TorchScript archive?): download it again, "
+            f"or name another copy as encoders.{encoder}.file",
+        ) from error
+    problem = _difference(model.state_dict(), state)
+    if problem:
+        raise RelianceError(
+            f"encoders.{encoder}: {path}",
+            "the tensors of a file of weights are those of the architecture, in name and shape",
+            found=problem,
+            allowed="the same names and shapes on both sides",
+            next_step=f"correct encoders.{encoder}.architecture, or name the right file "
+            f"as encoders.{encoder}.file; nothing was loaded",
+        )
+    return state
+
+
+def class_token_tower(model: nn.Module, encoder: str) -> Any:
+    """The image tower of a model whose class token is analysed.
+
+    Raises RelianceError unless it is open_clip's VisionTransformer, pooled by its class token, with
+    ln_post and proj.
+    """
+    tower = model.visual
+    fits = (
+        isinstance(tower, VisionTransformer)
+        and tower.attn_pool is None
+        and tower.pool_type == "tok"
+        and isinstance(tower.ln_post, nn.LayerNorm)
+        and isinstance(tower.proj, nn.Parameter)
+        and not tower.output_tokens
+    )
+    if not fits:
+        raise RelianceError(
+            f"encoders.{encoder}",
+            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
+            found=f"{type(tower).__name__}, pooling '{getattr(tower, 'pool_type', 'its own')}'"
+            + (" by attention" if getattr(tower, "attn_pool", None) is not None else ""),
+            allowed="open_clip's ViT models",
+            next_step="choose another model; with `role: labeller` this one can name components",
+        )
+    return tower
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a config value "auto" | "cpu" | "cuda"; auto takes a GPU if there is one.
+
+    Raises RelianceError for "cuda" where there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RelianceError(
+            "compute.device",
+            "a device that is asked for must be there",
+            found="cuda, but torch sees no GPU",
+            allowed="auto, cpu, or cuda on a machine with a GPU",
+            next_step="check nvidia-smi and the resources of the job, or write `device: auto`",
+        )
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def _check_file(record: Weights) -> None:
+    found = hash_file(Path(record.path)) if Path(record.path).is_file() else "no such file"
+    if found != record.sha256:
+        raise RelianceError(
+            f"encoders.{record.encoder}: {record.path}",
+            "the file of weights is the one that was recorded",
+            found=found,
+            allowed=f"sha256 {record.sha256}",
+            next_step="it was changed, or removed from the cache: run with --forcerun resolve_weights, "
+            f"or name a local copy as encoders.{record.encoder}.file",
+        )
+
+
+def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
+    """Tensors by name, without the wrappers training scripts add."""
+    if path.endswith(".safetensors") and device == "meta":
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    if path.endswith(".safetensors"):
+        return load_file(path, device=device)
+    state = torch.load(path, map_location=device, weights_only=True)
+    if isinstance(state, dict) and "state_dict" in state:
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ValueError("it is not a table of tensors")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _convert(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """open_clip's conversions of older layouts, without its resizing of position embeddings."""
+    state = convert_state_dict(model, state)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    known = model.state_dict()
+    for name in ("logit_scale", "logit_bias"):  # a scalar in some files, one element in others
+        if name in state and name in known and state[name].numel() == 1:
+            state[name] = state[name].reshape(known[name].shape)
+    position_ids = "text.transformer.embeddings.position_ids"  # no longer a buffer in transformers
+    obsolete = (position_ids, "input_resolution", "context_length", "vocab_size")
+    return {name: tensor for name, tensor in state.items() if name in known or name not in obsolete}
+
+
+def _difference(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:
+    """How two tables of tensors differ in names and shapes, "" if they do not."""
+    missing = sorted(set(wanted) - set(found))
+    strange = sorted(set(found) - set(wanted))
+    shapes = [
+        f"{name} {list(found[name].shape)} instead of {list(wanted[name].shape)}"
+        for name in sorted(set(wanted) & set(found))
+        if found[name].shape != wanted[name].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", strange), ("of another shape", shapes))
+    return "; ".join(f"{len(names)} {kind}: {', '.join(names[:2])}" for kind, names in kinds if names)

@@ -1,0 +1,216 @@
+"""open_clip's tables of architectures and pretrained tags, read without importing torch.
+
+`check_encoder` validates an encoder's config entry in milliseconds, before any job exists:
+`import open_clip` takes seconds. Architectures are JSON files in the installed package; the table
+of tags is Python, of which only the plain assignments are run. Should a release of open_clip be
+written differently, the package itself is imported.
+"""
+
+import ast
+import copy
+import difflib
+import importlib.util
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from reliance.errors import RelianceError
+
+HUB = "hf-hub:"
+PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
+
+
+def check_encoder(
+    architecture: str | None,
+    pretrained: str | None = None,
+    file: str | None = None,
+    random: bool = False,
+    preprocess: Mapping[str, Any] | None = None,
+    *,
+    encoder: str = "",
+    role: str = "encoder",
+) -> None:
+    """Raise RelianceError if this entry cannot name a usable encoder; nothing is downloaded.
+
+    architecture : open_clip name or "hf-hub:owner/name"; None if `file` says it itself.
+    pretrained : tag of weights; its activation must be the architecture's.
+    file : local weights; must exist.
+    random : random weights, for trying out.
+    preprocess : explicit image preprocessing, keys PREPROCESS_KEYS.
+    encoder : its name in the config, for messages.
+    role : "encoder" needs a vision transformer with a class token, "labeller" any CLIP.
+    """
+    where = f"encoders.{encoder}" if encoder else "encoder"
+    _check_sources(where, architecture, pretrained, file, random)
+    unknown = sorted(set(preprocess or {}) - set(PREPROCESS_KEYS))
+    if unknown:
+        raise RelianceError(
+            f"{where}.preprocess",
+            "image preprocessing has known keys",
+            found=", ".join(unknown),
+            allowed=", ".join(PREPROCESS_KEYS),
+            next_step="correct or remove the key",
+        )
+    if architecture is None or architecture.startswith(HUB):
+        return
+    config = model_config(architecture, where)
+    if pretrained is not None:
+        pretrained_config(architecture, pretrained, where)
+    if role == "encoder":
+        check_class_token(config, f"{where}.architecture", architecture)
+
+
+def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
+    """open_clip's model config of an architecture. Raises RelianceError with the nearest names."""
+    folder = _package() / "model_configs"
+    path = folder / f"{architecture}.json"
+    if Path(architecture).name == architecture and path.is_file():
+        config: dict[str, Any] = json.loads(path.read_text())
+        return config
+    raise RelianceError(
+        f"{where}.architecture",
+        "an architecture is one that open_clip knows",
+        found=architecture,
+        allowed=_nearest(architecture, [p.stem for p in folder.glob("*.json")]),
+        next_step="correct the name; for a model on the Hugging Face hub write hf-hub:owner/name",
+    )
+
+
+def pretrained_config(architecture: str, tag: str, where: str = "encoder") -> dict[str, Any]:
+    """open_clip's entry of a tag: hf_hub, mean, std, interpolation, resize_mode, quick_gelu.
+
+    Raises RelianceError for an unknown tag and for one whose activation is not the architecture's.
+    """
+    clean = tag.lower().replace("-", "_")
+    plain = architecture.removesuffix("-quickgelu")
+    table = _pretrained()
+    entry = table.get(architecture, {}).get(clean) or table.get(plain, {}).get(clean)
+    if entry is None:
+        raise _unknown_tag(architecture, tag, where)
+    needs = bool(entry.get("quick_gelu", False))
+    if needs != bool(model_config(architecture, where).get("quick_gelu", False)):
+        right = f"{plain}-quickgelu" if needs else plain
+        raise RelianceError(
+            f"{where}.architecture",
+            "the activation function must be the one the weights were trained with",
+            found=f"{architecture}, but {tag} was trained with {'QuickGELU' if needs else 'GELU'}",
+            allowed=right,
+            next_step=f"write `architecture: {right}`; the wrong activation runs and gives wrong embeddings",
+        )
+    return dict(entry)
+
+
+def check_class_token(config: Mapping[str, Any], where: str, name: str) -> None:
+    """Raise RelianceError unless the model is a ViT whose class token goes through ln_post and proj.
+
+    config : an open_clip model config (embed_dim, vision_cfg, text_cfg).
+    """
+    vision = config["vision_cfg"]
+    reason = None
+    if "multimodal_cfg" in config:
+        reason = "a CoCa model, which pools with attention"
+    elif vision.get("timm_model_name"):
+        reason = f"a timm image tower ({vision['timm_model_name']})"
+    elif isinstance(vision.get("layers"), list):
+        reason = "a ResNet"
+    elif vision.get("attentional_pool"):
+        reason = "a transformer that pools with attention"
+    elif vision.get("pool_type", "tok") != "tok":
+        reason = f"a transformer that pools by '{vision['pool_type']}'"
+    if reason:
+        raise RelianceError(
+            where,
+            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
+            found=f"{name}: {reason}",
+            allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
+            next_step="choose another architecture; with `role: labeller` this one can name components",
+        )
+
+
+def _check_sources(
+    where: str, architecture: str | None, pretrained: str | None, file: str | None, random: bool
+) -> None:
+    """The combinations of sources that mean something."""
+    hub = architecture is not None and architecture.startswith(HUB)
+    problem = None
+    if random and (pretrained or file or hub or architecture is None):
+        problem = "weights: random, and another source or no architecture"
+    elif hub and pretrained:
+        problem = f"{architecture} and pretrained: {pretrained} (a hub model brings its own weights)"
+    elif architecture is None and file is None:
+        problem = "no architecture"
+    elif not (random or hub or pretrained or file):
+        problem = f"{architecture} without weights"
+    if problem:
+        raise RelianceError(
+            where,
+            "an encoder has an architecture and one source of weights",
+            found=problem,
+            allowed="architecture with pretrained, with file, or with weights: random; or hf-hub:owner/name",
+            next_step="remove or add the key",
+        )
+    if file is not None and not Path(file).expanduser().exists():
+        raise RelianceError(
+            f"{where}.file",
+            "a file of weights must exist",
+            found=f"{file}: no such file",
+            allowed="a .safetensors, .bin or .pt file",
+            next_step="correct the path, or mount the disk it is on",
+        )
+
+
+def _unknown_tag(architecture: str, tag: str, where: str) -> RelianceError:
+    table = _pretrained()
+    tags = list(table.get(architecture, {}))
+    others = [name for name in table if tag.lower().replace("-", "_") in table[name]][:4]
+    return RelianceError(
+        f"{where}.pretrained",
+        f"a pretrained tag is one that open_clip has for {architecture}",
+        found=tag,
+        allowed=_nearest(tag, tags) if tags else "none: there are no weights for this architecture",
+        next_step="correct the tag" + (f" (it exists for {', '.join(others)})" if others else ""),
+    )
+
+
+def _nearest(name: str, known: list[str], limit: int = 6) -> str:
+    near = difflib.get_close_matches(name, known, n=limit, cutoff=0.3) or sorted(known)[:limit]
+    return f"{', '.join(near)} ({len(known)} in all)" if len(known) > len(near) else ", ".join(near)
+
+
+def _package() -> Path:
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("open_clip_torch is a dependency of reliance and is not installed")
+    return Path(spec.origin).parent
+
+
+@lru_cache
+def _pretrained() -> dict[str, dict[str, dict[str, Any]]]:
+    """Architecture -> tag -> entry, without importing open_clip where that is possible."""
+    try:
+        table = _run_assignments(_package() / "pretrained.py", _package() / "constants.py")["_PRETRAINED"]
+        if not all(isinstance(tag, dict) for tags in table.values() for tag in tags.values()):
+            raise TypeError("_PRETRAINED is not a table of tables")
+    except (OSError, SyntaxError, NameError, LookupError, TypeError, AttributeError):
+        from open_clip import pretrained
+
+        table = pretrained._PRETRAINED
+    return dict(table)
+
+
+def _run_assignments(module: Path, constants: Path) -> dict[str, Any]:
+    """Names a module defines by plain statements: its imports and try blocks are left out."""
+    names: dict[str, Any] = {"copy": copy}
+    for path in (constants, module):
+        tree = ast.parse(path.read_text())
+        wanted = (ast.Assign, ast.AnnAssign, ast.Expr, ast.FunctionDef, ast.For)
+        tree.body = [node for node in tree.body if isinstance(node, wanted)]
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                node.returns = None
+                for argument in node.args.args:
+                    argument.annotation = None
+        exec(compile(tree, str(path), "exec"), names)
+    return names

@@ -1,0 +1,255 @@
+"""Stages `embed_images` and `gather_embeddings`: every image goes through the vision transformer once.
+
+Stored is x, the class token after the last block and before ln_post (an encoder), or the image
+embedding itself (a labeller). Decoding runs in worker processes, the model in this one; batches
+never cross a chunk of the store, so that a job that was killed ends with the same numbers.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from reliance.encoders.model import Clip, class_token_tower, load_model
+from reliance.errors import RelianceError
+from reliance.identity import atomic
+from reliance.images.decode import Images, Pixels, Reading
+from reliance.images.tables import read_split
+from reliance.parts import Layout, Parts, PartWriter, part_range, write_manifest
+
+log = logging.getLogger(__name__)
+KIND = "embeddings"
+LOG_SECONDS = 30.0
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def embed_images(
+    *,
+    index: Path,
+    weights: Path,
+    part: Path,
+    split: str,
+    dataset_root: str,
+    part_index: int,
+    parts: int,
+    dtype: str = "float16",
+    precision: str = "fp32",
+    batch_size: int = 64,
+    workers: int = 1,
+    device: str = "auto",
+    threads: int = 1,
+    stores: str = "x",
+    apply_exif: bool = False,
+    max_pixels: int = 200_000_000,
+    chunk_rows: int = 2048,
+    code: str = "",
+) -> None:
+    """Embed one part of a split; a job that was killed goes on at its last finished chunk.
+
+    index, weights : inputs. part : output folder, rows [iN/K, (i+1)N/K) of the split.
+    dataset_root : folder the index's paths are relative to.
+    dtype : of the store, "float16" | "float32".
+    precision : arithmetic of the model, "fp32" | "bf16" | "fp16" (autocast).
+    workers : processes that decode; 0 decodes in this one.
+    device : "auto" | "cpu" | "cuda". threads : CPU threads of the model.
+    stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
+    apply_exif, max_pixels : see decode.load_image. code : fingerprint of the code, for resuming.
+    An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
+    Raises RelianceError for a wrong split, unfit weights, or values the store's dtype cannot hold.
+    """
+    torch.set_num_threads(threads)
+    rows = read_split(index, split)
+    clip = load_model(weights, device)
+    span = part_range(len(rows.paths), parts, part_index)
+    reading = Reading(dataset_root, apply_exif, max_pixels)
+    params = {"split": split, "stores": stores, "dtype": dtype, "precision": precision}
+    writer = PartWriter(
+        part,
+        KIND,
+        span,
+        {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
+        {**params, "apply_exif": apply_exif, "max_pixels": max_pixels},
+        {"index": rows.stamp.id, "weights": clip.stamp.id},
+        code=f"{code} {chunk_rows} {batch_size}",
+        chunk_rows=chunk_rows,
+    )
+    images = Images(rows.paths[writer.next_row : span.stop].tolist(), reading, clip.weights.preprocess)
+    loader: Any = DataLoader(
+        images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
+        batch_sampler=chunked_batches(len(images), chunk_rows, batch_size),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=clip.device.type == "cuda",
+    )
+    chunk = _Chunk(stores, dtype)
+    with embedder(clip, stores, precision) as embed:
+        for batch in _logged(loader, len(images), writer.next_row):
+            chunk.add(embed(batch.pixels), batch.reasons, weights)
+            if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
+                writer.append(*chunk.take(writer.next_row))
+    writer.finish()
+
+
+def gather_embeddings(
+    *, parts: Sequence[Path], manifest: Path, max_invalid: float = 0.001, index: Path | None = None
+) -> None:
+    """Gather the parts of a split into its manifest.
+
+    parts : inputs in order. manifest : output, beside them.
+    max_invalid : unreadable images that are tolerated: a share below 1 (then at least one image),
+        or a count from 1 on; 0 tolerates none.
+    index : the index, only to name the files in the error.
+    Raises RelianceError if more images are unreadable, listing the first.
+    """
+    with atomic(manifest) as temporary:
+        write_manifest(temporary, parts, KIND)
+        found = Parts(temporary, KIND)
+        limit = max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * found.rows)
+        if len(found.excluded) > limit:
+            split = found.stamp.params["split"]
+            paths = read_split(index, split).paths if index else None
+            first = [
+                f"{paths[row] if paths is not None else f'image {row}'} ({reason})"
+                for row, reason in found.excluded[:5]
+            ]
+            raise RelianceError(
+                "images.max_invalid",
+                f"at most {limit:g} images of split '{split}' may be unreadable",
+                found=f"{len(found.excluded)} of {found.rows}: {', '.join(first)}",
+                allowed=f"max_invalid = {max_invalid:g} (a share below 1, or a count)",
+                next_step="check the disk and the files that are listed; if they are rightly left out, "
+                "raise images.max_invalid",
+            )
+    log.info("%d images, %d unreadable", found.rows, len(found.excluded))
+
+
+class Batch(NamedTuple):
+    """Images as the workers hand them over."""
+
+    pixels: torch.Tensor  # [n, 3, h, w] uint8 (a quarter of the bytes of floats); zeros where unreadable
+    reasons: list[str]  # [n], "" where readable
+
+
+def collate(items: Sequence[Pixels]) -> Batch:
+    """A batch from single images."""
+    pixels = torch.from_numpy(np.stack([item.values for item in items]))
+    return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items])
+
+
+def normalise(pixels: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:
+    """ToTensor and Normalize of open_clip's transform on a batch: uint8 [n, 3, h, w] to float32."""
+    mean, std = (torch.tensor(preprocess[k], device=pixels.device).view(3, 1, 1) for k in ("mean", "std"))
+    return pixels.float().div_(255).sub_(mean).div_(std)
+
+
+def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[int]]:
+    """Rows of every batch: consecutive, at most `batch_size`, none across a multiple of `chunk_rows`."""
+    chunks = [range(start, min(start + chunk_rows, count)) for start in range(0, count, chunk_rows)]
+    return [list(c[i : i + batch_size]) for c in chunks for i in range(0, len(c), batch_size)]
+
+
+@contextmanager
+def embedder(
+    clip: Clip, stores: str, precision: str = "fp32"
+) -> Iterator[Callable[[torch.Tensor], np.ndarray]]:
+    """A function from uint8 pixels [n, 3, h, w] to float32 [n, d] (stores "x") or [n, p] ("embedding")."""
+    tokens: list[torch.Tensor] = []
+    kind = AUTOCAST[precision]
+
+    def embed(pixels: torch.Tensor) -> np.ndarray:
+        tokens.clear()
+        images = normalise(pixels.to(clip.device, non_blocking=True), clip.weights.preprocess)
+        with torch.inference_mode(), torch.autocast(clip.device.type, kind, enabled=kind is not None):
+            out = clip.model.encode_image(images)
+        return np.asarray((tokens[0] if stores == "x" else out).float().cpu())
+
+    hooked: AbstractContextManager[None] = nullcontext()
+    if stores == "x":
+        hooked = class_tokens(class_token_tower(clip.model, clip.weights.encoder).ln_post, tokens)
+    with hooked:
+        yield embed
+
+
+@contextmanager
+def class_tokens(ln_post: nn.Module, into: list[torch.Tensor]) -> Iterator[None]:
+    """Append the class token that enters `ln_post` to `into` at every forward pass.
+
+    The input is [n, tokens, d], class token first, or already pooled [n, d].
+    """
+
+    def keep(_module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        x = arguments[0]
+        into.append(x[:, 0] if x.ndim == 3 else x)
+
+    handle = ln_post.register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class _Chunk:
+    """Rows on their way into the store."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.name, self.dtype = name, dtype
+        self._arrays: list[np.ndarray] = []
+        self._reasons: list[str] = []
+
+    @property
+    def rows(self) -> int:
+        return len(self._reasons)
+
+    def add(self, rows: np.ndarray, reasons: list[str], weights: Path) -> None:
+        """Take a batch; rows of unreadable images become zeros."""
+        rows = np.where(np.array([not reason for reason in reasons])[:, None], rows, 0)
+        with np.errstate(over="ignore"):
+            stored = rows.astype(self.dtype)
+        if not np.isfinite(stored).all():
+            raise RelianceError(
+                "embedding.dtype, embedding.precision",
+                "embeddings are finite numbers that the store can hold",
+                found=f"{np.abs(rows).max():g} as {self.dtype}, from {weights}",
+                allowed="values below 65504 for float16",
+                next_step="write `dtype: float32`; if that fails too, `precision: fp32`, "
+                "or the weights are damaged",
+            )
+        self._arrays.append(stored)
+        self._reasons += reasons
+
+    def take(self, start: int) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
+        """Arrays and (image_id, reason) of the chunk whose first image_id is `start`; then empty."""
+        valid = np.array([not reason for reason in self._reasons])
+        arrays = {self.name: np.concatenate(self._arrays), "valid": valid}
+        excluded = [(start + i, reason) for i, reason in enumerate(self._reasons) if reason]
+        self._arrays, self._reasons = [], []
+        return arrays, excluded
+
+
+def _width(clip: Clip, stores: str) -> int:
+    widths = {"embedding": int(clip.weights.config["embed_dim"])}
+    if stores == "x":
+        widths["x"] = int(class_token_tower(clip.model, clip.weights.encoder).proj.shape[0])
+    return widths[stores]
+
+
+def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:
+    """The loader's batches, with a line of progress every LOG_SECONDS."""
+    began = last = time.monotonic()
+    done = 0
+    for batch in loader:
+        yield batch
+        done += len(batch.reasons)
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS or done == count:
+            rate = done / max(now - began, 1e-9)
+            left = (count - done) / rate
+            log.info("%d of %d images, %.1f per s, %.0f s left", start + done, start + count, rate, left)
+            last = now

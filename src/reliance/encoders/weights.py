@@ -1,0 +1,266 @@
+"""Stage `resolve_weights`: from a config entry to a file of weights that is known to fit.
+
+The result, weights.json, holds everything a model is built from (see model.Weights). Whatever
+cannot be had ends in an error; no other weights are ever used instead.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES, FetchError, hub_file, weights_names
+from reliance.encoders.model import (
+    KIND,
+    READ_ERRORS,
+    SCHEMA,
+    Weights,
+    build,
+    class_token_tower,
+    fitting_state,
+)
+from reliance.encoders.registry import HUB, check_class_token, check_encoder, model_config, pretrained_config
+from reliance.errors import RelianceError
+from reliance.identity import derived_stamp, hash_file, write_json
+
+log = logging.getLogger(__name__)
+
+
+class Source(NamedTuple):
+    """Where a model comes from, before its file is checked."""
+
+    architecture: str
+    config: dict[str, Any]  # open_clip model config
+    preprocess: dict[str, Any] | None  # what the source says about image preprocessing, if anything
+    path: Path | None  # None: random weights
+
+
+def resolve_weights(
+    *,
+    weights: Path,
+    encoder: str,
+    architecture: str | None = None,
+    pretrained: str | None = None,
+    file: str | None = None,
+    random: bool = False,
+    seed: int = 0,
+    preprocess: Mapping[str, Any] | None = None,
+    role: str = "encoder",
+    checkpoint: Path | None = None,
+) -> None:
+    """Find, fetch and check the weights of an encoder.
+
+    weights : output, weights.json; its id covers the config, the preprocessing and the weights.
+    encoder : its name in the config.
+    architecture, pretrained, file, random, preprocess, role : its entry, see registry.check_encoder.
+        With `file` and `pretrained` the file is a local copy of the tag's weights. A safetensors
+        file may bring "architecture" and "preprocess" as JSON metadata, and a downloaded hub folder
+        its open_clip_config.json; then `architecture` may be left out.
+    seed : of random weights.
+    checkpoint : input, a checkpoint that this pipeline trained; takes the place of `file`.
+    Raises RelianceError if the entry is wrong or the weights cannot be had or do not fit.
+    """
+    file = str(checkpoint) if checkpoint else os.path.expanduser(file) if file else None
+    check_encoder(architecture, pretrained, file, random, preprocess, encoder=encoder, role=role)
+    source = _find(encoder, architecture, pretrained, file, random)
+    where = f"encoders.{encoder}"
+    if role == "encoder":
+        check_class_token(source.config, f"{where}.architecture", source.architecture)
+    image = full_preprocess(source, preprocess, where)
+    record = Weights(
+        encoder=encoder,
+        role=role,
+        architecture=source.architecture,
+        config=source.config,
+        preprocess=image,
+        quick_gelu=bool(source.config.get("quick_gelu", False)),
+        random=random,
+        seed=seed if random else 0,
+        path=str(source.path or ""),
+        sha256=hash_file(source.path) if source.path else "",
+    )
+    _check_fit(record)
+    content = {name: getattr(record, name) for name in ("config", "preprocess", "random", "seed", "sha256")}
+    write_json(weights, record._asdict(), derived_stamp(KIND, SCHEMA, content, {}))
+    log.info("%s: %s, %s", encoder, record.architecture, record.path or f"random weights, seed {seed}")
+
+
+def full_preprocess(source: Source, explicit: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    """size, mean, std, interpolation, resize_mode, fill_color; explicit values win over the source's.
+
+    Raises RelianceError if neither the source nor the config says what the mean and std are.
+    """
+    chosen = {k: v for k, v in (explicit or {}).items() if v is not None}
+    given = {**(source.preprocess or {}), **chosen}
+    size = _one_if_square(source.config["vision_cfg"].get("image_size", 224))
+    if _one_if_square(chosen.get("size", size)) != size:
+        raise RelianceError(
+            f"{where}.preprocess.size",
+            "images are resized to the size that the architecture takes",
+            found=chosen["size"],
+            allowed=str(size),
+            next_step="remove `size`, or choose the architecture for that size",
+        )
+    if "mean" not in given or "std" not in given:
+        raise RelianceError(
+            f"{where}.preprocess",
+            "weights from a file need to say how images are prepared for them",
+            found="neither the file nor the config names mean and std",
+            allowed="preprocess: {size, mean, std, interpolation, resize_mode}, "
+            "or `pretrained` with the tag that the file is a copy of",
+            next_step="the model's page or open_clip_config.json says which; wrong values run "
+            "and give wrong embeddings",
+        )
+    return {
+        "size": size,
+        "mean": [float(v) for v in given["mean"]],
+        "std": [float(v) for v in given["std"]],
+        "interpolation": str(given.get("interpolation", "bicubic")),
+        "resize_mode": str(given.get("resize_mode", "shortest")),
+        "fill_color": int(given.get("fill_color", 0)),
+    }
+
+
+def _one_if_square(size: int | Sequence[int]) -> int | list[int]:
+    """An image size as open_clip's configs write it: one number, or [height, width]."""
+    if isinstance(size, int):
+        return size
+    return int(size[0]) if len(set(size)) == 1 else [int(v) for v in size]
+
+
+def _find(
+    encoder: str, architecture: str | None, pretrained: str | None, file: str | None, random: bool
+) -> Source:
+    where = f"encoders.{encoder}"
+    entry = None
+    if architecture and pretrained:
+        entry = pretrained_config(architecture, pretrained, where)
+    if file is not None:
+        return _from_file(Path(file), architecture, entry, where)
+    if architecture is None:
+        raise ValueError("check_encoder lets no entry without architecture and file pass")
+    if random:
+        return Source(architecture, model_config(architecture, where), _openai_preprocess(), None)
+    if architecture.startswith(HUB):
+        return _from_hub(encoder, architecture)
+    if entry is None:
+        raise ValueError("check_encoder lets no entry without weights pass")
+    repository, names = weights_names(entry["hf_hub"])
+    path = _fetch(encoder, repository, names)
+    return Source(architecture, model_config(architecture, where), entry, path)
+
+
+def _from_hub(encoder: str, architecture: str) -> Source:
+    repository = architecture.removeprefix(HUB)
+    path = _fetch(encoder, repository, (CONFIG_NAME,))
+    config, preprocess = _read_hub_config(path, f"encoders.{encoder}")
+    return Source(architecture, config, preprocess, _fetch(encoder, repository, WEIGHTS_NAMES))
+
+
+def _from_file(path: Path, architecture: str | None, entry: dict[str, Any] | None, where: str) -> Source:
+    """A local file: its config from the architecture, its own metadata, or the config beside it."""
+    if path.is_dir():
+        path = next(
+            (path / name for name in WEIGHTS_NAMES if (path / name).is_file()), path / WEIGHTS_NAMES[0]
+        )
+    own = _metadata(path, where)
+    beside = path.with_name(CONFIG_NAME)
+    if not own and beside.is_file() and (architecture is None or architecture.startswith(HUB)):
+        config, preprocess = _read_hub_config(beside, where)
+        return Source(architecture or "from-file", config, preprocess, path)
+    if "architecture" in own:
+        if (
+            architecture
+            and not architecture.startswith(HUB)
+            and model_config(architecture) != own["architecture"]
+        ):
+            raise _contradiction(path, architecture, where)
+        return Source(architecture or "from-file", own["architecture"], own.get("preprocess"), path)
+    if architecture is None or architecture.startswith(HUB):
+        raise RelianceError(
+            f"{where}.architecture",
+            "a file of weights needs an architecture",
+            found=f"{path} does not name one, and there is no {CONFIG_NAME} beside it",
+            allowed="an open_clip name, for example ViT-L-14",
+            next_step="add `architecture` (and `preprocess`), or put the model's "
+            f"{CONFIG_NAME} beside the file",
+        )
+    return Source(architecture, model_config(architecture, where), own.get("preprocess") or entry, path)
+
+
+def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
+    try:
+        return hub_file(repository, names)
+    except FetchError as error:
+        raise RelianceError(
+            f"encoders.{encoder}",
+            "the weights of an encoder are in the local cache or can be downloaded",
+            found=f"{names[0]} of huggingface.co/{repository}: {error}",
+            allowed="a network connection once, or a local copy",
+            next_step=f"without network, name a local copy: encoders.{encoder}.file: PATH (keep architecture "
+            "and pretrained); a gated model needs `hf auth login`. Nothing was loaded instead",
+        ) from error
+
+
+def _metadata(path: Path, where: str) -> dict[str, Any]:
+    """architecture and preprocess from the metadata of a safetensors file, as far as they are there."""
+    if path.suffix != ".safetensors":
+        return {}
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+        return {key: json.loads(metadata[key]) for key in ("architecture", "preprocess") if key in metadata}
+    except READ_ERRORS as error:
+        raise _unreadable(path, where, error) from error
+
+
+def _read_hub_config(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        record = json.loads(path.read_text())
+        return dict(record["model_cfg"]), {**_openai_preprocess(), **record.get("preprocess_cfg", {})}
+    except READ_ERRORS as error:
+        raise _unreadable(path, where, error) from error
+
+
+def _openai_preprocess() -> dict[str, Any]:
+    """open_clip's default preprocessing."""
+    from open_clip.transform import PreprocessCfg
+
+    default = PreprocessCfg()
+    return {"mean": default.mean, "std": default.std}
+
+
+def _check_fit(record: Weights) -> None:
+    """Build the model without memory and compare names and shapes with the file's."""
+    with torch.device("meta"):
+        model = build(record.config)
+    if record.role == "encoder":
+        class_token_tower(model, record.encoder)
+    if not record.random:
+        fitting_state(model, record.path, record.encoder, device="meta")
+
+
+def _unreadable(path: Path, where: str, error: Exception) -> RelianceError:
+    return RelianceError(
+        f"{where}: {path}",
+        "a file of weights, and the config beside it, must be readable",
+        found=f"{type(error).__name__}: {error}",
+        allowed="an intact safetensors file, or open_clip_config.json with model_cfg",
+        next_step=f"the file is damaged: download it again, or name another copy as {where}.file",
+    )
+
+
+def _contradiction(path: Path, architecture: str, where: str) -> RelianceError:
+    return RelianceError(
+        f"{where}.architecture",
+        "a file of weights that names its own architecture is used with that one",
+        found=f"{architecture}, and another one in {path}",
+        allowed="the file's own architecture",
+        next_step="remove `architecture`",
+    )

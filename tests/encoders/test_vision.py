@@ -1,0 +1,291 @@
+"""Embeddings against open_clip's own forward pass on open_clip's own transform."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+
+from reliance.encoders import vision
+from reliance.encoders.head import Head, export_head, load_head, project
+from reliance.encoders.model import load_model
+from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, gather_embeddings, normalise
+from reliance.encoders.weights import resolve_weights
+from reliance.errors import RelianceError
+from reliance.images.tables import read_split
+from reliance.parts import Parts
+
+from .conftest import CONFIG, save_checkpoint, variant
+
+BROKEN = 7  # image_id of train/b/01.png
+
+
+def embed(out, pictures, weights, *, split="train", parts=1, max_invalid=2, **settings):
+    """All parts of a split and their manifest."""
+    root, index = pictures
+    folders = [out / f"part-{i}-of-{parts}.zarr" for i in range(parts)]
+    fixed = {"index": index, "weights": weights, "split": split, "dataset_root": str(root), "parts": parts}
+    for i, folder in enumerate(folders):
+        options = {"dtype": "float32", "workers": 0, "device": "cpu", "batch_size": 4, "chunk_rows": 5}
+        embed_images(**fixed, part=folder, part_index=i, **{**options, **settings})
+    gather_embeddings(parts=folders, manifest=out / "manifest.json", max_invalid=max_invalid, index=index)
+    return Parts(out / "manifest.json", "embeddings")
+
+
+def reference(pictures, weights, split="train"):
+    """(paths, encode_image of every readable picture, one at a time)."""
+    root, index = pictures
+    clip = load_model(weights)
+    transform = image_transform_v2(PreprocessCfg(**clip.weights.preprocess), is_train=False)
+    paths = read_split(index, split).paths
+    rows = {
+        i: clip.model.encode_image(transform(Image.open(Path(root, path)).convert("RGB"))[None])[0].numpy()
+        for i, path in enumerate(paths)
+        if not (split == "train" and i == BROKEN)
+    }
+    return paths, rows
+
+
+def cosine_distance(a, b):
+    return 1 - (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        CONFIG,
+        {**CONFIG, "quick_gelu": True},
+        {**CONFIG, "custom_text": True},
+        variant(final_ln_after_pool=True),
+        variant(norm_kwargs={"eps": 1e-2}),
+    ],
+    ids=["plain", "quickgelu", "custom_text", "pooled_before_ln", "eps"],
+)
+def test_the_head_of_stored_x_is_encode_image(pictures, tmp_path, config):
+    save_checkpoint(tmp_path / "c.safetensors", config)
+    weights = tmp_path / "weights.json"
+    resolve_weights(weights=weights, encoder="e", checkpoint=tmp_path / "c.safetensors")
+    export_head(weights=weights, head=tmp_path / "head.safetensors")
+    head, _ = load_head(tmp_path / "head.safetensors")
+    found = embed(tmp_path / "out", pictures, weights)
+    z = project(found.read("x"), head)
+    _, rows = reference(pictures, weights)
+    for i, row in rows.items():
+        np.testing.assert_allclose(z[i], row, atol=2e-5)
+        assert cosine_distance(z[i], row) < 1e-5
+    assert found.layouts["x"] == ((32,), "<f4")
+
+
+def test_an_unreadable_image_is_a_zero_row_with_a_reason(pictures, weights, tmp_path):
+    found = embed(tmp_path, pictures, weights)
+    valid = found.read("valid")
+    assert valid.tolist() == [i != BROKEN for i in range(11)]
+    assert not found.read("x")[BROKEN].any() and found.read("x")[valid].any(axis=1).all()
+    assert [row for row, _ in found.excluded] == [BROKEN] and found.excluded[0][1]
+    assert found.stamp.inputs.keys() == {"index", "weights"}
+
+
+def test_a_labeller_stores_its_image_embedding(pictures, weights, tmp_path):
+    found = embed(tmp_path, pictures, weights, stores="embedding")
+    _, rows = reference(pictures, weights)
+    assert set(found.layouts) == {"embedding", "valid"} and found.layouts["embedding"].shape == (12,)
+    for i, row in rows.items():
+        np.testing.assert_allclose(found.read("embedding")[i], row, atol=2e-5)
+
+
+def test_float16_is_the_rounded_float32(pictures, weights, tmp_path):
+    wide = embed(tmp_path / "a", pictures, weights).read("x")
+    narrow = embed(tmp_path / "b", pictures, weights, dtype="float16").read("x")
+    assert narrow.dtype == np.float16
+    np.testing.assert_array_equal(narrow, wide.astype(np.float16))
+
+
+def test_workers_and_parts_do_not_change_a_bit(pictures, weights, tmp_path):
+    whole = embed(tmp_path / "a", pictures, weights, batch_size=1)
+    divided = embed(tmp_path / "b", pictures, weights, batch_size=1, parts=3)
+    with_worker = embed(tmp_path / "c", pictures, weights, batch_size=1, workers=1)
+    for other in (divided, with_worker):
+        np.testing.assert_array_equal(other.read("x"), whole.read("x"))
+        np.testing.assert_array_equal(other.read("valid"), whole.read("valid"))
+        assert other.excluded == whole.excluded
+    assert with_worker.stamp.id == whole.stamp.id
+
+
+def test_more_parts_than_images(pictures, weights, tmp_path):
+    found = embed(tmp_path / "a", pictures, weights, split="test", parts=5)
+    whole = embed(tmp_path / "b", pictures, weights, split="test")
+    assert found.rows == 3
+    np.testing.assert_allclose(found.read("x"), whole.read("x"), atol=1e-5)
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_content(pictures, weights, tmp_path, monkeypatch):
+    whole = embed(tmp_path / "a", pictures, weights)
+    collate, calls = vision.collate, []
+
+    def dies(items):
+        calls.append(len(items))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return collate(items)
+
+    monkeypatch.setattr(vision, "collate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        embed(tmp_path / "b", pictures, weights)
+    assert calls == [4, 1, 4, 1]  # batches of 4 never cross chunks of 5
+    again = embed(tmp_path / "b", pictures, weights)
+    assert calls[4:] == [4, 1, 1]  # the first chunk was kept
+    assert again.stamp.id == whole.stamp.id and again.excluded == whole.excluded
+    assert not list((tmp_path / "b").glob(".*"))
+
+
+def test_values_the_store_cannot_hold(pictures, tmp_path):
+    save_checkpoint(tmp_path / "c.safetensors")
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(tmp_path / "c.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    state = load_file(tmp_path / "c.safetensors")
+    state["visual.transformer.resblocks.1.mlp.c_proj.bias"] += 1e5
+    save_file(state, tmp_path / "big.safetensors", metadata)
+    weights = tmp_path / "weights.json"
+    resolve_weights(weights=weights, encoder="e", checkpoint=tmp_path / "big.safetensors")
+    with pytest.raises(RelianceError, match=r"embedding.dtype(.|\n)*as float16"):
+        embed(tmp_path / "out", pictures, weights, dtype="float16")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_autocast_is_near(pictures, weights, tmp_path, precision):
+    wide = embed(tmp_path / "a", pictures, weights)
+    low = embed(tmp_path / "b", pictures, weights, precision=precision)
+    keep = wide.read("valid")
+    distance = cosine_distance(low.read("x")[keep], wide.read("x")[keep])
+    assert 0 < distance.max() < 1e-3
+    assert low.stamp.params["precision"] == precision
+
+
+def test_too_many_unreadable_images(pictures, weights, tmp_path):
+    _, index = pictures
+    embed(tmp_path, pictures, weights)
+    parts = [tmp_path / "part-0-of-1.zarr"]
+    for limit, enough in [(0, False), (0.01, True), (0.5, True), (1, True), (7, True)]:
+        manifest = tmp_path / "again.json"
+        if enough:
+            gather_embeddings(parts=parts, manifest=manifest, max_invalid=limit)
+            manifest.unlink()
+        else:
+            with pytest.raises(RelianceError, match=r"1 of 11: train/b/01.png \(.*\)"):
+                gather_embeddings(parts=parts, manifest=manifest, max_invalid=limit, index=index)
+            with pytest.raises(RelianceError, match=r"image 7 \("):
+                gather_embeddings(parts=parts, manifest=manifest, max_invalid=limit)
+            assert not manifest.exists()
+
+
+def test_most_images_unreadable(pictures, weights, tmp_path):
+    """The share counts: 6 of 11 is more than 0.5."""
+    root, index = pictures
+    shutil.copytree(root, tmp_path / "copy")
+    for i in range(6):
+        (tmp_path / "copy" / "train" / "a" / f"{i:02}.png").write_bytes(b"")
+    with pytest.raises(RelianceError, match=r"7 of 11: train/a/00\.png .an empty file"):
+        embed(tmp_path / "out", (tmp_path / "copy", index), weights, max_invalid=0.5)
+
+
+def test_a_split_that_is_not_there(pictures, weights, tmp_path):
+    with pytest.raises(RelianceError, match="no image in split 'val'"):
+        embed(tmp_path, pictures, weights, split="val")
+
+
+def test_class_tokens_of_both_shapes_and_the_hook_is_gone_after_an_error():
+    norm = torch.nn.LayerNorm(4)
+    tokens: list[torch.Tensor] = []
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    with pytest.raises(RuntimeError), class_tokens(norm, tokens):
+        norm(x)
+        norm(x[:, 1])
+        raise RuntimeError
+    assert torch.equal(tokens[0], x[:, 0]) and torch.equal(tokens[1], x[:, 1])
+    norm(x)
+    assert len(tokens) == 2 and not norm._forward_pre_hooks
+
+
+def test_the_models_output_is_not_changed_by_the_hook(weights):
+    clip = load_model(weights)
+    pixels = torch.randint(0, 255, (3, 3, 24, 24), dtype=torch.uint8)
+    before = clip.model.encode_image(normalise(pixels, clip.weights.preprocess))
+    with vision.embedder(clip, "x") as run:
+        run(pixels)
+    assert torch.equal(clip.model.encode_image(normalise(pixels, clip.weights.preprocess)), before)
+    assert not clip.model.visual.ln_post._forward_pre_hooks
+
+
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_pixels_are_open_clips_bit_for_bit(tmp_path, mode):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (37, 52, 3), dtype=np.uint8)).save(tmp_path / "x.png")
+    preprocess = {
+        "size": 24, "mean": [0.48, 0.45, 0.40], "std": [0.26, 0.27, 0.28],
+        "interpolation": "bicubic", "resize_mode": mode, "fill_color": 0,
+    }  # fmt: skip
+    expected = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)(Image.open(tmp_path / "x.png"))
+    images = vision.Images(["x.png"], vision.Reading(str(tmp_path), False, 10**6), preprocess)
+    assert torch.equal(normalise(vision.collate([images[0]]).pixels, preprocess)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("count", "chunk", "batch"), [(0, 4, 2), (7, 4, 3), (8, 4, 4), (5, 100, 2), (3, 1, 9)]
+)
+def test_chunked_batches(count, chunk, batch):
+    batches = chunked_batches(count, chunk, batch)
+    assert [i for b in batches for i in b] == list(range(count))
+    assert all(0 < len(b) <= batch and b[0] // chunk == b[-1] // chunk for b in batches)
+
+
+def test_progress_is_logged(pictures, weights, tmp_path, caplog):
+    caplog.set_level("INFO")
+    embed(tmp_path, pictures, weights)
+    assert "11 of 11 images" in caplog.text and "11 images, 1 unreadable" in caplog.text
+
+
+@pytest.mark.gpu
+def test_gpu_agrees_with_cpu(pictures, weights, tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    cpu, gpu = (embed(tmp_path / d, pictures, weights, device=d).read("x") for d in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu, cpu, atol=1e-3)
+
+
+@pytest.fixture
+def photos():
+    folder = os.environ.get("RELIANCE_PHOTOS")
+    if not folder:
+        pytest.skip("RELIANCE_PHOTOS names no folder of photographs (class folders below it)")
+    return Path(folder)
+
+
+@pytest.mark.photos
+def test_a_real_architecture_on_photographs(photos, tmp_path):
+    """ViT-B/32 with random weights on 16 photographs: index, embed, head, against open_clip."""
+    from reliance.images.index import index_images
+
+    index, weights = tmp_path / "index.parquet", tmp_path / "weights.json"
+    classes = tmp_path / "classes.parquet"
+    index_images(index=index, classes=classes, root=str(photos), layout="folder", per_class=1)
+    paths = read_split(index, "train").paths[:16]
+    resolve_weights(weights=weights, encoder="b32", architecture="ViT-B-32", random=True)
+    clip = load_model(weights)
+    tower = clip.model.visual
+    head = Head(
+        *(t.numpy() for t in (tower.ln_post.weight, tower.ln_post.bias, tower.proj)), tower.ln_post.eps
+    )
+    transform = image_transform_v2(PreprocessCfg(**clip.weights.preprocess), is_train=False)
+    batch = torch.stack([transform(Image.open(photos / path).convert("RGB")) for path in paths])
+    expected = clip.model.encode_image(batch).numpy()
+    images = vision.Images(list(paths), vision.Reading(str(photos), False, 10**8), clip.weights.preprocess)
+    with vision.embedder(clip, "x") as run:
+        x = run(vision.collate([images[i] for i in range(16)]).pixels)
+    assert cosine_distance(project(x, head), expected).max() < 1e-5
