@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from reliance.errors import RelianceError
-from reliance.failures.external import check_cases, folder_cases, list_external, read_cases, refuse_duplicates
-from reliance.failures.files import FAILURE_SAMPLES
+from reliance.failures.external import check_cases, folder_cases, list_external, refuse_duplicates
+from reliance.failures.files import read_failures, read_samples
 from reliance.identity import read_table, write_table
 from reliance.images.tables import CLASSES, INDEX
 
@@ -36,20 +36,22 @@ def files(tmp_path):
 
 def test_folders_become_cases(files):
     list_external(**files, dataset="neuhaus_images", source="neuhaus")
-    found = read_cases(files["failures"], files["failure_samples"], set(range(12)))
-    assert found.cases["failure_id"].tolist() == [
+    cases, stamp = read_failures(files["failures"])
+    samples, samples_stamp = read_samples(files["failure_samples"])
+    assert samples_stamp.inputs == {"failures": stamp.id}
+    assert cases["failure_id"].tolist() == [
         "10-30001-neuhaus_images",
         "2-1-neuhaus_images",
         "2-9-neuhaus_images",
     ]
-    assert found.cases["rank"].tolist() == [1, 1, 2]
-    assert set(found.cases["kind"]) == {"spurious"} and found.cases["score"].isna().all()
-    assert found.samples.groupby("failure_id")["image_id"].apply(list).to_dict() == {
+    assert cases["rank"].tolist() == [1, 1, 2]
+    assert set(cases["kind"]) == {"spurious"} and cases["score"].isna().all()
+    assert samples.groupby("failure_id")["image_id"].apply(list).to_dict() == {
         "10-30001-neuhaus_images": [3],
         "2-1-neuhaus_images": [0, 1],
         "2-9-neuhaus_images": [2],
     }
-    assert set(found.samples["split"]) == {"cases"} and set(found.samples["dataset"]) == {"neuhaus_images"}
+    assert set(samples["split"]) == {"cases"} and set(samples["dataset"]) == {"neuhaus_images"}
 
 
 def test_kind_is_what_the_user_says_or_other():
@@ -91,14 +93,6 @@ def test_lists_whose_parts_do_not_fit_are_refused(change, message):
     with pytest.raises(RelianceError, match=message):
         check_cases("list", cases, samples, set(range(12)))
     check_cases("list", *cases_and_samples(), set(range(12)))
-
-
-def test_samples_of_another_list_are_refused(files):
-    list_external(**files, dataset="own", source="user")
-    samples = read_table(files["failure_samples"], FAILURE_SAMPLES).frame
-    write_table(files["failure_samples"], samples, FAILURE_SAMPLES, {}, {"failures": "0" * 64})
-    with pytest.raises(RelianceError, match="same list of cases"):
-        read_cases(files["failures"], files["failure_samples"], set(range(12)))
 
 
 def test_an_image_of_its_own_class_is_refused(tmp_path):

@@ -2,12 +2,11 @@
 
 A folder `<class id>..._<component>/*.jpg` per case is how the images of Spurious ImageNet (Neuhaus et
 al., ICCV 2023) come. Such a list is indexed and embedded like any data set (layout `cases`); here its
-folders become cases. Every list, mined ones too, is read through `read_cases`.
+folders become cases. `check_cases` holds for lists from anywhere.
 """
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -18,11 +17,9 @@ from reliance.failures.files import (
     KINDS,
     SCHEMA,
     SOURCES,
-    read_failures,
-    read_samples,
     write_failures,
 )
-from reliance.identity import Stamp, check_same, derived_stamp, hash_file, read_table, write_table
+from reliance.identity import Stamp, derived_stamp, hash_file, read_table, write_table
 from reliance.images.cases import parse_case
 from reliance.images.tables import CLASSES, INDEX
 
@@ -30,14 +27,6 @@ log = logging.getLogger(__name__)
 
 SPLIT = "cases"  # of the index of a list's folder
 _KIND_OF = {"neuhaus": "spurious"}  # what a source is known for; otherwise "other"
-
-
-class CaseList(NamedTuple):
-    """A list of cases with their images, checked against each other."""
-
-    cases: pd.DataFrame  # columns of failures.tsv
-    samples: pd.DataFrame  # failure_id, dataset, split, image_id
-    ids: dict[str, str]  # id of the two files
 
 
 def list_external(
@@ -119,19 +108,6 @@ def folder_cases(
         )
         samples.append(rows[["image_id"]].assign(failure_id=name, dataset=dataset, split=SPLIT))
     return pd.DataFrame(cases), pd.concat(samples, ignore_index=True)
-
-
-def read_cases(failures: Path, failure_samples: Path, class_ids: set[int]) -> CaseList:
-    """Read any list of cases with its images.
-
-    Raises RelianceError if the two do not fit each other or a class is not one of `class_ids`.
-    """
-    cases, stamp = read_failures(failures)
-    samples, samples_stamp = read_samples(failure_samples)
-    if "failures" in samples_stamp.inputs:
-        check_same("list of cases", (failure_samples, samples_stamp.inputs["failures"]), (failures, stamp.id))
-    check_cases(failures, cases, samples, class_ids)
-    return CaseList(cases, samples, {"failures": stamp.id, "failure_samples": samples_stamp.id})
 
 
 def check_cases(where: Path, cases: pd.DataFrame, samples: pd.DataFrame, class_ids: set[int]) -> None:

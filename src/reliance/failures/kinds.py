@@ -14,8 +14,6 @@ overrides them. In this order:
 
 from typing import NamedTuple
 
-WRITTEN = "the written word {}"
-
 
 class Evidence(NamedTuple):
     """What the rules look at; all are cosines, nan where there is none."""

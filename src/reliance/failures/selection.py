@@ -37,19 +37,16 @@ def select_cases(
     }
     scored = flags.assign(score=flags["mean_relevance"] * flags["n_flagged"])
     order = scored.sort_values(["class_id", "score", "component"], ascending=[True, False, True])
-    cases: list[Case] = []
-    for class_id, group in order.groupby("class_id", sort=True):
-        kept: list[Case] = []
-        for flag in group.itertuples(index=False):
-            own = images[class_id, flag.component]
-            keeper = next((c for c in kept if shared(c.images, own) >= overlap), None)
-            if keeper is not None:
-                keeper.absorbed.append(int(flag.component))
-            elif len(kept) < max_cases_per_class:
-                rank, component = len(kept) + 1, int(flag.component)
-                kept.append(Case(int(class_id), component, rank, flag.score, flag.q_value, own, []))
-        cases += kept
-    return cases
+    columns = (order[name].tolist() for name in ("class_id", "component", "score", "q_value"))
+    cases: dict[int, list[Case]] = {}
+    for class_id, component, score, q_value in zip(*columns, strict=True):
+        kept, own = cases.setdefault(class_id, []), images[class_id, component]
+        keeper = next((c for c in kept if shared(c.images, own) >= overlap), None)
+        if keeper is not None:
+            keeper.absorbed.append(component)
+        elif len(kept) < max_cases_per_class:
+            kept.append(Case(class_id, component, len(kept) + 1, score, q_value, own, []))
+    return [case for kept in cases.values() for case in kept]
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,0 +1,142 @@
+"""Opens what attribution and failure mining read, checks that it belongs together, yields it in blocks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from reliance.attribution.closed_form import LatentTables, PromptTables, latent_tables, prompt_tables
+from reliance.attribution.prompts import read_prompts
+from reliance.codes.store import Codes, open_codes
+from reliance.encoders.head import Head, load_head
+from reliance.errors import RelianceError
+from reliance.identity import check_same
+from reliance.images.tables import read_split
+from reliance.parts import Parts
+from reliance.sae.files import load_sae
+
+
+class Inputs(NamedTuple):
+    """One split of a labelled data set with everything a relevance needs."""
+
+    class_ids: np.ndarray  # int64 [C], ascending; elsewhere a class is its row here
+    labels: np.ndarray  # row in class_ids of every image of the split, -1 without a class, int64 [N]
+    embeddings: Parts  # x [N, d] and valid [N]
+    codes: Codes
+    decoder: np.ndarray  # float32 [m, d]
+    head: Head
+    text: np.ndarray  # float32 [C, p], one unit vector per class
+    ids: dict[str, str]  # name -> id of the artifacts read, for the stamp of what is written
+
+
+class Block(NamedTuple):
+    """Labelled, readable images of a range of rows."""
+
+    image_id: np.ndarray  # int64 [n]
+    label: np.ndarray  # row in class_ids, int64 [n]
+    x: np.ndarray  # float32 [n, d]
+    values: np.ndarray  # float32 [n, k]; 0 is inactive
+    indices: np.ndarray  # int64 [n, k]
+
+
+def open_inputs(
+    *, index: Path, embeddings: Path, codes: Path, sae: Path, head: Path, text: Path, split: str
+) -> Inputs:
+    """Open the artifacts of one split.
+
+    Raises RelianceError if two of them come from different weights, images, embeddings or SAEs,
+    or if an image's class has no prompt.
+    """
+    parts, stored_codes = Parts(embeddings, "embeddings"), open_codes(codes)
+    arrays, sae_stamp = load_sae(sae)
+    loaded_head, head_stamp = load_head(head)
+    images = read_split(index, split)
+    prompts = read_prompts(text)
+    weights = (embeddings, parts.stamp.inputs["weights"])
+    check_same("encoder weights", (head, head_stamp.inputs["weights"]), weights)
+    check_same("encoder weights", (text, prompts.stamp.inputs["weights"]), weights)
+    check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, images.stamp.id))
+    check_same("SAE", (codes, stored_codes.stamp.inputs["sae"]), (sae, sae_stamp.id))
+    check_same("embeddings", (codes, stored_codes.stamp.inputs["embeddings"]), (embeddings, parts.stamp.id))
+    _check_rows(embeddings, parts.rows, index, len(images.class_ids), split)
+    ids = {
+        "index": images.stamp.id,
+        "embeddings": parts.stamp.id,
+        "codes": stored_codes.stamp.id,
+        "sae": sae_stamp.id,
+        "head": head_stamp.id,
+        "text": prompts.stamp.id,
+        "weights": parts.stamp.inputs["weights"],
+    }
+    labels = _class_rows(index, text, prompts.class_ids, images.class_ids.astype(np.int64))
+    return Inputs(
+        prompts.class_ids,
+        labels,
+        parts,
+        stored_codes,
+        arrays.decoder_weight,
+        loaded_head,
+        prompts.vectors,
+        ids,
+    )
+
+
+def open_tables(inputs: Inputs, device: str, threads: int, dtype: str) -> tuple[LatentTables, PromptTables]:
+    """Tables of the decoder and of the classes' prompts; sets torch's number of threads.
+
+    `device` is auto, cpu or cuda; `dtype` float32, or float64 to check float32.
+    """
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    tables = latent_tables(inputs.decoder, inputs.head, device, getattr(torch, dtype))
+    return tables, prompt_tables(tables, inputs.text)
+
+
+def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Block]:
+    """Every `every_nth` image that has a class and could be read; a block is from `block_rows` rows."""
+    for start, stop in inputs.embeddings.blocks(block_rows):
+        rows = np.arange(start, stop)
+        keep = (rows % every_nth == 0) & (inputs.labels[start:stop] >= 0)
+        keep &= inputs.embeddings.read("valid", start, stop)
+        if keep.any():
+            x = inputs.embeddings.read("x", start, stop)[keep].astype(np.float32)
+            values, indices = inputs.codes.block(start, stop)
+            yield Block(rows[keep], inputs.labels[rows[keep]], x, values[keep], indices[keep])
+
+
+def _check_rows(embeddings: Path, found: int, index: Path, expected: int, split: str) -> None:
+    if found != expected:
+        raise RelianceError(
+            embeddings,
+            f"it must hold the images of split '{split}' of {index}",
+            found=f"{found} rows",
+            allowed=f"{expected} rows",
+            next_step="embeddings of another split were given: check which manifest the rule names",
+        )
+
+
+def _class_rows(index: Path, text: Path, class_ids: np.ndarray, class_of_image: np.ndarray) -> np.ndarray:
+    """Row in `class_ids` of every image's class, -1 for images without one."""
+    labelled = class_of_image >= 0
+    if not labelled.any():
+        raise RelianceError(
+            index,
+            "outputs are attributed for an image's own class",
+            found="no image with a class",
+            allowed="images in class folders",
+            next_step="without classes there are components and names, but no attributions and no cases",
+        )
+    rows = np.searchsorted(class_ids, class_of_image).clip(max=len(class_ids) - 1)
+    missing = np.unique(class_of_image[labelled & (class_ids[rows] != class_of_image)])
+    if len(missing):
+        raise RelianceError(
+            text,
+            "every class of the images has a prompt",
+            found=f"none for {len(missing)} classes, the first {missing[:5].tolist()}",
+            allowed="one prompt per class of the index",
+            next_step="the prompts were made for another list of classes: delete this file and run it again",
+        )
+    return np.where(labelled, rows, -1)

@@ -1,0 +1,17 @@
+"""Schema of the attribution table, apart from the code that writes it, so that readers need no torch."""
+
+from reliance.identity import TableSpec
+
+ATTRIBUTIONS = TableSpec(
+    "attributions",
+    1,
+    (
+        ("image_id", "int64"),
+        ("class_id", "int32"),
+        ("component", "int32"),
+        ("activation", "float32"),
+        ("act_x_grad", "float32"),
+        ("ablation", "float32"),
+        ("logit_lens", "float32"),
+    ),
+)

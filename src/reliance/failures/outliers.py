@@ -1,0 +1,188 @@
+"""Unexpected reliance: components that matter more than they should on images of other classes (Eq. 8).
+
+For a class and its prompt, take the images of other classes that score like the class (y above its
+mean minus 1.5 standard deviations, App. D.1). A component is tested if at least 10 of them have it
+active, and flagged if at least 10 of those have z = (R - mean) / sigma > 3 and their mean relevance
+is above 3 % of the class's mean y. `reference` says where mean and sigma come from.
+
+Many pairs are tested, so each gets a p-value: how likely so many flagged images would be if images of
+other classes exceeded the line as often as the class's own do,
+
+    p = P(Binomial(n_highconf, p0) >= n_flagged),   p0 = (1 + own images with z > 3) / (1 + own images),
+
+and q is its false discovery rate (Benjamini and Hochberg) over all tested pairs.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from reliance.attribution.inputs import Inputs, blocks, open_inputs, open_tables
+from reliance.errors import RelianceError
+from reliance.failures.reference import Reference, reference
+from reliance.failures.scan import Lines, Miner, Tally
+from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
+from reliance.identity import Stamp, Table, check_same, read_table, write_table
+
+__all__ = ["OUTLIERS", "OUTLIER_SAMPLES", "mine_outliers"]
+log = logging.getLogger(__name__)
+
+
+class Rule(NamedTuple):
+    """When a (class, component) is flagged."""
+
+    min_z: float
+    min_samples: int
+    min_relevance: float  # share of the class's mean y
+    max_q: float | None  # None reports q without filtering by it
+
+
+def mine_outliers(
+    *,
+    index: Path,
+    embeddings: Path,
+    codes: Path,
+    sae: Path,
+    head: Path,
+    text: Path,
+    expectations: Path,
+    outliers: Path,
+    outlier_samples: Path,
+    split: str = "train",
+    every_nth: int = 5,
+    relevance: str = "act_x_grad",
+    min_z: float = 3.0,
+    min_samples: int = 10,
+    confidence_std: float = 1.5,
+    min_relevance: float = 0.03,
+    max_q: float | None = None,
+    block_rows: int = 4096,
+    device: str = "cpu",
+    threads: int = 2,
+    dtype: str = "float32",
+) -> Stamp:
+    """Write the flagged (class, component) pairs and their images.
+
+    The split is read twice in blocks; tables of classes x components stay in memory. Classes that
+    cannot be mined are logged and listed in the stamp's params as `skipped`. Returns the stamp of
+    `outliers`; raises RelianceError if the artifacts or settings do not match the expectations.
+    """
+    inputs = open_inputs(
+        index=index, embeddings=embeddings, codes=codes, sae=sae, head=head, text=text, split=split
+    )
+    expected = read_table(expectations, EXPECTATIONS)
+    shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": dtype}
+    _check_expectations(expectations, expected, inputs, shared)
+    known = reference(expected.frame, inputs.class_ids, len(inputs.decoder), dtype)
+    skipped = inputs.class_ids[~known.usable].tolist()
+    log.info("%d of %d classes have no usable reference: %s", len(skipped), len(known.n), skipped)
+    tables, prompts = open_tables(inputs, device, threads, dtype)
+    lines = decision_lines(known, min_z, confidence_std, tables.lens.device)
+    miner = Miner(tables, prompts, lines, relevance)
+    tally = Tally.zeros(known.mean.shape, tables.lens.device)
+    for block in blocks(inputs, every_nth, block_rows):
+        miner.count(block, tally)
+    rule = Rule(min_z, min_samples, min_relevance, max_q)
+    frame = flag_pairs(tally, known, rule)
+    kept = np.zeros(known.mean.shape, bool)
+    kept[frame["row"], frame["component"]] = True
+    wanted = torch.as_tensor(kept, device=tables.lens.device)
+    found = [miner.collect(block, wanted) for block in blocks(inputs, every_nth, block_rows)]
+    samples = sample_frame(found, known, inputs.class_ids, split)
+    frame["class_id"] = inputs.class_ids[frame["row"]]
+    params = {**shared, **rule._asdict(), "confidence_std": confidence_std, "skipped": skipped}
+    ids = {**inputs.ids, "expectations": expected.stamp.id}
+    stamp = write_table(outliers, frame, OUTLIERS, params, ids)
+    write_table(outlier_samples, samples, OUTLIER_SAMPLES, {}, {"outliers": stamp.id})
+    log.info("%d pairs flagged, %d images", len(frame), len(samples))
+    return stamp
+
+
+def decision_lines(known: Reference, min_z: float, confidence_std: float, device: torch.device) -> Lines:
+    """The y of high confidence and the relevance of z = min_z; out of reach for unusable classes."""
+    confident = np.where(known.usable, known.y_mean - confidence_std * known.y_std, np.inf)
+    unexpected = np.where(known.usable[:, None], known.mean + min_z * known.sigma, np.inf)
+    return Lines(
+        torch.as_tensor(confident, device=device),
+        torch.as_tensor(unexpected.astype(known.mean.dtype), device=device),
+    )
+
+
+def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
+    """Columns of OUTLIERS, with `row` in place of class_id, for the flagged pairs; by class, component.
+
+    The q-values are over all tested pairs; those with no flagged image have p = 1 and only count.
+    """
+    highconf, active, flagged, total, own = (table.cpu().numpy() for table in tally)
+    tested = active >= rule.min_samples
+    row, component = np.nonzero(tested & (flagged > 0))
+    place = row, component
+    mean, sigma = known.mean[place].astype(np.float64), known.sigma[place].astype(np.float64)
+    n, n_flagged, n_active = known.n[row], flagged[place], known.n_active[place]
+    silent = np.where(mean + rule.min_z * sigma < 0, n - n_active, 0)  # own images with R = 0 and z > min_z
+    p0 = (1 + own[place] + silent) / (1 + n)
+    p_value = binomial_tail(n_flagged, highconf[row], p0)
+    relevance = total[place] / n_flagged
+    frame = pd.DataFrame(
+        {
+            "row": row,
+            "component": component,
+            "n_flagged": n_flagged,
+            "n_highconf": highconf[row],
+            "p0": p0,
+            "p_value": p_value,
+            "q_value": false_discovery_rate(p_value, int(tested.sum())),
+            "mean_z": (relevance - mean) / sigma,
+            "mean_relevance": relevance,
+            "unseen_in_reference": n_active == 0,
+        }
+    )
+    keep = (n_flagged >= rule.min_samples) & (relevance > rule.min_relevance * known.y_mean[row])
+    if rule.max_q is not None:
+        keep &= frame["q_value"].to_numpy() <= rule.max_q
+    log.info("%d pairs tested, %d of them with a flagged image", tested.sum(), len(frame))
+    return frame.iloc[np.flatnonzero(keep)].reset_index(drop=True)
+
+
+def binomial_tail(count: np.ndarray, trials: np.ndarray, p0: np.ndarray) -> np.ndarray:
+    """P(Binomial(trials, p0) >= count), elementwise."""
+    from scipy.stats import binom
+
+    return np.asarray(binom.sf(count - 1, trials, np.minimum(p0, 1.0)), dtype=np.float64)
+
+
+def false_discovery_rate(p_values: np.ndarray, tested: int) -> np.ndarray:
+    """Benjamini-Hochberg q-values of the p-values below 1 among `tested` tests; the others have p = 1."""
+    order = np.argsort(p_values, kind="stable")
+    ratio = p_values[order] * tested / np.arange(1, len(order) + 1)
+    q = np.empty(len(order))
+    q[order] = np.minimum.accumulate(ratio[::-1])[::-1].clip(max=1)
+    return q
+
+
+def sample_frame(
+    found: list[list[np.ndarray]], known: Reference, class_ids: np.ndarray, split: str
+) -> pd.DataFrame:
+    """Columns of OUTLIER_SAMPLES from what the miner collected, by class, component, image."""
+    row, component, image_id, y, relevance = (np.concatenate(column) for column in zip(*found, strict=True))
+    z = (relevance - known.mean[row, component]) / known.sigma[row, component]
+    columns: dict[str, Any] = {"class_id": class_ids[row], "component": component, "split": split}
+    frame = pd.DataFrame({**columns, "image_id": image_id, "y": y, "relevance": relevance, "z": z})
+    return frame.sort_values(["class_id", "component", "image_id"], ignore_index=True)
+
+
+def _check_expectations(path: Path, expected: Table, inputs: Inputs, settings: dict[str, Any]) -> None:
+    for name, found in inputs.ids.items():
+        check_same(name, (path, expected.stamp.inputs[name]), ("the inputs of this rule", found))
+    if expected.stamp.params != settings:
+        raise RelianceError(
+            path,
+            "expectations and mining use the same images and the same relevance",
+            found=f"expectations with {expected.stamp.params}",
+            allowed=f"{settings}",
+            next_step="the config changed between the two: delete this file and run the target again",
+        )

@@ -1,0 +1,137 @@
+"""Passes over all images and classes: count what stands out, then collect the images of what was kept.
+
+A pair (image, class) is looked at if the image is not of the class but scores like one: y above the
+class's line. Two passes, because the images of all (class, component) that stand out somewhere are
+too many to keep, and those of the few that survive the tests are not.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from reliance.attribution.closed_form import (
+    Coefficients,
+    ImageTerms,
+    LatentTables,
+    PromptTables,
+    image_terms,
+    outputs,
+    pair_relevance,
+)
+from reliance.attribution.inputs import Block
+from reliance.failures.expectation import FORMS
+
+_CHUNK = 1 << 21  # relevances computed at a time
+
+
+class Lines(NamedTuple):
+    """What images and relevances are compared with."""
+
+    confident: torch.Tensor  # y above it is high confidence, inf for classes that are not mined [C]
+    unexpected: torch.Tensor  # relevance above it is flagged: mean + min_z sigma [C, m]
+
+
+class Tally(NamedTuple):
+    """Counts over high-confidence images of other classes, and of the class itself; changed in place."""
+
+    n_highconf: torch.Tensor  # high-confidence images of other classes, int64 [C]
+    n_active: torch.Tensor  # of these, images on which a component fires, int32 [C, m]
+    n_flagged: torch.Tensor  # of these, images whose relevance is above the line, int32 [C, m]
+    relevance: torch.Tensor  # sum of the flagged relevances, float64 [C, m]
+    n_own: torch.Tensor  # images of the class itself above the line, the component firing, int32 [C, m]
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...], device: torch.device) -> "Tally":
+        """Counts of no images, for shape (C, m)."""
+        dtypes = (torch.int32, torch.int32, torch.float64, torch.int32)
+        n_highconf = torch.zeros(shape[0], dtype=torch.int64, device=device)
+        return cls(n_highconf, *(torch.zeros(shape, dtype=dtype, device=device) for dtype in dtypes))
+
+
+class Scored(NamedTuple):
+    """A block with its outputs and the coefficients of its relevances."""
+
+    image_id: np.ndarray  # int64 [n]
+    label: torch.Tensor  # class row [n]
+    y: torch.Tensor  # [n, C]
+    terms: ImageTerms
+    coefficients: Coefficients
+
+
+class Compared(NamedTuple):
+    """q pairs (image row, class row) and their k relevances beside the line."""
+
+    rows: torch.Tensor  # [q]
+    classes: torch.Tensor  # [q]
+    cell: torch.Tensor  # position in a flat [C, m] table [q, k]
+    active: torch.Tensor  # bool [q, k]
+    relevance: torch.Tensor  # [q, k]
+    flagged: torch.Tensor  # active and above the line, bool [q, k]
+
+
+class Miner:
+    """The closed form applied to blocks of images; `relevance` is act_x_grad or ablation."""
+
+    def __init__(self, tables: LatentTables, prompts: PromptTables, lines: Lines, relevance: str) -> None:
+        self.tables, self.prompts, self.lines, self.form = tables, prompts, lines, FORMS[relevance]
+        self.components = tables.lens.shape[0]
+
+    def count(self, block: Block, tally: Tally) -> None:
+        """Add a block to a tally."""
+        scored = self._score(block)
+        rows, classes = self._confident(scored)
+        tally.n_highconf.add_(torch.bincount(classes, minlength=len(tally.n_highconf)))
+        for found in self._compare(scored, rows, classes):
+            _add(tally.n_active, found.cell, found.active)
+            _add(tally.n_flagged, found.cell, found.flagged)
+            _add(tally.relevance, found.cell, found.relevance * found.flagged)
+        every = torch.arange(len(scored.label), device=scored.label.device)
+        for found in self._compare(scored, every, scored.label):
+            _add(tally.n_own, found.cell, found.flagged)
+
+    def collect(self, block: Block, kept: torch.Tensor) -> list[np.ndarray]:
+        """Columns class row, component, image_id, y, relevance of the flagged cells of `kept`, bool [C, m].
+
+        In no particular order.
+        """
+        scored = self._score(block)
+        rows, classes = self._confident(scored)
+        wanted = kept.any(1)[classes]
+        columns = []
+        for found in self._compare(scored, rows[wanted], classes[wanted]):
+            pair, position = torch.nonzero(found.flagged & kept.view(-1).take(found.cell), as_tuple=True)
+            row, cell = found.rows[pair], found.cell[pair, position]
+            columns.append((row, cell, scored.y[row, found.classes[pair]], found.relevance[pair, position]))
+        image, place, y, r = (torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
+        return [place // self.components, place % self.components, scored.image_id[image], y, r]
+
+    def _score(self, block: Block) -> Scored:
+        terms = image_terms(self.tables, block.x, block.values, block.indices)
+        label = torch.as_tensor(block.label, device=terms.unit.device)
+        y = outputs(terms, self.prompts)
+        return Scored(block.image_id, label, y, terms, self.form(self.tables, terms))
+
+    def _confident(self, scored: Scored) -> tuple[torch.Tensor, torch.Tensor]:
+        """(rows, classes) of the high-confidence images of other classes, by class."""
+        confident = scored.y > self.lines.confident
+        confident[torch.arange(len(scored.label), device=scored.label.device), scored.label] = False
+        classes, rows = confident.T.nonzero(as_tuple=True)
+        return rows, classes
+
+    def _compare(self, scored: Scored, rows: torch.Tensor, classes: torch.Tensor) -> Iterator[Compared]:
+        """Pairs in chunks of about `_CHUNK` relevances; at least one chunk, which may be empty."""
+        terms, prompts = scored.terms, self.prompts
+        size = max(1, _CHUNK // terms.indices.shape[1])
+        for i, c in zip(torch.split(rows, size), torch.split(classes, size), strict=True):
+            r = pair_relevance(scored.coefficients, terms.indices, prompts, i, c, scored.y[i, c])
+            cell = terms.indices[i] + c[:, None] * self.components
+            active = terms.values[i] != 0
+            flagged = active & (r > self.lines.unexpected.view(-1).take(cell))
+            yield Compared(i, c, cell, active, r, flagged)
+
+
+def _add(table: torch.Tensor, cell: torch.Tensor, amount: torch.Tensor) -> None:
+    """Add amounts [q, k] to the cells [q, k] of a table, in place."""
+    table.view(-1).index_add_(0, cell.view(-1), amount.reshape(-1).to(table.dtype))

@@ -1,0 +1,132 @@
+"""Opens what the list of cases is made from, and checks that all of it belongs to the same outliers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.attribution.prompts import read_prompts
+from reliance.codes.top_samples import TOP_SAMPLES
+from reliance.components.table import COMPONENTS
+from reliance.encoders.head import Head, load_head
+from reliance.encoders.text import TEXT
+from reliance.identity import check_same, read_table
+from reliance.images.tables import CLASSES, read_split
+from reliance.parts import Parts
+
+
+class Origin(NamedTuple):
+    """An artifact that others must agree with: its path, and the ids it was made from."""
+
+    path: Path
+    ids: Mapping[str, str]
+
+    def check(self, name: str, path: Path, found: str) -> None:
+        """Raise RelianceError unless `path` carries the id that this artifact was made from."""
+        check_same(name, (path, found), (self.path, self.ids[name]))
+
+
+class ClassTexts(NamedTuple):
+    """Text vectors of the encoder, by class_id; unit float32 [p]."""
+
+    short: Mapping[int, np.ndarray]
+    full: Mapping[int, np.ndarray]
+    words: Mapping[int, np.ndarray]  # [n, p]: the words of a name that has several
+
+
+class EncoderSide(NamedTuple):
+    """How the encoder sees images and names."""
+
+    embeddings: Parts
+    head: Head
+    texts: ClassTexts
+    class_images: Mapping[int, np.ndarray]  # class_id -> image_ids of the split, ascending
+    ids: dict[str, str]
+
+
+class LabellerSide(NamedTuple):
+    """How the labeller sees images and names."""
+
+    embeddings: Parts
+    head: Head | None  # for a labeller that is stored as class tokens
+    top_samples: pd.DataFrame
+    labels: Mapping[int, str]  # component -> label
+    vocabulary: pd.DataFrame  # rows of TEXT
+    short_names: Mapping[int, str]  # class_id -> short name
+    ids: dict[str, str]
+
+
+def open_encoder_side(
+    *,
+    index: Path,
+    embeddings: Path,
+    head: Path,
+    short: Path,
+    extended: Path,
+    words: Path,
+    split: str,
+    every_nth: int,
+    origin: Origin,
+) -> EncoderSide:
+    """Open the encoder's artifacts; raises RelianceError if one is not what the outliers came from."""
+    parts = Parts(embeddings, "embeddings")
+    tower, head_stamp = load_head(head)
+    rows = read_split(index, split)
+    origin.check("embeddings", embeddings, parts.stamp.id)
+    origin.check("head", head, head_stamp.id)
+    origin.check("index", index, rows.stamp.id)
+    vectors, ids = [], {"index": rows.stamp.id}
+    for name, path in (("short", short), ("extended", extended)):
+        prompts = read_prompts(path)
+        origin.check("weights", path, prompts.stamp.inputs["weights"])
+        vectors.append(dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True)))
+        ids[name] = prompts.stamp.id
+    single, stamp = read_table(words, TEXT, columns=["class_id", "embedding"])
+    origin.check("weights", words, stamp.inputs["weights"])
+    grouped = single.groupby("class_id")["embedding"].agg(list)
+    single_words = {int(str(c)): np.stack(found) for c, found in grouped.items()}
+    texts = ClassTexts(vectors[0], vectors[1], single_words)
+    readable = np.flatnonzero(parts.read("valid"))
+    used = readable[readable % every_nth == 0]
+    images = pd.Series(used).groupby(rows.class_ids[used])
+    class_images = {int(str(c)): found.to_numpy() for c, found in images}
+    return EncoderSide(parts, tower, texts, class_images, {**ids, "words": stamp.id})
+
+
+def open_labeller_side(
+    *,
+    components: Path,
+    top_samples: Path,
+    labels: Path,
+    labeller_head: Path | None,
+    vocabulary: Path,
+    classes: Path,
+    origin: Origin,
+) -> LabellerSide:
+    """Open the labeller's artifacts; raises RelianceError if one is of other images or another SAE."""
+    parts = Parts(labels, "embeddings")
+    origin.check("index", labels, parts.stamp.inputs["index"])
+    strongest, strongest_stamp = read_table(top_samples, TOP_SAMPLES)
+    table, table_stamp = read_table(components, COMPONENTS, columns=["component", "label"])
+    origin.check("codes", top_samples, strongest_stamp.inputs["codes"])
+    origin.check("codes", components, table_stamp.inputs["codes"])
+    names, names_stamp = read_table(vocabulary, TEXT)
+    weights = labels, parts.stamp.inputs["weights"]
+    check_same("labeller weights", (vocabulary, names_stamp.inputs["weights"]), weights)
+    tower = None
+    if labeller_head is not None:
+        tower, head_stamp = load_head(labeller_head)
+        check_same("labeller weights", (labeller_head, head_stamp.inputs["weights"]), weights)
+    known, classes_stamp = read_table(classes, CLASSES, columns=["class_id", "short_name"])
+    ids = {
+        "labels": parts.stamp.id,
+        "top_samples": strongest_stamp.id,
+        "components": table_stamp.id,
+        "vocabulary": names_stamp.id,
+        "classes": classes_stamp.id,
+    }
+    labels_of = dict(zip(table["component"].tolist(), table["label"], strict=True))
+    short_names = dict(zip(known["class_id"].tolist(), known["short_name"], strict=True))
+    return LabellerSide(parts, tower, strongest, labels_of, names, short_names, ids)

@@ -1,0 +1,138 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, false_discovery_control
+
+from attribution.toy import CLASS_IDS, ToySplit
+from reliance.errors import RelianceError
+from reliance.failures.expectation import EXPECTATIONS, expectations
+from reliance.failures.outliers import (
+    OUTLIER_SAMPLES,
+    OUTLIERS,
+    binomial_tail,
+    false_discovery_rate,
+    mine_outliers,
+)
+from reliance.identity import read_table, write_table
+
+from . import slow
+
+FORMS = ("act_x_grad", "ablation")
+RULE = {"min_z": 3.0, "min_samples": 10, "confidence_std": 1.5, "min_relevance": 0.03}
+CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    split = ToySplit(tmp_path_factory.mktemp("toy"), seed=2)
+    split.paths = split.write()
+    split.dense = {form: slow.relevances(split, form) for form in FORMS}
+    return split
+
+
+def used(toy, every_nth=1):
+    return [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0 and i % every_nth == 0]
+
+
+def mine(toy, folder, *, relevance="act_x_grad", every_nth=1, dtype="float64", expected=None, **rule):
+    """The stage on the toy split: (outliers, samples, their stamp)."""
+    shared = {"every_nth": every_nth, "relevance": relevance, "dtype": dtype, "block_rows": 50}
+    if expected is None:
+        expected = folder / "expectations.parquet"
+        expectations(**toy.paths, expectations=expected, **shared)
+    out = {name: folder / f"{name}.parquet" for name in ("outliers", "outlier_samples")}
+    mine_outliers(**toy.paths, expectations=expected, **out, **shared, **rule)
+    outliers = read_table(out["outliers"], OUTLIERS)
+    samples = read_table(out["outlier_samples"], OUTLIER_SAMPLES)
+    assert samples.stamp.inputs == {"outliers": outliers.stamp.id}
+    return outliers.frame, samples.frame, outliers.stamp
+
+
+@pytest.mark.parametrize("relevance", FORMS)
+@pytest.mark.parametrize(
+    ("every_nth", "change"),
+    [
+        (1, {}),
+        (2, {"min_samples": 4}),
+        (1, {"min_z": 1.0, "min_samples": 3, "min_relevance": 0.0, "confidence_std": 4.0}),
+    ],
+)
+def test_mining_equals_the_slow_reference(toy, tmp_path, relevance, every_nth, change):
+    rule = {**RULE, **change}
+    y, r = toy.dense[relevance]
+    kept, samples, _ = slow.mine(toy, y, r, used(toy, every_nth), rule)
+    frame, found, _ = mine(toy, tmp_path, relevance=relevance, every_nth=every_nth, **rule)
+    assert kept, "the toy split has something to find"
+    ids = [(CLASS_IDS[c], j) for c, j in kept]
+    assert list(zip(frame["class_id"], frame["component"], strict=True)) == ids
+    expected = pd.DataFrame(list(kept.values()))
+    for name in expected.columns:
+        np.testing.assert_allclose(frame[name].astype(float), expected[name].astype(float), **CLOSE)
+    rows = [(CLASS_IDS[c], j, *sample) for (c, j), of_pair in samples.items() for sample in of_pair]
+    expected = pd.DataFrame(rows, columns=["class_id", "component", "image_id", "y", "relevance", "z"])
+    assert (found["split"] == "train").all() and len(found) == len(expected)
+    for name in expected.columns:
+        np.testing.assert_allclose(found[name], expected[name], rtol=2e-6, atol=1e-6)  # stored as float32
+
+
+def test_most_planted_shortcuts_are_found(toy, tmp_path):
+    frame, _, _ = mine(toy, tmp_path)
+    found = set(zip(frame["class_id"], frame["component"], strict=True))
+    assert len({(CLASS_IDS[c], 20 + c) for c in range(len(CLASS_IDS))} & found) == 3
+
+
+def test_float32_finds_the_same(toy, tmp_path):
+    double, single = (mine(toy, tmp_path, dtype=dtype)[0] for dtype in ("float64", "float32"))
+    pd.testing.assert_frame_equal(single, double, rtol=1e-4)
+
+
+def test_max_q_filters_and_the_default_does_not(toy, tmp_path):
+    loose = {"min_z": 1.0, "min_samples": 3, "min_relevance": 0.0}
+    everything, _, _ = mine(toy, tmp_path, **loose)
+    limit = float(everything["q_value"].median())
+    strict, samples, _ = mine(toy, tmp_path, **loose, max_q=limit)
+    expected = everything[everything["q_value"] <= limit].reset_index(drop=True)
+    assert 0 < len(strict) < len(everything)
+    pd.testing.assert_frame_equal(strict, expected)
+    assert len(samples) == strict["n_flagged"].sum()
+
+
+def test_nothing_flagged_is_a_result(toy, tmp_path):
+    frame, samples, _ = mine(toy, tmp_path, min_z=1e6)
+    assert len(frame) == len(samples) == 0
+
+
+def test_classes_without_a_reference_are_skipped_and_listed(toy, tmp_path):
+    shared = {"every_nth": 1, "relevance": "act_x_grad", "dtype": "float64"}
+    expectations(**toy.paths, expectations=tmp_path / "e.parquet", **shared)
+    frame, stamp = read_table(tmp_path / "e.parquet", EXPECTATIONS)
+    frame.loc[frame["class_id"] == CLASS_IDS[1], "n"] = 1
+    write_table(tmp_path / "e.parquet", frame, EXPECTATIONS, stamp.params, stamp.inputs)
+    found, _, stamp = mine(toy, tmp_path, expected=tmp_path / "e.parquet")
+    assert CLASS_IDS[1] not in set(found["class_id"]) and len(found)
+    assert stamp.params["skipped"] == [CLASS_IDS[1]]
+
+
+def test_expectations_of_other_settings_or_inputs_are_refused(toy, tmp_path):
+    path = tmp_path / "e.parquet"
+    expectations(**toy.paths, expectations=path, every_nth=2, relevance="act_x_grad", dtype="float64")
+    with pytest.raises(RelianceError, match="same images and the same relevance"):
+        mine(toy, tmp_path, expected=path)
+    frame, stamp = read_table(path, EXPECTATIONS)
+    write_table(path, frame, EXPECTATIONS, stamp.params, {**stamp.inputs, "text": "0" * 64})
+    with pytest.raises(RelianceError, match="same text"):
+        mine(toy, tmp_path, expected=path, every_nth=2)
+
+
+def test_q_values_are_those_of_scipy_with_untouched_pairs_counted():
+    p = np.array([0.04, 0.001, 0.3, 0.04, 0.9])
+    everything = np.concatenate([p, np.ones(7)])
+    expected = false_discovery_control(everything, method="bh")[: len(p)]
+    np.testing.assert_allclose(false_discovery_rate(p, len(everything)), expected, rtol=1e-12)
+    assert false_discovery_rate(np.zeros(0), 5).shape == (0,)
+
+
+def test_binomial_tail_by_summing():
+    direct = sum(binom.pmf(i, 20, 0.1) for i in range(3, 21))
+    np.testing.assert_allclose(binomial_tail(np.array([3]), np.array([20]), np.array([0.1])), [direct])
+    assert binomial_tail(np.array([0, 3]), np.array([20, 20]), np.array([0.1, 1.0])).tolist() == [1, 1]
