@@ -82,6 +82,7 @@ def test_variants_are_averaged_per_case_so_that_cases_are_the_sample():
 def test_distractors_are_harder_than_other_images():
     found = by_name(frame_of("typography", {"short": [0.5, 0.6, 0.55]}))
     assert found["below_valid:found:typography"].holds is True
+    assert list(found) == ["below_valid:found:typography"]  # nothing is said about probes that are not there
 
 
 def test_cases_without_an_area_are_left_out():

@@ -77,15 +77,17 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     ----------
     frame : rows of one or several variants as `summary.read_results` returns them.
     """
-    cases = usable(frame)
-    present = set(cases[GROUP].drop_duplicates().itertuples(index=False, name=None))
-    return [
-        _judge(claim, kind, section, mode, _paired(cases, claim, (section, kind, mode)))
-        for claim in CLAIMS
-        for kind in claim.kinds
-        for section, mode in WHERE
-        if (section, kind, mode) in present
-    ]
+    keys = [*GROUP, "source", "failure_id", "variant"]
+    wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
+    parts = {key: part for key, part in wide.groupby(level=GROUP)}
+    found = []
+    for claim in CLAIMS:
+        for kind in claim.kinds:
+            for section, mode in WHERE:
+                values = _paired(parts.get((section, kind, mode), wide.iloc[:0]), claim)
+                if len(values):
+                    found.append(_judge(claim, kind, section, mode, values))
+    return found
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
@@ -104,13 +106,12 @@ def bullets(found: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _paired(cases: pd.DataFrame, claim: Claim, group: tuple[str, str, str]) -> np.ndarray:
+def _paired(part: pd.DataFrame, claim: Claim) -> np.ndarray:
     """The claimed difference per case of a group, averaged over variants, [n]."""
-    part = cases[(cases[GROUP] == list(group)).all(axis=1)]
-    sides = []
-    for probe, column in (claim.high, claim.low):
-        rows = part[part["probe"] == probe].set_index(["variant", "source", "failure_id"])
-        sides.append(rows[column])
+    sides = [
+        part[column, probe] if (column, probe) in part.columns else pd.Series(np.nan, part.index)
+        for probe, column in (claim.high, claim.low)
+    ]
     difference = (sides[0] - sides[1]).dropna()
     return difference.groupby(level=["source", "failure_id"]).mean().to_numpy()
 

@@ -1,0 +1,200 @@
+"""Cases of one or several lists, mined and external, with their distractors located.
+
+A distractor is an image of the benchmarked data set's own split, or of another, foreign, data set
+that was embedded with the same encoder (the images of a list found elsewhere).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.errors import RelianceError
+from reliance.failures.external import check_cases
+from reliance.failures.files import read_failures, read_samples
+from reliance.identity import check_same
+from reliance.parts import Parts
+from reliance.robustness.inputs import Split, unit
+
+log = logging.getLogger(__name__)
+
+
+class Case(NamedTuple):
+    """One case: a class and its distractors."""
+
+    failure_id: str
+    kind: str
+    mode: str
+    source: str
+    class_id: int
+    own: np.ndarray  # image_id of distractors in the benchmarked split, int64
+    foreign: np.ndarray  # positions of distractors in `Lists.foreign`, int64
+
+
+class Lists(NamedTuple):
+    """All cases of all lists."""
+
+    cases: list[Case]
+    foreign: np.ndarray  # unit embeddings of distractors from other data sets, float32 [n, p]
+    ids: dict[str, str]  # of the files read
+
+
+def read_lists(
+    failures: Sequence[Path],
+    samples: Sequence[Path],
+    class_ids: set[int],
+    index: tuple[Path, str],
+    mined: Path | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Read lists of cases and check them.
+
+    Parameters
+    ----------
+    failures, samples : one file each per list.
+    class_ids : classes that can be probed.
+    index : path and id of the benchmarked data set's index.
+    mined : the list among `failures` that was mined on this data set: it must come from this index.
+
+    Returns cases (columns of failures.tsv), samples (case, dataset, split, image_id; `case` is the
+    row of the case) and ids. Raises RelianceError.
+    """
+    all_cases, all_samples, count = [], [], 0
+    ids: dict[str, str] = {}
+    for i, (failures_path, samples_path) in enumerate(zip(failures, samples, strict=True)):
+        cases, stamp = read_failures(failures_path)
+        images, images_stamp = read_samples(samples_path)
+        check_cases(failures_path, cases, images, class_ids)
+        if "failures" in images_stamp.inputs:
+            check_same(
+                "list of cases", (samples_path, images_stamp.inputs["failures"]), (failures_path, stamp.id)
+            )
+        if failures_path == mined and "index" in stamp.inputs:
+            check_same("index", (failures_path, stamp.inputs["index"]), index)
+        place = dict(zip(cases["failure_id"], range(count, count + len(cases)), strict=True))
+        all_samples.append(images.assign(case=images["failure_id"].map(place)).drop(columns="failure_id"))
+        all_cases.append(cases)
+        ids |= {f"failures_{i}": stamp.id, f"failure_samples_{i}": images_stamp.id}
+        count += len(cases)
+    cases, images = pd.concat(all_cases, ignore_index=True), pd.concat(all_samples, ignore_index=True)
+    _check_unique(failures, cases)
+    return cases, images, ids
+
+
+def locate(
+    cases: pd.DataFrame,
+    samples: pd.DataFrame,
+    opened: Split,
+    own: tuple[str, str],
+    manifests: Mapping[str, Path],
+) -> Lists:
+    """Locate the distractors of cases.
+
+    Parameters
+    ----------
+    cases, samples : from `read_lists`.
+    opened : the benchmarked split. own : its data set and split by name.
+    manifests : data set -> embeddings of the split `cases` of other data sets.
+
+    Unreadable distractors, and class images listed as distractors, are left out and logged.
+    Raises RelianceError for an image that is in none of these.
+    """
+    ids: dict[str, str] = {}
+    at_home = (samples["dataset"] == own[0]).to_numpy()
+    home = samples[at_home]
+    _check_home(home, own, len(opened.readable))
+    rows = home["image_id"].to_numpy(np.int64)
+    targets = cases["class_id"].to_numpy()[home["case"].to_numpy(np.int64)] if len(home) else rows
+    unreadable, of_class = ~opened.readable[rows], opened.class_ids[rows] == targets
+    _log_left_out(cases, home, unreadable, "cannot be read")
+    _log_left_out(cases, home, of_class, "are images of the class itself")
+    home = home[~(unreadable | of_class)]
+    away, foreign = _embed_foreign(cases, samples[~at_home], opened, manifests, ids)
+    home_of, away_of = home.groupby("case").indices, away.groupby("case").indices
+    none = np.zeros(0, np.int64)
+    columns = (cases[name] for name in ("failure_id", "kind", "mode", "source", "class_id"))
+    located = [
+        Case(
+            *(failure_id, kind, mode, source, int(class_id)),
+            own=np.sort(home["image_id"].to_numpy(np.int64)[home_of.get(i, none)]),
+            foreign=np.asarray(away_of.get(i, none), np.int64),
+        )
+        for i, (failure_id, kind, mode, source, class_id) in enumerate(zip(*columns, strict=True))
+    ]
+    return Lists(located, foreign, ids)
+
+
+def _embed_foreign(
+    cases: pd.DataFrame,
+    samples: pd.DataFrame,
+    opened: Split,
+    manifests: Mapping[str, Path],
+    ids: dict[str, str],
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The readable samples of other data sets, and their unit embeddings in the same order."""
+    kept, vectors = [samples.iloc[:0]], [np.zeros((0, opened.head.proj.shape[1]), np.float32)]
+    for dataset, group in samples.groupby("dataset"):
+        if dataset not in manifests:
+            raise RelianceError(
+                str(cases["failure_id"].iloc[group["case"].iloc[0]]),
+                "the images of a case are of the benchmarked data set or of an embedded list of cases",
+                found=f"data set {dataset!r}",
+                allowed=", ".join(manifests) or "the benchmarked data set only",
+                next_step="correct the column 'dataset' of the samples, or give the list a root",
+            )
+        manifest = manifests[str(dataset)]
+        parts = Parts(manifest, "embeddings")
+        weights = ("the benchmarked data set", opened.ids["weights"])
+        check_same("encoder weights", (manifest, parts.stamp.inputs["weights"]), weights)
+        ids[f"embeddings_{dataset}"] = parts.stamp.id
+        _check_rows(manifest, group["image_id"].to_numpy(), parts.rows)
+        valid = parts.take("valid", group["image_id"].to_numpy()).astype(bool)
+        _log_left_out(cases, group, ~valid, "cannot be read")
+        kept.append(group[valid])
+        vectors.append(unit(parts.take("x", kept[-1]["image_id"].to_numpy()), opened.head))
+    return pd.concat(kept, ignore_index=True), np.concatenate(vectors)
+
+
+def _check_unique(failures: Sequence[Path], cases: pd.DataFrame) -> None:
+    twice = cases[cases.duplicated(["source", "failure_id"])]
+    if len(twice):
+        raise RelianceError(
+            ", ".join(map(str, failures)),
+            "a failure_id is unique among all lists of one source",
+            found=f"{twice['failure_id'].iloc[0]} ({twice['source'].iloc[0]}) in two lists",
+            allowed="one list per case",
+            next_step="rename one of the two, or remove a list that is given twice",
+        )
+
+
+def _check_home(home: pd.DataFrame, own: tuple[str, str], rows: int) -> None:
+    elsewhere = home[home["split"] != own[1]]
+    if len(elsewhere):
+        raise RelianceError(
+            f"data set {own[0]}",
+            f"distractors are taken from its split '{own[1]}'",
+            found=f"image {elsewhere['image_id'].iloc[0]} of split {elsewhere['split'].iloc[0]!r}",
+            allowed=f"images of split '{own[1]}', or a list with images of its own",
+            next_step="the probes are trained on the other split: list images of this one",
+        )
+    _check_rows(f"data set {own[0]}, split {own[1]}", home["image_id"].to_numpy(), rows)
+
+
+def _check_rows(where: object, image_ids: np.ndarray, rows: int) -> None:
+    wrong = image_ids[(image_ids < 0) | (image_ids >= rows)]
+    if len(wrong):
+        raise RelianceError(
+            where,
+            "an image_id is a row of its split",
+            found=int(wrong[0]),
+            allowed=f"0 to {rows - 1}",
+            next_step="the list was made for another version of the images: make it again",
+        )
+
+
+def _log_left_out(cases: pd.DataFrame, samples: pd.DataFrame, out: np.ndarray, why: str) -> None:
+    if out.any():
+        names = cases["failure_id"].iloc[np.unique(samples["case"].to_numpy(np.int64)[out])]
+        log.warning("%d distractors %s and are left out, in %s", int(out.sum()), why, ", ".join(names))
