@@ -1,5 +1,6 @@
 import pytest
 
+from reliance.figures import style
 from reliance.identity import write_table
 from reliance.robustness.summary import ROBUSTNESS
 
@@ -27,17 +28,9 @@ def outputs(tmp_path):
 
 @pytest.fixture
 def drawn_figure(monkeypatch):
-    """The figure that was saved last, drawn once so that its texts have places."""
-    from reliance.figures import style
-
+    """The last figure, not written (that takes most of the time) but drawn, so that its texts have places."""
     figures = []
-    original = style.write_figure
-
-    def keep(figure, path, stamp):
-        figures.append(figure)
-        original(figure, path, stamp)
-
-    monkeypatch.setattr(style, "write_figure", keep)
+    monkeypatch.setattr(style, "write_figure", lambda figure, path, stamp: figures.append(figure))
 
     def last():
         figures[-1].draw_without_rendering()

@@ -8,7 +8,7 @@ from reliance.robustness.summary import PROBES
 from .examples import ALL_KINDS, PLANTS, table_of
 
 
-def test_every_prompt_set_every_case_every_error(write, outputs):
+def test_every_prompt_set_every_case_every_error(write, outputs, drawn):
     frame = table_of({**ALL_KINDS, "typography": 1}, PLANTS)
     fig14(robustness=write({"demo": frame}), variants=["demo"], **outputs)
     numbers = pd.read_csv(outputs["csv"])

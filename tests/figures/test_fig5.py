@@ -12,7 +12,7 @@ from reliance.robustness.summary import read_results
 from .examples import ALL_KINDS, PLANTS, table_of
 
 
-def test_numbers_behind_the_figure_are_the_means(write, outputs):
+def test_numbers_behind_the_figure_are_the_means(write, outputs, drawn):
     frame = table_of(ALL_KINDS, PLANTS)
     fig5(robustness=write({"demo": frame}), variants=["demo"], title="demo", **outputs)
     numbers = pd.read_csv(outputs["csv"], keep_default_na=False)
@@ -70,7 +70,7 @@ def test_no_case_at_all(write, outputs, drawn):
     assert "no case to judge by" in outputs["caption"].read_text()
 
 
-def test_caption_says_what_a_reader_must_know(write, outputs):
+def test_caption_says_what_a_reader_must_know(write, outputs, drawn):
     frames = {"early": table_of(ALL_KINDS, PLANTS), "demo": table_of({**ALL_KINDS, "compound": 4}, PLANTS)}
     fig5(robustness=write(frames), variants=list(frames), **outputs)
     caption = outputs["caption"].read_text()
@@ -90,7 +90,7 @@ def test_labels_replace_names_of_variants(write, outputs, drawn):
     frames = {"a": table_of(ALL_KINDS), "b": table_of(ALL_KINDS)}
     fig5(robustness=write(frames), variants=list(frames), labels=["ViT-B/32", "a $x$ b"], **outputs)
     assert {"ViT-B/32", "a $x$ b"} <= set(drawn())
-    params = json.loads(outputs["pdf"].with_name("out.pdf.meta.json").read_text())["reliance"]["params"]
+    params = json.loads(outputs["csv"].with_name("out.csv.meta.json").read_text())["reliance"]["params"]
     assert params["labels"] == ["ViT-B/32", "a $x$ b"]
 
 

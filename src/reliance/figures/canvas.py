@@ -1,5 +1,6 @@
 """A figure laid out in inches from its top left corner, with text whose width is known beforehand."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +76,7 @@ class Head:
         canvas.text(EDGE, 0.06, self.title, 8)
 
 
+@functools.cache
 def width_of(text: str, size: float = 6.5) -> float:
     """Width of a text in inches, in the fonts of the figures; size in points."""
     if not text.strip():
