@@ -1,0 +1,85 @@
+"""Stage `encode_part`: the sparse code of every image of one part of a split (a of Eq. 1)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reliance.errors import RelianceError
+from reliance.parts import Layout, Parts, PartWriter, part_range
+from reliance.sae.files import Sae, check_fits, load_sae
+from reliance.sae.model import Parameters, encode
+
+_ELEMENTS = {"cpu": 1 << 25, "cuda": 1 << 28}  # pre-activations held at a time
+
+
+def encode_part(
+    *,
+    embeddings: Path,
+    sae: Path,
+    part: Path,
+    part_index: int,
+    parts: int,
+    block_rows: int = 16384,
+    device: str = "auto",
+    threads: int = 2,
+    code: str = "",
+) -> None:
+    """Encode rows [iN/K, (i+1)N/K) of a split into `part`, `block_rows` rows between savepoints.
+
+    Stores values float16 [k] and indices uint16 [k] (int32 if m > 65,535), ordered by value
+    descending, index ascending, before rounding. An unreadable image has an all-zero code.
+    Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
+    """
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    arrays, stamp = load_sae(sae)
+    split = Parts(embeddings, "embeddings")
+    check_fits(sae, arrays, stamp, split)
+    index_type = "uint16" if arrays.m <= 65535 else "int32"
+    writer = PartWriter(
+        part,
+        "codes",
+        part_range(split.rows, parts, part_index),
+        {"values": Layout((arrays.k,), "float16"), "indices": Layout((arrays.k,), index_type)},
+        {"m": arrays.m, "k": arrays.k, "activation": arrays.activation, "block_rows": block_rows},
+        {"sae": stamp.id, "embeddings": split.stamp.id, "index": split.stamp.inputs["index"]},
+        code=code,
+        chunk_rows=block_rows,
+    )
+    parameters = Parameters(*(torch.from_numpy(a).to(device) for a in arrays.arrays.values()))
+    while writer.next_row < writer.rows.stop:
+        start, stop = writer.next_row, min(writer.next_row + block_rows, writer.rows.stop)
+        x, valid = split.read("x", start, stop), split.read("valid", start, stop)
+        values, indices = encode_rows(x, parameters, arrays)
+        values[~valid], indices[~valid] = 0, 0
+        if not np.isfinite(values).all():
+            raise RelianceError(
+                embeddings,
+                "activations are finite and fit float16",
+                found=f"row {start + int((~np.isfinite(values)).any(1).argmax())} does not",
+                allowed="at most 65504",
+                next_step="the embeddings or the SAE are broken: look at sae/quality.json",
+            )
+        writer.append({"values": values, "indices": indices.astype(index_type)})
+    writer.finish()
+
+
+@torch.no_grad()
+def encode_rows(x: np.ndarray, parameters: Parameters, sae: Sae) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of x [n, d] as stored: values float16 [n, k], indices int64 [n, k].
+
+    An activation that rounds to zero is padding: value 0, index 0.
+    """
+    step = max(1, _ELEMENTS[parameters.bias.device.type] // sae.m)
+    values = np.empty((len(x), sae.k), np.float16)
+    indices = np.empty((len(x), sae.k), np.int64)
+    for start in range(0, len(x), step):
+        rows = slice(start, start + step)
+        block = torch.from_numpy(x[rows]).to(parameters.bias)
+        found = encode(block, parameters, sae.k, signed=sae.activation == "signed_topk")
+        values[rows] = found.values.half().cpu().numpy()
+        indices[rows] = found.indices.cpu().numpy()
+    indices[values == 0] = 0
+    return values, indices

@@ -1,0 +1,83 @@
+"""Reading the codes of a split, and gathering its parts into a manifest (stage `gather_codes`).
+
+Images, components and activations as one long list are called entries. Whatever yields entries can be
+given statistics, top images and names: the codes of an SAE here, another basis elsewhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from reliance.identity import Stamp
+from reliance.parts import PartRange, Parts, write_manifest
+
+
+class Entries(NamedTuple):
+    """Non-zero activations, by image in ascending order."""
+
+    image_id: np.ndarray  # int64 [e]
+    component: np.ndarray  # int64 [e]
+    value: np.ndarray  # float16 or float32 [e]
+
+
+class Activations(Protocol):
+    """Activations of m components on the images of a split."""
+
+    rows: int
+    stamp: Stamp
+
+    @property
+    def m(self) -> int:
+        """Number of components."""
+
+    def blocks(self, block_rows: int) -> Iterator[PartRange]:
+        """Ranges of at most `block_rows` rows that cover the split."""
+
+    def entries(self, start: int, stop: int) -> Entries:
+        """The non-zero activations of rows [start, stop)."""
+
+
+class Codes:
+    """The codes of a split, read in ranges of rows."""
+
+    def __init__(self, manifest: str | Path) -> None:
+        self._parts = Parts(manifest, "codes")
+        self.path, self.rows, self.stamp = self._parts.path, self._parts.rows, self._parts.stamp
+        self.k: int = self._parts.layouts["values"].shape[0]
+
+    @property
+    def m(self) -> int:
+        """Number of latents of the SAE."""
+        return int(self.stamp.params["m"])
+
+    def block(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values float32 [n, k] and indices int64 [n, k] of rows [start, stop); value 0 is inactive."""
+        values = self._parts.read("values", start, stop).astype(np.float32)
+        return values, self._parts.read("indices", start, stop).astype(np.int64)
+
+    def blocks(self, block_rows: int) -> Iterator[PartRange]:
+        """Ranges of at most `block_rows` rows that cover the split."""
+        return self._parts.blocks(block_rows)
+
+    def entries(self, start: int, stop: int) -> Entries:
+        """The non-zero activations of rows [start, stop), values float16 as stored."""
+        values = self._parts.read("values", start, stop)
+        active = values != 0
+        indices = self._parts.read("indices", start, stop)[active]
+        image_id = start + np.repeat(np.arange(len(values)), active.sum(1))
+        return Entries(image_id, indices.astype(np.int64), values[active])
+
+
+def open_codes(manifest: str | Path) -> Codes:
+    """Open the codes of a split. Raises RelianceError if the manifest or a part is not what it says."""
+    return Codes(manifest)
+
+
+def gather_codes(*, parts: Sequence[Path], manifest: Path) -> None:
+    """Write the manifest of a split's parts, given in order.
+
+    Raises RelianceError if the parts do not follow each other or come from different inputs.
+    """
+    write_manifest(manifest, parts, "codes")
