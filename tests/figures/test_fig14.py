@@ -44,3 +44,12 @@ def test_a_case_without_distractors_is_left_out(write, outputs, drawn):
     fig14(robustness=write({"demo": frame}), variants=["demo"], **outputs)
     assert "2 cases" in drawn()
     assert "1 of 3 cases" in outputs["caption"].read_text()
+
+
+def test_cases_that_cannot_be_used_are_not_called_absent(write, outputs, drawn):
+    frame = table_of({"compound": 2})
+    frame["spurious_auc"] = np.nan
+    fig14(robustness=write({"demo": frame}), variants=["demo"], **outputs)
+    assert drawn().count("no usable case") == 1
+    assert drawn().count("no case found") == 3
+    assert "2 of 2 cases" in outputs["caption"].read_text()

@@ -19,7 +19,6 @@ from reliance.figures.style import Look
 HEADER, TITLES, FOOTER = 0.18, 0.29, 0.36  # heights, inches
 ROW, LONE_ROW, GAP = 0.115, 0.16, 0.7  # row heights, inches; the gap between models, rows
 BETWEEN, NARROWEST = 0.2, 0.8  # widths, inches: between panels, of a panel
-NO_CASE = "no case found"
 
 
 class Row(NamedTuple):
@@ -38,6 +37,7 @@ class Panel(NamedTuple):
     title: str
     note: str  # number of cases
     rows: list[list[Row]]  # [models][probes]
+    empty: str = "no case found"  # said instead of rows
 
 
 class Section(NamedTuple):
@@ -89,7 +89,8 @@ def draw(
             canvas.ground(top, height, style.TINT)
         canvas.text(EDGE, top + 0.05, section.header, 7.5)
         for i, line in enumerate(panels):
-            _draw_line(canvas, line, grid, top + height - (len(panels) - i) * each + TITLES, len(panels[0]))
+            at = top + height - (len(panels) - i) * each + TITLES
+            _draw_line(canvas, line, section.panels, grid, at, len(panels[0]))
         top += height
     return canvas.figure
 
@@ -120,10 +121,12 @@ def _lines(panels: list[Panel], width: float, left: float) -> list[list[Panel]]:
     return [panels[i : i + each] for i in range(0, len(panels), each)]
 
 
-def _draw_line(canvas: Canvas, panels: Sequence[Panel], grid: Grid, top: float, slots: int) -> None:
-    """Panels side by side, each as wide as if the line had `slots` of them."""
+def _draw_line(
+    canvas: Canvas, panels: Sequence[Panel], section: Sequence[Panel], grid: Grid, top: float, slots: int
+) -> None:
+    """Panels side by side, each as wide as if the line had `slots` of them; titles as large as fits all."""
     width = (canvas.width - grid.left - RIGHT - BETWEEN * (slots - 1)) / slots
-    size = 7.5 * min(1.0, *((width + 0.04) / width_of(p.title, 7.5) for p in panels))
+    size = 7.5 * min(1.0, *((width + 0.04) / width_of(p.title, 7.5) for p in section))
     for i, panel in enumerate(panels):
         axes = canvas.axes(grid.left + i * (width + BETWEEN), top, width, grid.body)
         _frame(axes, grid)
@@ -135,7 +138,7 @@ def _draw_line(canvas: Canvas, panels: Sequence[Panel], grid: Grid, top: float, 
         axes.set_yticks(places if i == 0 else [], grid.labels if i == 0 else [])
         if not panel.rows:
             axes.text(
-                0.5, 0.5, NO_CASE, transform=axes.transAxes, ha="center", va="center", color=style.MUTED
+                0.5, 0.5, panel.empty, transform=axes.transAxes, ha="center", va="center", color=style.MUTED
             )
         for model, ys in zip(panel.rows, grid.places, strict=False):
             for row, look, y in zip(model, grid.looks, ys, strict=True):

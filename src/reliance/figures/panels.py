@@ -56,7 +56,8 @@ def _panel(
     counts = part["n_cases"].unique()
     rows = [[_row(part, variant, probe, group, cases) for probe in probes] for variant in variants]
     note = _note(counts, mode, cases is not None)
-    return Panel(name, note, rows if counts.any() else [])
+    empty = "no usable case" if len(counts) else "no case found"
+    return Panel(name, note, rows if counts.any() else [], empty)
 
 
 def _row(
