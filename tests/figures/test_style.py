@@ -93,7 +93,10 @@ def test_users_matplotlibrc_has_no_say():
         ("Fig", ["a"], [False], "Fig"),
         ("Fig", ["a", "b"], [], "Fig"),
         ("Fig", ["a", "b", "c"], [True, False, True], "Fig (random weights: a, c)"),
-        ("", ["a"], [True], "Random weights"),
+        ("", ["a"], [True], "a (random weights)"),
+        ("", ["a"], [], "a"),
+        ("", ["a", "b"], [True, False], "Random weights: a"),
+        ("", ["a", "b"], [], ""),
     ],
 )
 def test_heading_names_untrained_encoders(text, names, flags, expected):

@@ -42,7 +42,7 @@ def fig5(
     pdf, png, csv, caption : the figure, its preview, the numbers behind it, and its caption (Markdown).
     variants : names, in the order of `robustness`; `labels` replaces them in the figure if given.
     random_weights : per variant, whether its encoder was never trained; said in the figure.
-    title : above the figure.
+    title : above the figure; if empty, the name of a single variant.
     sources : sources of cases that are averaged; planted cases are always apart.
     width : of the figure, inches: 6.9 for a page, 3.3 for one column.
 

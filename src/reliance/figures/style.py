@@ -114,10 +114,11 @@ def heading(text: str, names: Sequence[str], random_weights: Sequence[bool]) -> 
 
     Parameters
     ----------
-    text : may be empty.
+    text : if empty, the name of a single model.
     names : one per model.
     random_weights : one flag per model, or none at all if every encoder is trained.
     """
+    text = text or (names[0] if len(names) == 1 else "")
     untrained = [n for n, r in zip(names, random_weights, strict=True) if r] if random_weights else []
     if not untrained:
         return text
