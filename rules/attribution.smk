@@ -34,6 +34,7 @@ rule attribute_split:
         ENV
     threads: THREADS
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=60,
     params:
@@ -42,6 +43,7 @@ rule attribute_split:
             split=attributed_split(w),
             every_nth=(variant(w.variant).failures.every_nth if w.attributed == "subset" else 1),
             block_rows=CONFIG.compute.block_rows,
+            device=CONFIG.compute.device,
             threads=THREADS,
         ),
     message:

@@ -15,7 +15,7 @@ rule encode:
         ENV
     threads: THREADS
     resources:
-        gpu=0 if CONFIG.compute.device == "cpu" else 1,
+        gpu=GPU,
         mem_mb=8000,
         runtime=60,
     params:

@@ -24,6 +24,7 @@ def checked(function):
 
 CONFIG = checked(load)(config)
 THREADS = CONFIG.compute.threads
+GPU = 0 if CONFIG.compute.device == "cpu" else 1
 
 
 wildcard_constraints:
@@ -128,6 +129,11 @@ def of_dataset(w, file):
     """A file of the variant's encoder on the variant's data set."""
     v = variant(w.variant)
     return f"results/encoders/{v.encoder}/{v.dataset}/{file}"
+
+
+def drawn(name, file):
+    """A file that the drawing rule made for a planted data set; a rehearsal reads those of the whole set."""
+    return f"results/datasets/{base_name(name)}/{file}"
 
 
 def part_names(n):

@@ -1,13 +1,22 @@
 # Weights, the head, and every embedding of images and prompts. Nothing after these rules runs a CLIP.
+from reliance.encoders.registry import check_encoder
+from reliance.settings import BUILT_IN
 
 
 def weights_source(w):
-    """The checkpoint that a rule trains or a local file; nothing for weights from a hub."""
+    """The checkpoint that a rule trains; other sources are settings, checked before any job runs."""
     e = encoder(w.encoder)
     if e.training:
         return {"checkpoint": f"results/encoders/{w.encoder}/checkpoint.safetensors"}
     if e.halfway_of:
         return {"checkpoint": f"results/encoders/{e.halfway_of}/halfway.safetensors"}
+    checked(functools.partial(check_encoder, encoder=w.encoder, role=e.role))(
+        e.architecture,
+        e.pretrained,
+        e.file,
+        e.weights == "random",
+        e.preprocess and e.preprocess.model_dump(),
+    )
     return {}
 
 
@@ -85,7 +94,7 @@ rule embed_images:
         ENV
     threads: THREADS
     resources:
-        gpu=0 if CONFIG.compute.device == "cpu" else 1,
+        gpu=GPU,
         mem_mb=12000,
         runtime=240,
     params:
@@ -116,6 +125,7 @@ rule gather_embeddings:
             **w,
             part=part_names(parts_of(w.dataset)),
         ),
+        index="results/datasets/{dataset}/index.parquet",
     output:
         manifest="results/encoders/{encoder}/{dataset}/{split}/manifest.json",
     log:
@@ -136,16 +146,22 @@ rule gather_embeddings:
         "../scripts/gather_embeddings.py"
 
 
+def vocabulary_source(w):
+    """The file of names, if the vocabulary is one."""
+    name = dataset(w.dataset).vocabulary
+    if w.prompt_set != "vocabulary" or name in BUILT_IN:
+        return {}
+    file = drawn(w.dataset, "vocabulary.txt") if name == "drawn" else CONFIG.vocabularies[name]
+    return {"vocabulary": file}
+
+
 def text_settings(w):
-    vocabulary = None
-    if w.prompt_set == "vocabulary":
-        name = dataset(w.dataset).vocabulary
-        vocabulary = CONFIG.vocabularies.get(name, name)
+    name = dataset(w.dataset).vocabulary
+    named = {"vocabulary": name, "written_words": True} if w.prompt_set == "vocabulary" else {}
     return settings(
+        **{k: v for k, v in named.items() if k != "vocabulary" or name in BUILT_IN},
         prompt_set=w.prompt_set,
         templates=CONFIG.templates,
-        vocabulary=vocabulary,
-        written_words=w.prompt_set == "vocabulary",
         device=CONFIG.compute.device,
         threads=THREADS,
     )
@@ -153,6 +169,7 @@ def text_settings(w):
 
 rule embed_text:
     input:
+        unpack(vocabulary_source),
         classes="results/datasets/{dataset}/classes.parquet",
         weights="results/encoders/{encoder}/weights.json",
     output:
@@ -165,7 +182,7 @@ rule embed_text:
         ENV
     threads: THREADS
     resources:
-        gpu=0 if CONFIG.compute.device == "cpu" else 1,
+        gpu=GPU,
         mem_mb=8000,
         runtime=30,
     params:

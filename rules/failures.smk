@@ -14,6 +14,7 @@ rule expectations:
         ENV
     threads: THREADS
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=60,
     params:
@@ -22,6 +23,7 @@ rule expectations:
             every_nth=variant(w.variant).failures.every_nth,
             relevance=variant(w.variant).failures.relevance,
             block_rows=CONFIG.compute.block_rows,
+            device=CONFIG.compute.device,
             threads=THREADS,
         ),
     message:
@@ -45,6 +47,7 @@ rule mine_outliers:
         ENV
     threads: THREADS
     resources:
+        gpu=GPU,
         mem_mb=8000,
         runtime=120,
     params:
@@ -62,6 +65,7 @@ rule mine_outliers:
                 }
             ),
             block_rows=CONFIG.compute.block_rows,
+            device=CONFIG.compute.device,
             threads=THREADS,
         ),
     message:
@@ -86,8 +90,6 @@ rule list_cases:
         classes=lambda w: classes(variant(w.variant).dataset),
         top_samples="results/{variant}/top_samples.parquet",
         components="results/{variant}/components.parquet",
-        expectations="results/{variant}/expectations.parquet",
-        sae="results/{variant}/sae/sae.safetensors",
         embeddings=lambda w: of_dataset(w, "train/manifest.json"),
         head=lambda w: of_encoder(w, "head.safetensors"),
         short=lambda w: of_dataset(w, "text/short.parquet"),
@@ -112,6 +114,8 @@ rule list_cases:
             every_nth=variant(w.variant).failures.every_nth,
             max_cases_per_class=variant(w.variant).failures.max_cases_per_class,
             overlap=variant(w.variant).failures.overlap,
+            top_n=CONFIG.naming.top_n,
+            block_rows=CONFIG.compute.block_rows,
         ),
     message:
         "Listing the failure cases of {wildcards.variant}"

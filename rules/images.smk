@@ -2,15 +2,15 @@
 
 
 def index_source(w):
-    """For planted data, what the drawing rule wrote; for folders nothing, but the root must exist."""
+    """Files an index depends on. A folder of images is not one of them, but it must exist."""
     if is_external(w.dataset):
         checked(check_root)("external_lists", w.dataset, CONFIG.external_lists[w.dataset].root)
         return {"classes_from": classes(CONFIG.external_lists[w.dataset].dataset)}
     d = dataset(w.dataset)
     if d.planted:
-        return {"plants": f"results/datasets/{base_name(w.dataset)}/plants.json"}
+        return {"plants": drawn(w.dataset, "plants.json"), "names": drawn(w.dataset, "names.csv")}
     checked(check_root)("datasets", base_name(w.dataset), d.root)
-    return {}
+    return {"names": d.names} if d.names else {}
 
 
 def root_of(name):
@@ -18,33 +18,19 @@ def root_of(name):
     if is_external(name):
         return CONFIG.external_lists[name].root
     d = dataset(name)
-    return f"results/datasets/{base_name(name)}/images" if d.planted else d.root
-
-
-def names_of(name):
-    """The CSV with class names, or None."""
-    if is_external(name):
-        return None
-    d = dataset(name)
-    return f"results/datasets/{base_name(name)}/names.csv" if d.planted else d.names
+    return drawn(name, "images") if d.planted else d.root
 
 
 def index_settings(w):
     if is_external(w.dataset):
-        return settings(
-            root=root_of(w.dataset),
-            layout="cases",
-            split=None,
-            names=None,
-            per_class=None,
-        )
+        return settings(root=root_of(w.dataset), layout="cases", dataset=w.dataset)
     d = dataset(w.dataset)
     return settings(
         root=root_of(w.dataset),
         layout=d.layout,
         split=d.split and d.split.model_dump(),
-        names=names_of(w.dataset),
         per_class=d.per_class,
+        dataset=base_name(w.dataset),
     )
 
 

@@ -23,6 +23,7 @@ rule render_planted:
         truth="results/datasets/{dataset}/truth.parquet",
         names="results/datasets/{dataset}/names.csv",
         plants="results/datasets/{dataset}/plants.json",
+        vocabulary="results/datasets/{dataset}/vocabulary.txt",
     log:
         "results/logs/render_planted/{dataset}.log",
     benchmark:
@@ -72,8 +73,9 @@ rule train_clip:
 
 rule planted_cases:
     input:
-        truth="results/datasets/{dataset}/truth.parquet",
-        plants="results/datasets/{dataset}/plants.json",
+        truth=lambda w: drawn(w.dataset, "truth.parquet"),
+        plants=lambda w: drawn(w.dataset, "plants.json"),
+        index="results/datasets/{dataset}/index.parquet",
         classes="results/datasets/{dataset}/classes.parquet",
     output:
         failures="results/datasets/{dataset}/planted.tsv",
@@ -100,8 +102,8 @@ rule score_truth:
     input:
         failures="results/{variant}/failures.tsv",
         failure_samples="results/{variant}/failure_samples.parquet",
-        truth_table=lambda w: f"results/datasets/{variant(w.variant).dataset}/truth.parquet",
-        plants=lambda w: f"results/datasets/{variant(w.variant).dataset}/plants.json",
+        truth_table=lambda w: drawn(variant(w.variant).dataset, "truth.parquet"),
+        plants=lambda w: drawn(variant(w.variant).dataset, "plants.json"),
         index=lambda w: index(variant(w.variant).dataset),
         classes=lambda w: classes(variant(w.variant).dataset),
         embeddings=lambda w: of_dataset(w, "train/manifest.json"),

@@ -99,7 +99,7 @@ rule fig14:
 
 rule table1:
     input:
-        robustness="results/{variant}/robustness.parquet",
+        robustness=lambda w: robustness_of([w.variant]),
     output:
         csv=report(
             "results/{variant}/table1.csv",

@@ -28,23 +28,28 @@ rule fit_probe:
 
 
 def lists_of(v):
-    """Names of the external lists of a variant that can be read: planted truth, folders with a root, tables."""
-    planted = [v.dataset] if dataset(v.dataset).planted and not rehearsed(v.dataset) else []
-    named = [e for e in v.external if CONFIG.external_lists[e].root or CONFIG.external_lists[e].failures]
-    return planted, named
+    """External lists of a variant that can be read: planted data sets, folders with a root, tables.
+
+    Tables name images of the whole data set, so a rehearsal leaves them out.
+    """
+    planted = [v.dataset] if dataset(v.dataset).planted else []
+    folders = [e for e in v.external if CONFIG.external_lists[e].root]
+    tables = [e for e in v.external if CONFIG.external_lists[e].failures and not rehearsed(v.name)]
+    return planted, folders, tables
 
 
 def external_cases(w):
     """Cases found elsewhere: their lists, their samples, and embeddings of images outside the data set."""
     v = variant(w.variant)
-    planted, named = lists_of(v)
-    lists = [CONFIG.external_lists[e] for e in named]
-    folders = [e for e in named if CONFIG.external_lists[e].root]
+    planted, folders, tables = lists_of(v)
+    lists = [CONFIG.external_lists[e] for e in tables]
     return {
         "external_failures": [f"results/datasets/{d}/planted.tsv" for d in planted]
-        + [e.failures or f"results/datasets/{n}/cases.tsv" for n, e in zip(named, lists)],
+        + [f"results/datasets/{e}/cases.tsv" for e in folders]
+        + [e.failures for e in lists],
         "external_samples": [f"results/datasets/{d}/planted_samples.parquet" for d in planted]
-        + [e.samples or f"results/datasets/{n}/cases_samples.parquet" for n, e in zip(named, lists)],
+        + [f"results/datasets/{e}/cases_samples.parquet" for e in folders]
+        + [e.samples for e in lists],
         "external_embeddings": [embeddings(v.encoder, e, "cases") for e in folders],
     }
 
@@ -53,6 +58,7 @@ rule list_external:
     input:
         index="results/datasets/{dataset}/index.parquet",
         classes=lambda w: classes(CONFIG.external_lists[w.dataset].dataset),
+        home_index=lambda w: index(CONFIG.external_lists[w.dataset].dataset),
     output:
         failures="results/datasets/{dataset}/cases.tsv",
         failure_samples="results/datasets/{dataset}/cases_samples.parquet",
@@ -67,7 +73,12 @@ rule list_external:
         runtime=10,
     params:
         **code("list_external.py"),
-        settings=lambda w: settings(dataset=w.dataset, source=CONFIG.external_lists[w.dataset].source),
+        settings=lambda w: settings(
+            dataset=w.dataset,
+            source=CONFIG.external_lists[w.dataset].source,
+            root=root_of(w.dataset),
+            home_root=root_of(CONFIG.external_lists[w.dataset].dataset),
+        ),
     message:
         "Reading the external cases {wildcards.dataset}"
     script:
@@ -105,6 +116,8 @@ rule benchmark:
             dataset=variant(w.variant).dataset,
             every_nth=variant(w.variant).failures.every_nth,
             discovered_on=variant(w.variant).failures_from,
+            external_datasets=lists_of(variant(w.variant))[1],
+            threads=THREADS,
         ),
     message:
         "Scoring {wildcards.variant} on the cases: text prompts against a linear probe"

@@ -30,7 +30,7 @@ rule train_sae:
         ENV
     threads: THREADS
     resources:
-        gpu=0 if CONFIG.compute.device == "cpu" else 1,
+        gpu=GPU,
         mem_mb=12000,
         runtime=240,
     params:
