@@ -14,7 +14,7 @@ from .toy import CLASS_IDS, ToySplit
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"))
-    split.paths = split.write()
+    split.paths = {**split.write(), "threads": 1}
     return split
 
 

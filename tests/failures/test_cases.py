@@ -27,7 +27,7 @@ class Mined:
 
     def __init__(self, folder):
         self.split = split = ToySplit(folder, seed=2)
-        paths = split.write()
+        paths = {**split.write(), "threads": 1}
         self.paths = {name: paths[name] for name in ("index", "embeddings", "head")}
         self.out = {"failures": folder / "failures.tsv", "failure_samples": folder / "samples.parquet"}
         for name in ("outliers", "outlier_samples", "top_samples", "components", "classes"):

@@ -13,7 +13,7 @@ from . import slow
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"), seed=1)
-    split.paths = split.write()
+    split.paths = {**split.write(), "threads": 1}
     return split
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import binom, false_discovery_control
 
 from attribution.toy import CLASS_IDS, ToySplit
@@ -25,7 +26,7 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"), seed=2)
-    split.paths = split.write()
+    split.paths = {**split.write(), "threads": 1}
     split.dense = {form: slow.relevances(split, form) for form in FORMS}
     return split
 
@@ -34,9 +35,17 @@ def used(toy, every_nth=1):
     return [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0 and i % every_nth == 0]
 
 
-def mine(toy, folder, *, relevance="act_x_grad", every_nth=1, dtype="float64", expected=None, **rule):
+def mine(
+    toy, folder, *, relevance="act_x_grad", every_nth=1, dtype="float64", expected=None, device="cpu", **rule
+):
     """The stage on the toy split: (outliers, samples, their stamp)."""
-    shared = {"every_nth": every_nth, "relevance": relevance, "dtype": dtype, "block_rows": 50}
+    shared = {
+        "every_nth": every_nth,
+        "relevance": relevance,
+        "dtype": dtype,
+        "block_rows": 50,
+        "device": device,
+    }
     if expected is None:
         expected = folder / "expectations.parquet"
         expectations(**toy.paths, expectations=expected, **shared)
@@ -84,6 +93,14 @@ def test_most_planted_shortcuts_are_found(toy, tmp_path):
 def test_float32_finds_the_same(toy, tmp_path):
     double, single = (mine(toy, tmp_path, dtype=dtype)[0] for dtype in ("float64", "float32"))
     pd.testing.assert_frame_equal(single, double, rtol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_finds_the_same(toy, tmp_path):
+    cpu, gpu = (mine(toy, tmp_path, device=device)[:2] for device in ("cpu", "cuda"))
+    for ours, theirs in zip(gpu, cpu, strict=True):
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9)
 
 
 def test_max_q_filters_and_the_default_does_not(toy, tmp_path):
@@ -136,3 +153,9 @@ def test_binomial_tail_by_summing():
     direct = sum(binom.pmf(i, 20, 0.1) for i in range(3, 21))
     np.testing.assert_allclose(binomial_tail(np.array([3]), np.array([20]), np.array([0.1])), [direct])
     assert binomial_tail(np.array([0, 3]), np.array([20, 20]), np.array([0.1, 1.0])).tolist() == [1, 1]
+    count, trials, p0 = (
+        np.array([1, 20, 20, 500]),
+        np.array([20, 20, 500, 20_000]),
+        np.array([0.01, 0.5, 0.02, 0.02]),
+    )
+    np.testing.assert_allclose(binomial_tail(count, trials, p0), binom.sf(count - 1, trials, p0), rtol=1e-12)

@@ -8,10 +8,12 @@ folders become cases. `check_cases` holds for lists from anywhere.
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from reliance.errors import RelianceError
 from reliance.failures.files import (
+    COLUMNS,
     FAILURE_SAMPLES,
     KIND,
     KINDS,
@@ -91,23 +93,12 @@ def folder_cases(
         class_id, component = parsed.class_id, int(parsed.component)
         ranks[class_id] = ranks.get(class_id, 0) + 1
         name = f"{class_id}-{component}-{dataset}"
-        cases.append(
-            {
-                "failure_id": name,
-                "rank": ranks[class_id],
-                "kind": kind or _KIND_OF.get(source, "other"),
-                "mode": "",
-                "class_id": class_id,
-                "source": source,
-                "component": component,
-                "score": None,
-                "q_value": None,
-                "reviewed": "yes",
-                "note": str(folder),
-            }
-        )
+        cases.append((name, ranks[class_id], class_id, component, str(folder)))
         samples.append(rows[["image_id"]].assign(failure_id=name, dataset=dataset, split=SPLIT))
-    return pd.DataFrame(cases), pd.concat(samples, ignore_index=True)
+    frame = pd.DataFrame(cases, columns=["failure_id", "rank", "class_id", "component", "note"])
+    shared = {"kind": kind or _KIND_OF.get(source, "other"), "mode": "", "source": source, "reviewed": "yes"}
+    frame = frame.assign(**shared, score=np.nan, q_value=np.nan)
+    return frame[list(COLUMNS)], pd.concat(samples, ignore_index=True)
 
 
 def check_cases(where: Path, cases: pd.DataFrame, samples: pd.DataFrame, class_ids: set[int]) -> None:

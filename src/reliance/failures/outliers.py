@@ -149,10 +149,11 @@ def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
 
 
 def binomial_tail(count: np.ndarray, trials: np.ndarray, p0: np.ndarray) -> np.ndarray:
-    """P(Binomial(trials, p0) >= count), elementwise."""
-    from scipy.stats import binom
+    """P(Binomial(trials, p0) >= count), elementwise, by the regularised incomplete beta function."""
+    from scipy.special import betainc
 
-    return np.asarray(binom.sf(count - 1, trials, np.minimum(p0, 1.0)), dtype=np.float64)
+    tail: np.ndarray = betainc(np.maximum(count, 1), trials - count + 1, np.minimum(p0, 1.0))
+    return np.where(count > 0, tail, 1.0)
 
 
 def false_discovery_rate(p_values: np.ndarray, tested: int) -> np.ndarray:
