@@ -7,6 +7,7 @@ from reliance.encoders.head import save_head
 from reliance.errors import RelianceError
 from reliance.identity import derived_stamp, read_table, write_table
 from reliance.images.tables import INDEX
+from reliance.parts import Parts
 from reliance.sae.files import Sae, save_sae
 
 from .toy import CLASS_IDS, WEIGHTS, D, K, M, ToySplit
@@ -76,6 +77,17 @@ def test_codes_of_other_embeddings_are_refused(toy, tmp_path):
 def test_embeddings_of_another_split_are_refused(toy):
     with pytest.raises(RelianceError, match="split 'test'"):
         opened(toy, split="test")
+
+
+def test_class_tokens_that_are_not_finite_are_refused_by_image(toy):
+    inputs = opened(toy)
+    row = int(np.flatnonzero(toy.valid)[20])
+    broken = toy.x.copy()
+    broken[row, 3] = np.inf
+    arrays = {"x": broken, "valid": toy.valid}
+    manifest, _ = toy.write_parts("embeddings", arrays, inputs.embeddings.stamp.inputs, folder="broken")
+    with pytest.raises(RelianceError, match=f"image_id {row}"):
+        list(blocks(inputs._replace(embeddings=Parts(manifest, "embeddings")), 1, 16))
 
 
 def test_a_class_without_a_prompt_is_named(toy, tmp_path):

@@ -10,10 +10,14 @@ from reliance.failures.expectation import EXPECTATIONS, expectations
 from reliance.failures.outliers import (
     OUTLIER_SAMPLES,
     OUTLIERS,
+    Rule,
     binomial_tail,
     false_discovery_rate,
+    flag_pairs,
     mine_outliers,
 )
+from reliance.failures.reference import Reference
+from reliance.failures.scan import Tally
 from reliance.identity import read_table, write_table
 
 from . import slow
@@ -159,3 +163,23 @@ def test_binomial_tail_by_summing():
         np.array([0.01, 0.5, 0.02, 0.02]),
     )
     np.testing.assert_allclose(binomial_tail(count, trials, p0), binom.sf(count - 1, trials, p0), rtol=1e-12)
+
+
+def test_silent_images_of_the_class_above_a_negative_line_count_in_p0():
+    """Mean -1 and sigma 0.2: an image of the class on which the component is silent has z = 5."""
+    table = {"n_active": [[9, 6]], "mean": [[-1.0, 0.0]], "sigma": [[0.2, 0.2]]}
+    known = Reference(
+        n=np.array([10]),
+        y_mean=np.array([0.3]),
+        y_std=np.array([0.1]),
+        usable=np.array([True]),
+        **{name: np.array(values) for name, values in table.items()},
+    )
+    counts = {"n_highconf": [50], "n_active": [[40, 40]], "n_flagged": [[20, 20]], "n_own": [[2, 2]]}
+    tally = Tally(
+        relevance=torch.tensor([[20.0, 20.0]]), **{name: torch.tensor(c) for name, c in counts.items()}
+    )
+    found = flag_pairs(tally, known, Rule(3.0, 10, 0.03, None))
+    assert found["p0"].tolist() == [(1 + 2 + 1) / 11, (1 + 2) / 11]
+    assert found["mean_z"].tolist() == pytest.approx([10.0, 5.0])
+    assert found["unseen_in_reference"].tolist() == [False, False]

@@ -1,5 +1,7 @@
 """Opens what attribution and failure mining read, checks that it belongs together, yields it in blocks."""
 
+import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +18,8 @@ from reliance.identity import check_same
 from reliance.images.tables import read_split
 from reliance.parts import Parts
 from reliance.sae.files import load_sae
+
+log = logging.getLogger(__name__)
 
 
 class Inputs(NamedTuple):
@@ -60,7 +64,7 @@ def open_inputs(
     check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, images.stamp.id))
     check_same("SAE", (codes, stored_codes.stamp.inputs["sae"]), (sae, sae_stamp.id))
     check_same("embeddings", (codes, stored_codes.stamp.inputs["embeddings"]), (embeddings, parts.stamp.id))
-    _check_rows(embeddings, parts.rows, index, len(images.class_ids), split)
+    _check_split(parts, index, split, len(images.class_ids))
     ids = {
         "index": images.stamp.id,
         "embeddings": parts.stamp.id,
@@ -96,25 +100,47 @@ def open_tables(inputs: Inputs, device: str, threads: int, dtype: str) -> tuple[
 
 
 def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Block]:
-    """Every `every_nth` image that has a class and could be read; a block is from `block_rows` rows."""
+    """Every `every_nth` image that has a class and could be read; a block is from `block_rows` rows.
+
+    Logs how far it is every 30 seconds. Raises RelianceError for class tokens that are not finite.
+    """
+    said = time.monotonic()
     for start, stop in inputs.embeddings.blocks(block_rows):
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            log.info("image %d of %d", start, inputs.embeddings.rows)
         rows = np.arange(start, stop)
         keep = (rows % every_nth == 0) & (inputs.labels[start:stop] >= 0)
         keep &= inputs.embeddings.read("valid", start, stop)
         if keep.any():
             x = inputs.embeddings.read("x", start, stop)[keep].astype(np.float32)
+            _check_finite(inputs.embeddings, rows[keep], x)
             values, indices = inputs.codes.block(start, stop)
             yield Block(rows[keep], inputs.labels[rows[keep]], x, values[keep], indices[keep])
 
 
-def _check_rows(embeddings: Path, found: int, index: Path, expected: int, split: str) -> None:
+def _check_split(parts: Parts, index: Path, split: str, rows: int) -> None:
+    found = f"{parts.rows} rows of split '{parts.stamp.params['split']}'"
+    expected = f"{rows} rows of split '{split}'"
     if found != expected:
         raise RelianceError(
-            embeddings,
-            f"it must hold the images of split '{split}' of {index}",
-            found=f"{found} rows",
-            allowed=f"{expected} rows",
+            parts.path,
+            f"it must hold the images of the split that is asked for, as listed in {index}",
+            found=found,
+            allowed=expected,
             next_step="embeddings of another split were given: check which manifest the rule names",
+        )
+
+
+def _check_finite(parts: Parts, rows: np.ndarray, x: np.ndarray) -> None:
+    broken = rows[~np.isfinite(x).all(axis=1)]
+    if len(broken):
+        raise RelianceError(
+            parts.path,
+            "class tokens are finite numbers",
+            found=f"infinite or missing numbers in {len(broken)} images, the first image_id {broken[0]}",
+            allowed="finite numbers",
+            next_step="float16 may have overflowed: embed with dtype float32",
         )
 
 

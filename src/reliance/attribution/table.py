@@ -61,11 +61,21 @@ def attribute_split(
     options = {"compression": "zstd", "write_page_checksum": True}
     with atomic(attributions) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for block in blocks(inputs, every_nth, block_rows):
+            if not images:
+                log_beta_error(block, tables, prompts)
             columns = attribute_block(block, tables, prompts, lens, inputs.class_ids)
             writer.write_table(pa.table(columns, schema=schema))
             images += len(block.image_id)
     log.info("attributed %d images of %s", images, split)
     return stamp
+
+
+def log_beta_error(block: Block, tables: LatentTables, prompts: PromptTables) -> None:
+    """Log how far Eq. 6, which leaves out the bias of the LayerNorm, is from act x grad on a block."""
+    terms = image_terms(tables, block.x, block.values, block.indices)
+    label = torch.as_tensor(block.label, device=terms.unit.device)
+    error = beta_error(tables, terms, prompts, label)
+    log.info("Eq. 6, without the bias, differs by %.2g %% on the first block", 100 * error)
 
 
 def attribute_block(
@@ -83,8 +93,6 @@ def attribute_block(
         pair_relevance(form(tables, terms), terms.indices, prompts, rows, label, y).cpu().numpy()
         for form in (act_x_grad, ablation)
     ]
-    error = beta_error(tables, terms, prompts, label)
-    log.info("from image %d: Eq. 6 without the bias is off by %.2g %%", block.image_id[0], 100 * error)
     image, position = np.nonzero(block.values)
     component, own = block.indices[image, position], block.label[image]
     columns = [
