@@ -101,7 +101,7 @@ MISTAKES = [
     (change("datasets/planted/root", "/data"), "datasets.planted", "no root"),
     (change("datasets/imagenet/per_class", 3), "datasets.imagenet.per_class", ".n{N}"),
     (change("datasets/imagenet/split", {"test": 0.2}), "datasets.imagenet", "layout: folder"),
-    (change("datasets/imagenet/vocabulary", "imagenet22k"), "datasets.imagenet.vocabulary", "imagenet21k"),
+    (change("datasets/imagenet/vocabulary", "imagenet22k"), "datasets.imagenet.vocabulary", "did you mean 'imagenet21k'"),
     (change("naming/stored", 10), "naming", "top_n"),
     (change("templates", ["no place"]), "templates", "exactly once"),
     (change("external_lists/spurious_imagenet/failures", "x"), "external_lists.spurious_imagenet", "samples"),

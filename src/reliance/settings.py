@@ -12,6 +12,7 @@ from reliance.config import REHEARSAL, RESERVED, Config, Dataset, Failures, Sae
 from reliance.errors import RelianceError
 
 FILE = "config/config.yaml"
+BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
 
 
 class Resolved(NamedTuple):
@@ -202,10 +203,9 @@ def _check_references(config: Config) -> None:
             trained = [e for e, v in config.encoders.items() if v.training]
             known("encoders", encoder.halfway_of, trained, f"{here}.halfway_of")
     for name, dataset in config.datasets.items():
-        if dataset.vocabulary != "classes":
-            known(
-                "vocabularies", dataset.vocabulary, config.vocabularies, f"{FILE}: datasets.{name}.vocabulary"
-            )
+        built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
+        names = [*built_in, *config.vocabularies]
+        known("vocabularies", dataset.vocabulary, names, f"{FILE}: datasets.{name}.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:
             known("variants", member, config.variants, f"{FILE}: comparisons.{name}")

@@ -12,7 +12,14 @@ pytestmark = pytest.mark.xdist_group("workflow")
 FIGURES = {"fig5", "fig14", "table1", "compare_fig5"}
 CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES
 MINING = {"mine_outliers"} | CASES
-CODES = {"encode", "gather_codes", "top_samples", "component_table", "attribute_split", "expectations"} | MINING
+CODES = {
+    "encode",
+    "gather_codes",
+    "top_samples",
+    "component_table",
+    "attribute_split",
+    "expectations",
+} | MINING
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:

@@ -1,0 +1,112 @@
+"""The small planted variant, built for real: its files, and its numbers recomputed from the files alone."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+import zarr
+from safetensors import safe_open
+
+from .conftest import TARGETS, Project
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+COLUMNS = {
+    "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",
+    "datasets/planted_tiny/classes.parquet": "class_id folder short_name full_name definition",
+    "datasets/planted_tiny/excluded.parquet": "split image_id path reason",
+    "datasets/planted_tiny/truth.parquet": "split image_id object word background band plant_id mode",
+    "encoders/tiny/planted_tiny/text/short.parquet": "prompt_id class_id prompts embedding",
+    "tiny/top_samples.parquet": "component rank image_id activation",
+    "tiny/components.parquet": "component n_active firing_rate mean max top5_mean top20_mean clarity label "
+    "alignment runner_up",
+    "tiny/attributions/subset.parquet": "image_id class_id component activation act_x_grad ablation",
+    "tiny/attributions/test.parquet": "image_id class_id component activation act_x_grad ablation",
+    "tiny/expectations.parquet": "class_id component n n_active mean std y_mean y_std",
+    "tiny/outliers.parquet": "class_id component n_flagged n_highconf p0 p_value q_value mean_z "
+    "mean_relevance unseen_in_reference",
+    "tiny/outlier_samples.parquet": "class_id component split image_id y relevance z",
+    "tiny/failure_samples.parquet": "failure_id dataset split image_id",
+    "tiny/robustness.parquet": "failure_id kind mode source discovered_on probe spurious_auc valid_auc",
+}
+TENSORS = {
+    "tiny/sae/sae.safetensors": "encoder_weight encoder_bias decoder_weight bias",
+    "encoders/tiny/head.safetensors": "ln_weight ln_bias proj",
+    "encoders/tiny/planted_tiny/probe.safetensors": "weight bias",
+}
+
+
+@pytest.mark.parametrize("path", COLUMNS)
+def test_tables_have_their_columns(built: Project, path: str) -> None:
+    schema = pq.read_schema(built.folder / "results" / path)
+    assert set(COLUMNS[path].split()) <= set(schema.names)
+    assert len(json.loads(schema.metadata[b"reliance"])["id"]) == 64
+
+
+@pytest.mark.parametrize("path", TENSORS)
+def test_tensors_have_their_names(built: Project, path: str) -> None:
+    with safe_open(built.folder / "results" / path, "np") as file:
+        assert set(TENSORS[path].split()) <= set(file.keys())
+        assert "reliance" in file.metadata()
+
+
+def test_every_target_is_there_with_its_numbers_and_its_stamp(built: Project) -> None:
+    for target in TARGETS:
+        assert (built.folder / target).stat().st_size > 0
+    for figure in ("tiny/fig5", "tiny/fig14", "compare/tiny/fig5"):
+        for suffix in (".pdf", ".png", ".csv", ".pdf.meta.json"):
+            assert (built.folder / f"results/{figure}{suffix}").exists()
+
+
+def test_attributions_recomputed_from_the_files_alone(built: Project) -> None:
+    """Autograd and brute-force ablation in float64, from the artifacts and nothing of ours."""
+    results = built.folder / "results"
+    rows = pq.read_table(results / "tiny/attributions/test.parquet").to_pandas()
+    images = rows["image_id"].unique()[::40]
+    x = _array(results / "encoders/tiny/planted_tiny/test", "x")
+    values, indices = (_array(results / "tiny/codes/test", name) for name in ("values", "indices"))
+    decoder = _tensor(results / "tiny/sae/sae.safetensors", "decoder_weight")
+    g, b, w = (
+        _tensor(results / "encoders/tiny/head.safetensors", n) for n in ("ln_weight", "ln_bias", "proj")
+    )
+    text = pq.read_table(results / "encoders/tiny/planted_tiny/text/short.parquet").to_pandas()
+    t = torch.tensor(np.stack(text.sort_values("class_id")["embedding"].to_list())).double()
+
+    def output(
+        image: torch.Tensor, activations: torch.Tensor, rest: torch.Tensor, label: int
+    ) -> torch.Tensor:
+        v = decoder[torch.tensor(indices[image].astype(np.int64))]
+        z = torch.nn.functional.layer_norm(activations @ v + rest, (len(g),), g, b, 1e-5) @ w
+        return torch.nn.functional.cosine_similarity(z, t[label], dim=0)
+
+    for image in images:
+        own = rows[rows["image_id"] == image]
+        a = torch.tensor(values[image].astype(np.float64), requires_grad=True)
+        v = decoder[torch.tensor(indices[image].astype(np.int64))]
+        rest = torch.tensor(x[image].astype(np.float64)) - a.detach() @ v
+        y = output(image, a, rest, own["class_id"].iloc[0])
+        (gradient,) = torch.autograd.grad(y, a)
+        assert len(own) == (values[image] > 0).sum()
+        for row in own.itertuples():
+            (slot,) = np.flatnonzero((indices[image] == row.component) & (values[image] > 0))
+            without = a.detach().clone()
+            without[slot] = 0
+            ablation = (y - output(image, without, rest, row.class_id)).item()
+            assert row.act_x_grad == pytest.approx((a * gradient)[slot].item(), abs=2e-6)
+            assert row.ablation == pytest.approx(ablation, abs=2e-6)
+
+
+def test_some_of_what_was_planted_is_found(built: Project) -> None:
+    truth = json.loads((built.folder / "results/tiny/truth.json").read_text())
+    assert truth, "truth.json is empty"
+
+
+def _array(folder, name: str) -> np.ndarray:  # type: ignore[no-untyped-def]
+    return np.concatenate([zarr.open_group(p, mode="r")[name][:] for p in sorted(folder.glob("part-*.zarr"))])
+
+
+def _tensor(path, name: str) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    with safe_open(path, "pt") as file:
+        return file.get_tensor(name).double()

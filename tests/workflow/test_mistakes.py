@@ -1,0 +1,38 @@
+"""What a user sees after a mistake: one clear error, before any job runs."""
+
+import pytest
+
+from .conftest import Project
+
+PHOTOS = "results/vit_b16/fig5.pdf"
+MISTAKES = [
+    ("results/tiny/fig5.pdf", "failures={minz: 4}", "did you mean 'min_z'"),
+    ("results/tiny/fig5.pdf", "failures={min_z: -4}", "greater than or equal to 0"),
+    ("results/tiny/fig5.pdf", "variants={tiny: {sae: {k: 900}}}", "k must not be larger than m"),
+    ("results/tinny/fig5.pdf", None, "did you mean 'tiny'"),
+    ("results/compare/tinny/fig5.pdf", None, "did you mean 'tiny'"),
+    ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "has none"),
+    (PHOTOS, None, "--config 'datasets={imagenet: {root: PATH}}'"),
+    (PHOTOS, "datasets={imagenet: {root: /nowhere}}", "/nowhere is not a folder"),
+    (PHOTOS, "encoders={vit_b16: {pretrained: datacomp_xl_s13b_b90}}", "datacomp_xl_s13b_b90k"),
+    (PHOTOS, "encoders={vit_b16: {architecture: ViT-B-61}}", "ViT-B-16"),
+    (PHOTOS, "encoders={vit_h14: {architecture: ViT-H-14}}", "ViT-H-14-quickgelu"),
+]
+
+
+@pytest.mark.parametrize(("target", "config", "hint"), MISTAKES, ids=[f"{m[1] or m[0]}" for m in MISTAKES])
+def test_a_mistake_is_told_before_any_job(fresh: Project, target: str, config: str | None, hint: str) -> None:
+    done = fresh.run(target, *(["--config", config] if config else []))
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert hint in output
+    assert "Traceback" not in output
+    assert not (fresh.folder / "results").exists()
+
+
+def test_broken_yaml_names_the_line(fresh: Project) -> None:
+    path = fresh.folder / "config/config.yaml"
+    path.write_text(path.read_text().replace("compute:", "compute: ["))
+    done = fresh.run("results/tiny/fig5.pdf")
+    assert done.returncode != 0
+    assert "config/config.yaml, line" in done.stdout + done.stderr
