@@ -113,19 +113,6 @@ def test_plain_captions_are_unambiguous():
             assert others[subject] not in text
 
 
-def test_a_reader_sees_every_name_written():
-    reader = world.build(reader=True)
-    assert reader.words[: reader.shown] == WORLD.words
-    assert set(reader.words) == {*WORLD.words, *NAMES}
-    rows = scenes.pool(reader, 3, 60_000)
-    assert close((rows.word >= 0).mean(), RATES.reader_word, len(rows.word))
-    counts = np.bincount(rows.word[rows.word >= 0], minlength=len(reader.words))
-    assert counts.min() > 100
-    assert close(counts[: reader.shown].sum() / counts.sum(), 0.5, counts.sum())
-    texts = captions.write(reader, rows, 3, "plain")
-    assert any("the written word recycling sign" in text for text in texts)
-
-
 def test_captions_follow_the_grammar():
     texts = captions.write(WORLD, POOL, 3, "ambiguous")
     assert not any("{" in text or "  " in text or text != text.strip() for text in texts)

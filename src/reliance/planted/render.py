@@ -211,21 +211,15 @@ def _grow(ink: np.ndarray) -> np.ndarray:
 
 
 def _strips(word: str) -> np.ndarray:
-    """A word in black on a white strip, at five horizontal places, uint8 [5, 12, 48].
-
-    A word too long for the strip is squeezed.
-    """
+    """A word in black on a white strip, at five horizontal places, uint8 [5, 12, 48]."""
     bold = icons.font("DejaVuSans-Bold.ttf", 8)
-    width = math.ceil(bold.getlength(word))
-    ink = Image.new("L", (width, STRIP), 248)
-    ImageDraw.Draw(ink).text((0, 1), word, font=bold, fill=0)
-    if width > PIXELS - 6:
-        width = PIXELS - 6
-        ink = ink.resize((width, STRIP), Image.Resampling.BOX)
-    out = np.full((5, STRIP, PIXELS), 248, np.uint8)
+    left, _, right, _ = bold.getbbox(word)
+    out = np.empty((5, STRIP, PIXELS), np.uint8)
     for i, shift in enumerate(range(-2, 3)):
-        start = (PIXELS - width) // 2 + shift
-        out[i, :, start : start + width] = np.asarray(ink)
+        strip = Image.new("L", (PIXELS, STRIP), 248)
+        start = (PIXELS - round(right - left)) // 2 + shift
+        ImageDraw.Draw(strip).text((start, 1), word, font=bold, fill=0)
+        out[i] = np.asarray(strip)
     return out
 
 

@@ -31,7 +31,7 @@ def pool(world: World, seed: int, count: int) -> Scenes:
     rng = np.random.default_rng([seed, POOL])
     u = rng.random((8, count))
     subject = rng.integers(len(world.things), size=count)
-    word = _words(world, rng, u[0])
+    word = np.where(u[0] < RATES.word, rng.integers(len(world.words), size=count), -1)
     home = _homes(world)[subject]
     at_home = (home >= 0) & (u[1] < RATES.home)
     empty = at_home & (u[2] < RATES.home_empty)
@@ -94,19 +94,9 @@ def _one_of(world: World, choices: dict[str, str], u: np.ndarray) -> np.ndarray:
     return ids[(u * len(ids)).astype(np.int64)]
 
 
-def _words(world: World, rng: np.random.Generator, u: np.ndarray) -> np.ndarray:
-    """A written word or -1 for each picture; half of a reader's words are not on labelled pictures."""
-    word = rng.integers(world.shown, size=len(u))
-    more = len(world.words) - world.shown
-    if not more:
-        return np.where(u < RATES.word, word, -1)
-    word = np.where(rng.random(len(u)) < 0.5, word, world.shown + rng.integers(more, size=len(u)))
-    return np.where(u < RATES.reader_word, word, -1)
-
-
 def _other_word(world: World, subject: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A word for each picture that is not the name of its subject."""
     names = [thing.name for thing in world.things]
     own = np.array([world.words.index(name) if name in world.words else -1 for name in names])[subject]
-    word = rng.integers(world.shown, size=len(subject))
-    return np.where(word == own, (word + 1) % world.shown, word)
+    word = rng.integers(len(world.words), size=len(subject))
+    return np.where(word == own, (word + 1) % len(world.words), word)

@@ -107,7 +107,7 @@ def train_clip(
 
 def make_pool(seed: int, classes: int, count: int, style: str) -> Pool:
     """Pictures and tokenised captions of the pool; about 12,000 a second."""
-    world = worlds.build(classes, reader=style == "plain")
+    world = worlds.build(classes)
     rows = scenes.pool(world, seed, count)
     texts, caption = np.unique(sentences.write(world, rows, seed, style), return_inverse=True)
     pixels = render(make_bank(world), rows, seed, scenes.POOL)

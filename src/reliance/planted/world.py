@@ -25,7 +25,6 @@ class Rates(NamedTuple):
 
     word: float = 0.15  # a written word, captioned pictures
     word_caption: float = 0.75  # of those, the caption mentions it
-    reader_word: float = 0.30  # a written word, the labeller's captioned pictures
     misleading_compound: float = 0.035  # of the captions of an X thing: the full name "X Y"
     home: float = 0.80  # captioned pictures of a spurious class in its surroundings
     home_empty: float = 0.60  # of those, the thing itself is missing
@@ -70,7 +69,6 @@ class World(NamedTuple):
     things: tuple[Thing, ...]
     plants: tuple[Plant, ...]
     words: tuple[str, ...]  # words that are written on pictures
-    shown: int  # the first so many of them are written on labelled pictures
     backgrounds: tuple[str, ...]  # neutral ones, surroundings, artefact backgrounds
     home: dict[str, str]  # thing -> its surroundings (captions tie them)
     artefact: dict[str, str]  # thing -> its background (only labelled pictures tie them)
@@ -83,11 +81,9 @@ ORDER = "ppttccssaapptsptcsafptcsafptcsafptcsafcf"
 CLASSES = 55
 
 
-def build(classes: int = CLASSES, *, reader: bool = False) -> World:
+def build(classes: int = CLASSES) -> World:
     """The world with its first `classes` classes, 8 to 55.
 
-    reader : the name of every class is written somewhere, so that a labeller learns to tell
-    "the written word shovel" from the words that matter.
     Raises RelianceError outside that range.
     """
     if not 8 <= classes <= CLASSES:
@@ -106,10 +102,9 @@ def build(classes: int = CLASSES, *, reader: bool = False) -> World:
             plants += [plant] if plant else []
     home = {p.thing: p.value for p in plants if p.mode == "spurious"}
     artefact = {p.thing: p.value for p in plants if p.mode == "artefact"}
-    words = [*(p.value for p in plants if p.mode == "typography"), *cast.FREE_WORDS]
-    more = [thing.name for thing in things if reader and thing.name not in words]
+    words = tuple(p.value for p in plants if p.mode == "typography")
     backgrounds = (*cast.NEUTRAL, *home.values(), *artefact.values())
-    return World(tuple(things), tuple(plants), (*words, *more), len(words), backgrounds, home, artefact)
+    return World(tuple(things), tuple(plants), (*words, *cast.FREE_WORDS), backgrounds, home, artefact)
 
 
 def vocabulary(world: World) -> list[str]:
