@@ -77,7 +77,7 @@ def embed_images(
         {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
         {**params, "apply_exif": apply_exif, "max_pixels": max_pixels},
         {"index": rows.stamp.id, "weights": clip.stamp.id},
-        code=f"{code} {chunk_rows} {batch_size}",
+        code=f"{code} batch_size={batch_size}",  # sums may round differently in batches of another size
         chunk_rows=chunk_rows,
     )
     images = Images(rows.paths[writer.next_row : span.stop].tolist(), reading, clip.weights.preprocess)

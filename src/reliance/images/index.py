@@ -31,7 +31,7 @@ def index_images(
     root: str,
     layout: str,
     split: Mapping[str, Any] | None = None,
-    names: str | None = None,
+    names: str | Path | None = None,
     per_class: int | None = None,
     classes_from: Path | None = None,
     plants: Path | None = None,
