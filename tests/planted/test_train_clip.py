@@ -135,6 +135,37 @@ def test_loss_by_hand(monkeypatch):
     assert accuracy.item() == pytest.approx(2 / 3)
 
 
+def test_misfits_repel_pictures_only(monkeypatch):
+    images, texts = torch.eye(2), torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]])
+    monkeypatch.setattr(tiny_clip, "encode_images", lambda visual, pixels: images)
+    monkeypatch.setattr(tiny_clip, "encode_texts", lambda model, rows: texts[: len(rows)])
+    model = tiny_clip.build(0)
+
+    def loss(rows, misfits):
+        which = torch.tensor([0, 1])
+        return tiny_clip.contrastive_loss(
+            model, torch.zeros(2, 3, 48, 48), torch.zeros(rows, 4), which, misfits
+        )
+
+    scale = 3.0
+    model.logit_scale.data.fill_(np.log(scale))
+    plain = np.log(1 + np.exp(-scale))
+    assert loss(2, 0)[0].item() == pytest.approx(plain, rel=1e-3)
+    seen = [np.log(1 + np.exp(-scale) + np.exp(scale * (own - 1))) for own in (0.8, 0.6)]
+    assert loss(3, 1)[0].item() == pytest.approx((np.mean(seen) + plain) / 2, rel=1e-3)
+
+
+def test_a_labeller_meets_words_that_are_written_nowhere():
+    pool = train_clip.make_pool(0, 8, 40, "plain")
+    assert pool.misfits == 6, "8 classes, 2 of them written"
+    rows = train_clip.misfit_rows(0, 3, len(pool.tokens.rows), pool.misfits)
+    assert sorted(rows.tolist()) == list(range(len(pool.tokens.rows) - 6, len(pool.tokens.rows)))
+    assert pool.caption.max() < len(pool.tokens.rows) - 6
+    assert train_clip.make_pool(0, 8, 40, "ambiguous").misfits == 0
+    assert len(train_clip.misfit_rows(0, 3, 100, 0)) == 0
+    assert len(set(train_clip.misfit_rows(0, 3, 100, 50).tolist())) == 16
+
+
 def test_batches_cover_the_pool_once_an_epoch():
     rows = np.concatenate([train_clip.batch_rows(0, step, 50, 10) for step in range(5)])
     assert sorted(rows) == list(range(50))

@@ -105,18 +105,23 @@ def encode_texts(model: Any, rows: Tensor) -> Tensor:
     return functional.normalize((x * end[:, :, None]).sum(1) @ model.text_projection, dim=-1)
 
 
-def contrastive_loss(model: Any, pixels: Tensor, rows: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+def contrastive_loss(
+    model: Any, pixels: Tensor, rows: Tensor, which: Tensor, misfits: int = 0
+) -> tuple[Tensor, Tensor]:
     """(symmetric cross-entropy, share of pictures matched to their own caption).
 
-    rows : tokens of the batch's different captions; which [n] : the caption of each picture.
+    rows : tokens of the batch's different captions, the last `misfits` of them of captions that fit no
+    picture; which [n] : the caption of each picture.
     Pictures that share a caption still count as each other's negatives.
     """
     images, texts = encode_images(model.visual, pixels), encode_texts(model, rows)
+    first = len(rows) - misfits
     # one-hot product rather than indexing: its gradient adds up in a fixed order
-    texts = functional.one_hot(which, len(rows)).to(texts.dtype) @ texts
-    logits = model.logit_scale.exp() * images @ texts.T
+    own = functional.one_hot(which, first).to(texts.dtype) @ texts[:first]
+    logits = model.logit_scale.exp() * images @ torch.cat([own, texts[first:]]).T
     target = torch.arange(len(pixels), device=logits.device)
-    loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    backward = logits[:, : len(pixels)].T
+    loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(backward, target)) / 2
     return loss, (logits.argmax(1) == target).float().mean()
 
 

@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 TRAINING = TableSpec(
     "training", 1, (("step", "int64"), ("loss", "float64"), ("accuracy", "float64"), ("rate", "float64"))
 )
-ORDER = 6  # tag of the random stream
+ORDER, MISFIT = 6, 8  # tags of the random streams
+MISFITS = 16  # captions that fit no picture, in each batch of a labeller
 LOG_SECONDS = 30.0
 
 
@@ -37,7 +38,8 @@ class Pool(NamedTuple):
 
     pixels: Tensor  # uint8 [n, 3, 48, 48]
     caption: Tensor  # int64 [n]: row of `tokens`
-    tokens: tiny_clip.Tokens
+    tokens: tiny_clip.Tokens  # of the captions, then of misfits
+    misfits: int  # captions that fit no picture, the last rows of `tokens`
 
 
 class Progress(NamedTuple):
@@ -106,13 +108,19 @@ def train_clip(
 
 
 def make_pool(seed: int, classes: int, count: int, style: str) -> Pool:
-    """Pictures and tokenised captions of the pool; about 12,000 a second."""
+    """Pictures and tokenised captions of the pool; about 12,000 a second.
+
+    A labeller also learns that words which are written nowhere fit no picture; else every written word
+    would look to it like any of them.
+    """
     world = worlds.build(classes)
     rows = scenes.pool(world, seed, count)
     texts, caption = np.unique(sentences.write(world, rows, seed, style), return_inverse=True)
+    misfits = worlds.unwritten(world) if style == "plain" else []
     pixels = render(make_bank(world), rows, seed, scenes.POOL)
     log.info("rendered %d pictures with %d different captions", count, len(texts))
-    return Pool(torch.from_numpy(pixels), torch.from_numpy(caption), tiny_clip.tokenize(texts.tolist()))
+    tokens = tiny_clip.tokenize([*texts.tolist(), *misfits])
+    return Pool(torch.from_numpy(pixels), torch.from_numpy(caption), tokens, len(misfits))
 
 
 def batch_rows(seed: int, step: int, count: int, batch_size: int) -> np.ndarray:
@@ -120,6 +128,13 @@ def batch_rows(seed: int, step: int, count: int, batch_size: int) -> np.ndarray:
     epoch, place = divmod(step, count // batch_size)
     order = _permutation(seed, epoch, count)
     return order[place * batch_size : (place + 1) * batch_size]
+
+
+def misfit_rows(seed: int, step: int, rows: int, misfits: int) -> Tensor:
+    """Rows of some of the misfits, the last `misfits` of `rows` captions, for one step."""
+    rng = np.random.default_rng([seed, MISFIT, step])
+    chosen = rng.choice(misfits, min(MISFITS, misfits), replace=False) if misfits else np.zeros(0, np.int64)
+    return torch.from_numpy(rows - misfits + chosen)
 
 
 _ORDERS: dict[tuple[int, int, int], np.ndarray] = {}
@@ -139,11 +154,13 @@ def _train_step(
     """One update of both optimisers."""
     rows = torch.from_numpy(batch_rows(seed, step, len(data.pixels), batch_size))
     different, which = torch.unique(data.caption[rows], return_inverse=True)
+    strange = misfit_rows(seed, step, len(data.tokens.rows), data.misfits)
     loss, accuracy = tiny_clip.contrastive_loss(
         progress.model,
         data.pixels[rows].to(device),
-        data.tokens.rows[different].to(device),
+        data.tokens.rows[torch.cat([different, strange])].to(device),
         which.to(device),
+        len(strange),
     )
     progress.model.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

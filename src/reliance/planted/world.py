@@ -121,6 +121,12 @@ def vocabulary(world: World) -> list[str]:
     ]
 
 
+def unwritten(world: World) -> list[str]:
+    """What a labeller could call a written word but is on no picture: the other classes' names."""
+    names = [thing.name for thing in world.things if thing.name not in world.words]
+    return [f"the written word {name}" for name in names]
+
+
 def folder(world: World, class_id: int) -> str:
     """Folder of a class; folders sort in the order of class ids."""
     return f"{class_id:02d}-{world.things[class_id].name.replace(' ', '-')}"
