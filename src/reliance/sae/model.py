@@ -41,20 +41,16 @@ def preactivations(x: Tensor, parameters: Parameters, out: Tensor | None = None)
 def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
     """The k largest entries of each row of [n, m]; of equal ones those with the lowest index."""
     values, indices = pre.topk(min(k + 1, pre.shape[1]))
-    if k < pre.shape[1]:
-        tied = values[:, k - 1] == values[:, k]  # topk may have kept any of them
-        if not signed:
-            tied &= values[:, k] > 0
-        rows = tied.nonzero()[:, 0]
-        if len(rows):
-            ordered, order = pre[rows].sort(dim=1, descending=True, stable=True)
-            values[rows], indices[rows] = ordered[:, : k + 1], order[:, : k + 1]
-        values, indices = values[:, :k], indices[:, :k]
-    indices, order = indices.sort(dim=1)
-    values, order = values.gather(1, order).sort(dim=1, descending=True, stable=True)
-    indices = indices.gather(1, order)
+    tied = values[:, 1:] == values[:, :-1]  # topk keeps any of them, in any order
     if not signed:
-        values = values.clamp(min=0)
+        tied &= values[:, 1:] > 0
+    rows = tied.any(1).nonzero()[:, 0]
+    if len(rows):
+        ordered, order = pre[rows].sort(dim=1, descending=True, stable=True)
+        values[rows], indices[rows] = ordered[:, : k + 1], order[:, : k + 1]
+    values, indices = values[:, :k].contiguous(), indices[:, :k].contiguous()
+    if not signed:
+        values.clamp_(min=0)
     return Code(values, indices.masked_fill(values == 0, 0))
 
 

@@ -1,0 +1,119 @@
+"""Time of one SAE training step: sparse (ours), dense (autograd), and the encoder product alone.
+
+    python benchmarks/sae_step.py --batch 1024 --d 1024 --m 30000 --k 64
+
+Each round times the three one after the other, so that a busy machine slows all of them; medians are
+printed. A step is loss, gradients, AdamW and renormalised decoder rows. --dead makes a share of the
+latents dead, which adds the auxiliary loss to both steps. Needs torch, and nothing else of ours.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from reliance.sae.model import Parameters
+from reliance.sae.step import Objective, step, update
+
+
+def dense_loss(p: Parameters, x: torch.Tensor, aims: Objective, dead: torch.Tensor) -> torch.Tensor:
+    """The loss of reliance.sae.step, with codes as dense matrices."""
+
+    def kept(pre: torch.Tensor, k: int) -> torch.Tensor:
+        values, indices = pre.relu().topk(k)
+        return torch.zeros_like(pre).scatter(1, indices, values)
+
+    pre = torch.addmm(p.encoder_bias, x - p.bias, p.encoder_weight.T)
+    xhat = kept(pre, aims.k) @ p.decoder_weight + p.bias
+    unit, found = (torch.nn.functional.normalize(t) for t in (x, xhat))
+    loss = (unit - found).square().sum(1).mean()
+    loss = loss + aims.scale_weight * (x - xhat).square().sum(1).mean() / aims.power
+    if len(dead) and aims.aux_weight:
+        rest = (x - xhat).detach()
+        rhat = kept(pre[:, dead], min(aims.aux_k, len(dead))) @ p.decoder_weight[dead]
+        loss = loss + aims.aux_weight * (rest - rhat).square().sum() / rest.square().sum()
+    return loss
+
+
+def dense_step(
+    p: Parameters, optimiser: torch.optim.Optimizer, x: torch.Tensor, aims: Objective, dead: torch.Tensor
+) -> None:
+    optimiser.zero_grad()
+    dense_loss(p, x, aims, dead).backward()
+    with torch.no_grad():
+        v, dv = p.decoder_weight, p.decoder_weight.grad
+        dv.addcmul_((dv * v).sum(1, keepdim=True), v, value=-1)
+        optimiser.step()
+        v.div_(torch.linalg.vector_norm(v, dim=1, keepdim=True))
+
+
+def seconds(action: Callable[[], object], device: torch.device) -> float:
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    wait()
+    start = time.perf_counter()
+    action()
+    wait()
+    return time.perf_counter() - start
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of each of the three."""
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    decoder = torch.nn.functional.normalize(torch.randn(options.m, options.d), dim=1).to(device)
+    bias, zeros = torch.zeros(options.d, device=device), torch.zeros(options.m, device=device)
+    ours = Parameters(decoder.clone(), zeros, decoder.clone(), bias)
+    theirs = Parameters(*(t.clone().requires_grad_() for t in ours))
+    x = torch.randn(options.batch, options.d, device=device)
+    dead = torch.arange(int(options.dead * options.m), device=device)
+    aims = Objective(options.k, float(options.d), 0.1, 1 / 32, options.aux_k)
+    sparse = torch.optim.AdamW(list(ours), lr=1e-4, fused=True)
+    dense = torch.optim.AdamW(list(theirs), lr=1e-4, fused=True)
+    buffer = torch.empty(options.batch, options.m, device=device)
+    actions: dict[str, Callable[[], object]] = {
+        "encoder product": lambda: torch.addmm(zeros, x, ours.encoder_weight.T, out=buffer),
+        "sparse step": lambda: update(ours, sparse, step(ours, x, aims, dead, buffer), 1.0),
+        "dense step": lambda: dense_step(theirs, dense, x, aims, dead),
+    }
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for turn in range(options.rounds + 1):
+        for name, action in actions.items():
+            elapsed = seconds(action, device)
+            if turn:  # the first round warms up
+                times[name].append(elapsed)
+    return {name: median(found) for name, found in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for name, default in (
+        ("batch", 1024),
+        ("d", 1024),
+        ("m", 30000),
+        ("k", 64),
+        ("aux-k", 512),
+        ("rounds", 5),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--dead", type=float, default=0.0, help="share of dead latents")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    found = measure(options)
+    for name, value in found.items():
+        print(f"{name:16s} {value * 1e3:9.1f} ms")
+    print(f"sparse / dense           {found['sparse step'] / found['dense step']:6.3f}")
+    print(f"sparse / encoder product {found['sparse step'] / found['encoder product']:6.3f}")
+
+
+if __name__ == "__main__":
+    main()
