@@ -27,7 +27,8 @@ def run(seed: int, cores: int) -> dict:
             (folder / name).symlink_to(ROOT / name)
     config = [
         f"datasets={{planted: {{planted: {{seed: {seed}}}}}}}",
-        f"encoders={{demo: {{training: {{seed: {seed}}}}}, demo_labeller: {{training: {{seed: {seed + 1000}}}}}}}",
+        f"encoders={{demo: {{training: {{seed: {seed}}}}}, "
+        f"demo_labeller: {{training: {{seed: {seed + 1000}}}}}}}",
         f"variants={{demo: {{sae: {{seed: {seed}}}}}}}",
     ]
     command = [

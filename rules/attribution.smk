@@ -1,24 +1,6 @@
 # How much each active component drives the output for an image's own class (Eqs. 3, 5 and 6).
 
 
-def explained(w, split="{split}"):
-    """What every attribution is computed from."""
-    v = variant(w.variant)
-    return {
-        "index": index(v.dataset),
-        "embeddings": of_dataset(w, f"{split}/manifest.json"),
-        "codes": f"results/{w.variant}/codes/{split}/manifest.json",
-        "sae": f"results/{w.variant}/sae/sae.safetensors",
-        "head": of_encoder(w, "head.safetensors"),
-        "text": of_dataset(w, f"text/{v.failures.prompt_set}.parquet"),
-    }
-
-
-def attributed_split(w):
-    """The split a table of attributions reads: the subset is a view of train."""
-    return "train" if w.attributed == "subset" else "test"
-
-
 rule attribute_split:
     input:
         unpack(lambda w: explained(w, attributed_split(w))),

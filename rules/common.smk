@@ -6,7 +6,6 @@ from reliance.settings import check_root, dataset_of, known, load, resolve
 
 SCRIPTS = Path(workflow.basedir).parent / "scripts"
 ENV = "../envs/reliance.yaml"
-TEXT_SETS = ("short", "templated", "extended", "both")
 
 
 def checked(function):
@@ -33,7 +32,6 @@ wildcard_constraints:
     encoder=r"[^/]+",
     comparison=r"[^/]+",
     split="train|test|cases",
-    prompt_set="short|templated|extended|both|words|vocabulary",
     part=r"\d+",
     parts=r"\d+",
 

@@ -1,18 +1,6 @@
 # Components as a table: statistics, clarity, a name.
 
 
-def labels_source(w):
-    """What the variant's labeller says of the training images and of the vocabulary."""
-    v = variant(w.variant)
-    files = {
-        "labels": embeddings(v.labeller, v.dataset, "train"),
-        "vocabulary": text(v.labeller, v.dataset, "vocabulary"),
-    }
-    if encoder(v.labeller).role == "encoder":
-        files["labeller_head"] = f"results/encoders/{v.labeller}/head.safetensors"
-    return files
-
-
 rule component_table:
     input:
         unpack(labels_source),

@@ -1,37 +1,4 @@
 # Weights, the head, and every embedding of images and prompts. Nothing after these rules runs a CLIP.
-from reliance.encoders.registry import check_encoder
-from reliance.settings import BUILT_IN
-
-
-def weights_source(w):
-    """The checkpoint that a rule trains; other sources are settings, checked before any job runs."""
-    e = encoder(w.encoder)
-    if e.training:
-        return {"checkpoint": f"results/encoders/{w.encoder}/checkpoint.safetensors"}
-    if e.halfway_of:
-        return {"checkpoint": f"results/encoders/{e.halfway_of}/halfway.safetensors"}
-    checked(functools.partial(check_encoder, encoder=w.encoder, role=e.role))(
-        e.architecture,
-        e.pretrained,
-        e.file,
-        e.weights == "random",
-        e.preprocess and e.preprocess.model_dump(),
-    )
-    return {}
-
-
-def weights_settings(w):
-    e = encoder(w.encoder)
-    return settings(
-        encoder=w.encoder,
-        architecture=e.architecture,
-        pretrained=e.pretrained,
-        file=e.file,
-        random=e.weights == "random",
-        seed=0,
-        preprocess=e.preprocess and e.preprocess.model_dump(),
-        role=e.role,
-    )
 
 
 rule resolve_weights:
@@ -146,38 +113,21 @@ rule gather_embeddings:
         "../scripts/gather_embeddings.py"
 
 
-def vocabulary_source(w):
-    """The file of names, if the vocabulary is one."""
-    name = dataset(w.dataset).vocabulary
-    if w.prompt_set != "vocabulary" or name in BUILT_IN:
-        return {}
-    file = drawn(w.dataset, "vocabulary.txt") if name == "drawn" else CONFIG.vocabularies[name]
-    return {"vocabulary": file}
-
-
-def text_settings(w):
-    name = dataset(w.dataset).vocabulary
-    named = {"vocabulary": name, "written_words": True} if w.prompt_set == "vocabulary" else {}
-    return settings(
-        **{k: v for k, v in named.items() if k != "vocabulary" or name in BUILT_IN},
-        prompt_set=w.prompt_set,
-        templates=CONFIG.templates,
-        device=CONFIG.compute.device,
-        threads=THREADS,
-    )
-
-
+# Names and templates are separate jobs, so that other templates do not rerun what only needs names.
 rule embed_text:
     input:
-        unpack(vocabulary_source),
         classes="results/datasets/{dataset}/classes.parquet",
         weights="results/encoders/{encoder}/weights.json",
     output:
-        text="results/encoders/{encoder}/{dataset}/text/{prompt_set}.parquet",
+        texts=[
+            "results/encoders/{encoder}/{dataset}/text/short.parquet",
+            "results/encoders/{encoder}/{dataset}/text/extended.parquet",
+            "results/encoders/{encoder}/{dataset}/text/words.parquet",
+        ],
     log:
-        "results/logs/embed_text/{encoder}.{dataset}.{prompt_set}.log",
+        "results/logs/embed_text/{encoder}.{dataset}.log",
     benchmark:
-        "results/benchmarks/embed_text/{encoder}.{dataset}.{prompt_set}.tsv"
+        "results/benchmarks/embed_text/{encoder}.{dataset}.tsv"
     conda:
         ENV
     threads: THREADS
@@ -187,8 +137,43 @@ rule embed_text:
         runtime=30,
     params:
         **code("embed_text.py"),
-        settings=text_settings,
+        settings=settings(**TEXT, prompt_sets=["short", "extended", "words"]),
     message:
-        "Embedding the prompts '{wildcards.prompt_set}' for {wildcards.dataset} with {wildcards.encoder}"
+        "Embedding the class names of {wildcards.dataset} with {wildcards.encoder}"
     script:
         "../scripts/embed_text.py"
+
+
+use rule embed_text as embed_templates with:
+    output:
+        texts=[
+            "results/encoders/{encoder}/{dataset}/text/templated.parquet",
+            "results/encoders/{encoder}/{dataset}/text/both.parquet",
+        ],
+    log:
+        "results/logs/embed_templates/{encoder}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_templates/{encoder}.{dataset}.tsv"
+    params:
+        **code("embed_text.py"),
+        settings=settings(**TEXT, prompt_sets=["templated", "both"], templates=CONFIG.templates),
+    message:
+        "Embedding the templates of {wildcards.dataset} with {wildcards.encoder}"
+
+
+use rule embed_text as embed_vocabulary with:
+    input:
+        unpack(vocabulary_source),
+        classes="results/datasets/{dataset}/classes.parquet",
+        weights="results/encoders/{encoder}/weights.json",
+    output:
+        texts=["results/encoders/{encoder}/{dataset}/text/vocabulary.parquet"],
+    log:
+        "results/logs/embed_vocabulary/{encoder}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_vocabulary/{encoder}.{dataset}.tsv"
+    params:
+        **code("embed_text.py"),
+        settings=vocabulary_settings,
+    message:
+        "Embedding the vocabulary of {wildcards.dataset} with {wildcards.encoder}"

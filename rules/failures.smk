@@ -74,12 +74,6 @@ rule mine_outliers:
         "../scripts/mine_outliers.py"
 
 
-def review_of(w):
-    """The review file of a variant, if somebody wrote one."""
-    path = f"config/reviews/{w.variant}.tsv"
-    return {"review": path} if Path(path).exists() else {}
-
-
 rule list_cases:
     input:
         unpack(labels_source),

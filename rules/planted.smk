@@ -1,22 +1,6 @@
 # The embedded data: a drawn world with planted failures, and the small CLIPs that learn it.
 
 
-def planted_of(name):
-    """The world of a planted data set; a clear error for another one."""
-    d = dataset(name)
-    if d.planted is None:
-        raise WorkflowError(f"results/datasets/{name}: only a data set with layout: planted is drawn")
-    return d.planted
-
-
-def training_of(name):
-    """How a small CLIP is trained; a clear error for an encoder that is not trained here."""
-    training = encoder(name).training
-    if training is None:
-        raise WorkflowError(f"encoders.{name}: only an encoder with the section 'training' is trained here")
-    return training
-
-
 rule render_planted:
     output:
         images=directory("results/datasets/{dataset}/images"),

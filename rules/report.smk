@@ -1,40 +1,6 @@
 # Figures and tables: they read tables and draw, for one variant or for several side by side.
 
 
-def default_targets(name):
-    """What the demo shows of a variant."""
-    return [f"results/{name}/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
-
-
-def demo_targets():
-    """Everything of the embedded demo."""
-    return (
-        default_targets("demo")
-        + default_targets("demo_early")
-        + ["results/demo/truth.json", "results/datasets/planted/excluded.parquet"]
-        + [f"results/demo/attributions/{split}.parquet" for split in ("subset", "test")]
-        + [f"results/compare/demo/{figure}.pdf" for figure in ("fig5", "fig14")]
-    )
-
-
-@checked
-def comparison(name):
-    """The variants of a comparison, by its name; a rehearsal suffix holds for all of them."""
-    base = base_name(name)
-    known("comparisons", base, CONFIG.comparisons, where=f"results/compare/{name}")
-    return [member + name[len(base) :] for member in CONFIG.comparisons[base]]
-
-
-def robustness_of(names):
-    return [f"results/{name}/robustness.parquet" for name in names]
-
-
-def shown(names):
-    """Which variants a figure shows, and which of them have encoders that were never trained."""
-    encoders = [encoder(variant(name).encoder) for name in names]
-    return settings(variants=names, random_weights=[e.weights == "random" for e in encoders])
-
-
 rule fig5:
     input:
         robustness=lambda w: robustness_of([w.variant]),

@@ -27,33 +27,6 @@ rule fit_probe:
         "../scripts/fit_probe.py"
 
 
-def lists_of(v):
-    """External lists of a variant that can be read: planted data sets, folders with a root, tables.
-
-    Tables name images of the whole data set, so a rehearsal leaves them out.
-    """
-    planted = [v.dataset] if dataset(v.dataset).planted else []
-    folders = [e for e in v.external if CONFIG.external_lists[e].root]
-    tables = [e for e in v.external if CONFIG.external_lists[e].failures and not rehearsed(v.name)]
-    return planted, folders, tables
-
-
-def external_cases(w):
-    """Cases found elsewhere: their lists, their samples, and embeddings of images outside the data set."""
-    v = variant(w.variant)
-    planted, folders, tables = lists_of(v)
-    lists = [CONFIG.external_lists[e] for e in tables]
-    return {
-        "external_failures": [f"results/datasets/{d}/planted.tsv" for d in planted]
-        + [f"results/datasets/{e}/cases.tsv" for e in folders]
-        + [e.failures for e in lists],
-        "external_samples": [f"results/datasets/{d}/planted_samples.parquet" for d in planted]
-        + [f"results/datasets/{e}/cases_samples.parquet" for e in folders]
-        + [e.samples for e in lists],
-        "external_embeddings": [embeddings(v.encoder, e, "cases") for e in folders],
-    }
-
-
 rule list_external:
     input:
         index="results/datasets/{dataset}/index.parquet",

@@ -1,17 +1,6 @@
 # The sparse autoencoder of a variant.
 
 
-def sae_of(w):
-    """The variant's SAE settings; a clear error for a variant that is only benchmarked."""
-    chosen = variant(w.variant).sae
-    if chosen is None:
-        raise WorkflowError(
-            f"results/{w.variant}: this needs an SAE, and variants.{base_name(w.variant)} has none\n"
-            "  next: give the variant a section 'sae', or ask for its fig5, fig14 or table1"
-        )
-    return chosen
-
-
 rule train_sae:
     input:
         embeddings=lambda w: [

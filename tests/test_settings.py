@@ -101,7 +101,11 @@ MISTAKES = [
     (change("datasets/planted/root", "/data"), "datasets.planted", "no root"),
     (change("datasets/imagenet/per_class", 3), "datasets.imagenet.per_class", ".n{N}"),
     (change("datasets/imagenet/split", {"test": 0.2}), "datasets.imagenet", "layout: folder"),
-    (change("datasets/imagenet/vocabulary", "imagenet22k"), "datasets.imagenet.vocabulary", "did you mean 'imagenet21k'"),
+    (
+        change("datasets/imagenet/vocabulary", "imagenet22k"),
+        "imagenet.vocabulary",
+        "did you mean 'imagenet21k'",
+    ),
     (change("naming/stored", 10), "naming", "top_n"),
     (change("templates", ["no place"]), "templates", "exactly once"),
     (change("external_lists/spurious_imagenet/failures", "x"), "external_lists.spurious_imagenet", "samples"),
@@ -159,7 +163,7 @@ def test_any_value_is_valid_or_one_clear_error(path: str, value: Any) -> None:
 
 
 def test_a_missing_root_says_how_to_give_it(tmp_path: Path) -> None:
-    with pytest.raises(RelianceError, match="--config 'datasets={imagenet: {root: PATH}}'"):
+    with pytest.raises(RelianceError, match=r"--config 'datasets=\{imagenet: \{root: PATH\}\}'"):
         check_root("datasets", "imagenet", None)
     with pytest.raises(RelianceError, match="not a folder"):
         check_root("datasets", "imagenet", str(tmp_path / "nowhere"))

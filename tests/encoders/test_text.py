@@ -42,7 +42,11 @@ def embed(classes, weights, tmp_path):
 
     def run(prompt_set, **settings):
         embed_text(
-            classes=classes, weights=weights, text=tmp_path / "t.parquet", prompt_set=prompt_set, **settings
+            classes=classes,
+            weights=weights,
+            texts=[tmp_path / "t.parquet"],
+            prompt_sets=[prompt_set],
+            **settings,
         )
         return read_table(tmp_path / "t.parquet", TEXT)
 
@@ -155,7 +159,7 @@ def test_long_prompts_are_cut_as_clip_does_and_counted(embed, weights, caplog):
 def test_words_of_single_words_are_an_empty_table(weights, tmp_path):
     write_table(tmp_path / "c.parquet", FRAME.iloc[[0, 2]], CLASSES, {}, {})
     embed_text(
-        classes=tmp_path / "c.parquet", weights=weights, text=tmp_path / "w.parquet", prompt_set="words"
+        classes=tmp_path / "c.parquet", weights=weights, texts=[tmp_path / "w.parquet"], prompt_sets=["words"]
     )
     assert read_table(tmp_path / "w.parquet", TEXT).frame.empty
 

@@ -11,9 +11,10 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from reliance.encoders import vision
+from reliance.encoders.gather import gather_embeddings
 from reliance.encoders.head import Head, export_head, load_head, project
 from reliance.encoders.model import load_model
-from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, gather_embeddings, normalise
+from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, normalise
 from reliance.encoders.weights import resolve_weights
 from reliance.errors import RelianceError
 from reliance.images.tables import read_split

@@ -48,8 +48,8 @@ def embed_text(
     *,
     classes: Path,
     weights: Path,
-    text: Path,
-    prompt_set: str,
+    texts: Sequence[Path],
+    prompt_sets: Sequence[str],
     templates: Sequence[str] = DEFAULT_TEMPLATES,
     vocabulary: str | Path | Sequence[str] | None = None,
     written_words: bool = False,
@@ -57,10 +57,10 @@ def embed_text(
     threads: int = 1,
     batch_size: int = 256,
 ) -> None:
-    """Embed a prompt set with the text tower of an encoder or labeller.
+    """Embed prompt sets with the text tower of an encoder or labeller.
 
-    classes, weights : inputs. text : output, TEXT.
-    prompt_set : one of PROMPT_SETS. templates : hold "{}" once, where the name goes.
+    classes, weights : inputs. texts : outputs, TEXT, one per prompt set.
+    prompt_sets : of PROMPT_SETS. templates : hold "{}" once, where the name goes.
     vocabulary : "classes" (short names), "imagenet21k" (the synsets timm ships), a text file with one
         name per line (as a path, or as an input of the rule), or a list of names; repeated names are dropped.
     written_words : the vocabulary ends with "the written word {short name}" for every class.
@@ -72,14 +72,23 @@ def embed_text(
 
     torch.set_num_threads(threads)
     table, stamp = read_table(classes, CLASSES)
-    names = read_vocabulary(vocabulary, table) if prompt_set == "vocabulary" else []
-    rows = list(build_prompts(prompt_set, table, templates, names, written_words))
+    names = read_vocabulary(vocabulary, table) if "vocabulary" in prompt_sets else []
     clip = load_model(weights, device)
     tokenizer = load_tokenizer(clip.weights)
-    flat = [prompt for row in rows for prompt in row.prompts]
-    _log_truncated(flat, tokenizer)
-    vectors = encode_prompts(clip.model, tokenizer, flat, batch_size)
-    frame = pd.DataFrame(
+    for text, prompt_set in zip(texts, prompt_sets, strict=True):
+        rows = list(build_prompts(prompt_set, table, templates, names, written_words))
+        flat = [prompt for row in rows for prompt in row.prompts]
+        _log_truncated(flat, tokenizer)
+        vectors = encode_prompts(clip.model, tokenizer, flat, batch_size)
+        digest = hashlib.sha256("\n".join(flat).encode()).hexdigest()
+        params = {"prompt_set": prompt_set, "prompts": digest, "written_words": written_words}
+        inputs = {"classes": stamp.id, "weights": clip.stamp.id}
+        write_table(text, _frame(rows, vectors), TEXT, params, inputs)
+        log.info("%s: %d rows, %d prompts", prompt_set, len(rows), len(flat))
+
+
+def _frame(rows: Sequence[Prompt], vectors: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "prompt_id": np.arange(len(rows)),
             "class_id": [row.class_id for row in rows],
@@ -87,10 +96,6 @@ def embed_text(
             "embedding": list(mean_directions(vectors, [len(row.prompts) for row in rows])),
         }
     )
-    digest = hashlib.sha256("\n".join(flat).encode()).hexdigest()
-    params = {"prompt_set": prompt_set, "prompts": digest, "written_words": written_words}
-    write_table(text, frame, TEXT, params, {"classes": stamp.id, "weights": clip.stamp.id})
-    log.info("%d rows, %d prompts", len(rows), len(flat))
 
 
 def build_prompts(

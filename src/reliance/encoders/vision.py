@@ -1,4 +1,4 @@
-"""Stages `embed_images` and `gather_embeddings`: every image goes through the vision transformer once.
+"""Stage `embed_images`: every image goes through the vision transformer once.
 
 Stored is x, the class token after the last block and before ln_post (an encoder), or the image
 embedding itself (a labeller). Decoding runs in worker processes, the model in this one; batches
@@ -19,10 +19,9 @@ from torch.utils.data import DataLoader
 
 from reliance.encoders.model import Clip, class_token_tower, load_model
 from reliance.errors import RelianceError
-from reliance.identity import atomic
 from reliance.images.decode import Images, Pixels, Reading
 from reliance.images.tables import read_split
-from reliance.parts import Layout, Parts, PartWriter, part_range, write_manifest
+from reliance.parts import Layout, PartWriter, part_range
 
 log = logging.getLogger(__name__)
 KIND = "embeddings"
@@ -95,39 +94,6 @@ def embed_images(
             if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
                 writer.append(*chunk.take(writer.next_row))
     writer.finish()
-
-
-def gather_embeddings(
-    *, parts: Sequence[Path], manifest: Path, max_invalid: float = 0.001, index: Path | None = None
-) -> None:
-    """Gather the parts of a split into its manifest.
-
-    parts : inputs in order. manifest : output, beside them.
-    max_invalid : unreadable images that are tolerated: a share below 1 (then at least one image),
-        or a count from 1 on; 0 tolerates none.
-    index : the index, only to name the files in the error.
-    Raises RelianceError if more images are unreadable, listing the first.
-    """
-    with atomic(manifest) as temporary:
-        write_manifest(temporary, parts, KIND)
-        found = Parts(temporary, KIND)
-        limit = max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * found.rows)
-        if len(found.excluded) > limit:
-            split = found.stamp.params["split"]
-            paths = read_split(index, split).paths if index else None
-            first = [
-                f"{paths[row] if paths is not None else f'image {row}'} ({reason})"
-                for row, reason in found.excluded[:5]
-            ]
-            raise RelianceError(
-                "images.max_invalid",
-                f"at most {limit:g} images of split '{split}' may be unreadable",
-                found=f"{len(found.excluded)} of {found.rows}: {', '.join(first)}",
-                allowed=f"max_invalid = {max_invalid:g} (a share below 1, or a count)",
-                next_step="check the disk and the files that are listed; if they are rightly left out, "
-                "raise images.max_invalid",
-            )
-    log.info("%d images, %d unreadable", found.rows, len(found.excluded))
 
 
 class Batch(NamedTuple):

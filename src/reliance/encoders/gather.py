@@ -1,0 +1,46 @@
+"""Stage `gather_embeddings`: the parts of an embedded split become one, if enough images were readable."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from reliance.errors import RelianceError
+from reliance.identity import atomic
+from reliance.images.tables import read_split
+from reliance.parts import Parts, write_manifest
+
+log = logging.getLogger(__name__)
+KIND = "embeddings"
+
+
+def gather_embeddings(
+    *, parts: Sequence[Path], manifest: Path, max_invalid: float = 0.001, index: Path | None = None
+) -> None:
+    """Gather the parts of a split into its manifest.
+
+    parts : inputs in order. manifest : output, beside them.
+    max_invalid : unreadable images that are tolerated: a share below 1 (then at least one image),
+        or a count from 1 on; 0 tolerates none.
+    index : the index, only to name the files in the error.
+    Raises RelianceError if more images are unreadable, listing the first.
+    """
+    with atomic(manifest) as temporary:
+        write_manifest(temporary, parts, KIND)
+        found = Parts(temporary, KIND)
+        limit = max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * found.rows)
+        if len(found.excluded) > limit:
+            split = found.stamp.params["split"]
+            paths = read_split(index, split).paths if index else None
+            first = [
+                f"{paths[row] if paths is not None else f'image {row}'} ({reason})"
+                for row, reason in found.excluded[:5]
+            ]
+            raise RelianceError(
+                "images.max_invalid",
+                f"at most {limit:g} images of split '{split}' may be unreadable",
+                found=f"{len(found.excluded)} of {found.rows}: {', '.join(first)}",
+                allowed=f"max_invalid = {max_invalid:g} (a share below 1, or a count)",
+                next_step="check the disk and the files that are listed; if they are rightly left out, "
+                "raise images.max_invalid",
+            )
+    log.info("%d images, %d unreadable", found.rows, len(found.excluded))
