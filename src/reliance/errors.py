@@ -1,5 +1,7 @@
 """One exception type for everything a user can cause, in five parts."""
 
+from typing import Any
+
 
 class RelianceError(Exception):
     """An error that tells the user what to do next.
@@ -14,12 +16,16 @@ class RelianceError(Exception):
     """
 
     def __init__(self, where: object, rule: str, *, found: object, allowed: str, next_step: str) -> None:
-        self.where = str(where)
-        self.rule = rule
-        self.found = _short(found)
-        self.allowed = allowed
-        self.next_step = next_step
-        super().__init__(where, rule, self.found, allowed, next_step)
+        self.where = printable(str(where))
+        self.rule = printable(rule, keep="\n")
+        self.found = _short(printable(found if isinstance(found, str) else repr(found)))
+        self.allowed = printable(allowed, keep="\n")
+        self.next_step = printable(next_step, keep="\n")
+        super().__init__(self.where, self.rule, self.found, self.allowed, self.next_step)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The error may cross processes (workers of a data loader), message and all."""
+        return _rebuild, self.args
 
     def __str__(self) -> str:
         return (
@@ -30,8 +36,17 @@ class RelianceError(Exception):
         )
 
 
-def _short(value: object, limit: int = 300) -> str:
-    """Text of a value on one line, control characters escaped, cut at `limit` characters."""
-    text = value if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: str, keep: str = "") -> str:
+    """Text with all but printable characters and `keep` escaped: names of files may hold anything."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def _rebuild(where: str, rule: str, found: str, allowed: str, next_step: str) -> RelianceError:
+    error = RelianceError(where, rule, found="", allowed=allowed, next_step=next_step)
+    error.found = found  # was cut before
+    error.args = (where, rule, found, allowed, next_step)
+    return error
+
+
+def _short(text: str, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

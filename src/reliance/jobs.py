@@ -4,11 +4,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, printable
 
 
 def run(snakemake: Any, function: Callable[..., object]) -> None:
@@ -20,7 +20,7 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.dup(2)
-    with open(log, "w") as stream:
+    with open(log, "w", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
@@ -30,18 +30,35 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
-        message = str(error) if isinstance(error, RelianceError) else f"{type(error).__name__}: {error}"
-        text = f"\nERROR in {snakemake.rule} [{wildcards}]\n{message}\n  full log: {log}\n\n"
-        os.write(terminal, text.encode())
+        os.write(terminal, message(snakemake, error).encode(errors="backslashreplace"))
         sys.exit(1)
 
 
+def message(snakemake: Any, error: Exception) -> str:
+    """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
+    wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
+    text = str(error)
+    if not isinstance(error, RelianceError):
+        first = next(filter(None, map(str.strip, text.splitlines())), "")
+        text = f"{type(error).__name__}: {printable(first)}" if first else type(error).__name__
+    title = f"{snakemake.rule} [{wildcards}]" if wildcards else snakemake.rule
+    return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
+
+
 def arguments(snakemake: Any) -> dict[str, Any]:
-    """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings`."""
+    """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings`.
+
+    Raises ValueError if a rule uses one name twice.
+    """
+    files = [*snakemake.input.items(), *snakemake.output.items()]
+    values = snakemake.params.get("settings", {}).items()
     keywords: dict[str, Any] = {}
-    for group in (snakemake.input, snakemake.output):
-        for name, value in group.items():
-            keywords[name] = Path(value) if isinstance(value, str) else [Path(v) for v in value]
-    keywords.update(snakemake.params.get("settings", {}))
+    for name, value in [*((name, _paths(value)) for name, value in files), *values]:
+        if name in keywords:
+            raise ValueError(f"rule {snakemake.rule} gives '{name}' twice")
+        keywords[name] = value
     return keywords
+
+
+def _paths(value: str | Iterable[str]) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(item) for item in value]
