@@ -60,23 +60,24 @@ class Table(NamedTuple):
 
 def derived_stamp(kind: str, schema: int, params: Mapping[str, Any], inputs: Mapping[str, str]) -> Stamp:
     """Stamp of an artifact that is a pure function of its params and inputs."""
-    record = {"kind": kind, "schema": schema, "params": dict(params), "inputs": dict(inputs)}
-    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-    return Stamp(kind, schema, digest, dict(params), dict(inputs))
+    stamp = content_stamp(kind, schema, "", params, inputs)
+    record = {"kind": kind, "schema": schema, "params": stamp.params, "inputs": stamp.inputs}
+    return stamp._replace(id=hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest())
 
 
 def content_stamp(
     kind: str, schema: int, content: str, params: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> Stamp:
     """Stamp of an artifact known by its bytes: `content` is its hash (64 hex digits)."""
-    return Stamp(kind, schema, content, dict(params), dict(inputs))
+    plain = json.loads(json.dumps(dict(params), allow_nan=False))  # as read back: a stamp equals itself
+    return Stamp(kind, schema, content, plain, dict(inputs))
 
 
 def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of arrays, in name order."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -93,17 +94,17 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path` (file or folder), renamed to it when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{s}{path.suffix}") for s in ("tmp", "old"))
+    _remove(temporary)  # of a killed process with the same number
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
+        if path.is_dir() or (temporary.is_dir() and path.exists()):  # no replacing in one step
+            temporary.stat()
+            os.replace(path, old)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+        _remove(old)
 
 
 def write_table(
@@ -117,41 +118,35 @@ def write_table(
 ) -> Stamp:
     """Write a table atomically, cast to its spec, with its stamp in the parquet metadata.
 
-    Raises KeyError if a column of the spec is missing from `frame` (a bug, not a user error).
+    Raises KeyError if a column of the spec is missing from `frame`, ValueError if one lacks a value or
+    does not fit its type (bugs, not user errors).
     """
     stamp = derived_stamp(spec.kind, spec.version, params, inputs)
-    columns = [_to_arrow(frame[name], kind) for name, kind in spec.columns]
-    table = pa.table(columns, names=[name for name, _ in spec.columns])
-    table = table.replace_schema_metadata({STAMP_KEY: stamp.to_json()})
+    columns = {name: _to_arrow(frame[name], kind) for name, kind in spec.columns}
+    if lacking := [name for name, column in columns.items() if column.null_count]:
+        raise ValueError(f"{spec.kind}: no value in some rows of {', '.join(lacking)}")
+    table = pa.table(columns).replace_schema_metadata({STAMP_KEY: stamp.to_json()})
     with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group)
+        pq.write_table(
+            table, temporary, compression="zstd", row_group_size=row_group, write_page_checksum=True
+        )
     return stamp
 
 
 def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = None) -> Table:
     """Read a table and check that it is what `spec` says.
 
-    Raises RelianceError if the file is missing, not parquet, of another kind or
-    schema version, or lacks a column.
+    Raises RelianceError if the file is missing, not parquet or damaged, of another kind or
+    schema version, or lacks a column or has one of another type.
     """
     try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise unreadable(path, spec.kind, error) from error
-    stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
-    check_kind(path, stamp, spec.kind, spec.version)
-    missing = [name for name, _ in spec.columns if name not in schema.names]
-    if missing:
-        raise RelianceError(
-            path,
-            f"a '{spec.kind}' table has the columns of its schema",
-            found=f"without {', '.join(missing)}",
-            allowed=", ".join(name for name, _ in spec.columns),
-            next_step="the file was changed or made by other code: delete it and run the target again",
-        )
-    try:
-        table = pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowInvalid) as error:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            schema = file.schema_arrow
+            stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
+            check_kind(path, stamp, spec.kind, spec.version)
+            _check_columns(path, schema, spec)
+            table = file.read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
     frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
     return Table(frame, stamp)
@@ -161,14 +156,14 @@ def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> St
     """Write a small JSON artifact atomically, its stamp under the key "reliance"."""
     record = {**payload, STAMP_KEY: stamp._asdict()}
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return stamp
 
 
 def read_json(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any], Stamp]:
     """Read what `write_json` wrote: (payload, stamp). Raises RelianceError as `read_table`."""
     try:
-        record = json.loads(Path(path).read_text())
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, kind, error) from error
     found = record.pop(STAMP_KEY, None) if isinstance(record, dict) else None
@@ -182,7 +177,7 @@ def write_meta(path: str | Path, stamp: Stamp, **extra: Any) -> None:
     versions = {"python": ".".join(map(str, sys.version_info[:3])), "numpy": np.__version__}
     record = {STAMP_KEY: stamp._asdict(), "versions": versions, **extra}
     with atomic(f"{path}.meta.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_meta(path: str | Path, kind: str, schema: int) -> Stamp:
@@ -243,7 +238,33 @@ def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
             allowed="a file written by this pipeline",
             next_step="it was made by something else: move it away and run the target again",
         )
-    return Stamp.from_json(text)
+    try:
+        return Stamp.from_json(text)
+    except (TypeError, ValueError) as error:
+        raise unreadable(path, kind, error) from error
+
+
+def _check_columns(path: str | Path, schema: pa.Schema, spec: TableSpec) -> None:
+    types = dict(zip(schema.names, schema.types, strict=True))
+    wrong = [
+        f"{name} {types.get(name, 'missing')}"
+        for name, kind in spec.columns
+        if not _is(types.get(name), kind)
+    ]
+    if wrong:
+        raise RelianceError(
+            path,
+            f"a '{spec.kind}' table has the columns of its schema",
+            found=", ".join(wrong),
+            allowed=", ".join(f"{name} {kind}" for name, kind in spec.columns),
+            next_step="the file was changed or made by other code: delete it and run the target again",
+        )
+
+
+def _is(found: pa.DataType | None, kind: str) -> bool:
+    if kind == "embedding":
+        return isinstance(found, pa.FixedSizeListType) and bool(found.value_type == pa.float32())
+    return bool(found == (pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)))
 
 
 def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
@@ -253,7 +274,9 @@ def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
         )
         return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
     target = pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)
-    return pa.Array.from_pandas(column, type=target)
+    if pa.types.is_floating(target):  # from_pandas would make NaN a missing value
+        return pa.array(column.to_numpy(dtype=kind))
+    return pa.array(column.to_list() if "string" in kind else column, type=target, from_pandas=True)
 
 
 def _to_pandas(column: pa.ChunkedArray) -> Any:
@@ -264,3 +287,10 @@ def _to_pandas(column: pa.ChunkedArray) -> Any:
     if pa.types.is_string(column.type) or pa.types.is_list(column.type):
         return np.array([*column.to_pylist(), None], dtype=object)[:-1]
     return column.to_numpy()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
