@@ -435,7 +435,7 @@ def random_package(
     return files, calls
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_any_edit_in_any_package_changes_exactly_its_module(
     tmp_path_factory: pytest.TempPathFactory, seed: int
