@@ -25,16 +25,17 @@ SHORT_NAMES = dict(zip(CLASS_IDS, ["crane", "egyptian cat", "anchor", "cow"], st
 class Mined:
     """A mined toy split with a labeller, a vocabulary and the encoder's prompt sets."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, every_nth=1, **rule):
+        self.every_nth = every_nth
         self.split = split = ToySplit(folder, seed=2)
         paths = {**split.write(), "threads": 1}
         self.paths = {name: paths[name] for name in ("index", "embeddings", "head")}
         self.out = {"failures": folder / "failures.tsv", "failure_samples": folder / "samples.parquet"}
         for name in ("outliers", "outlier_samples", "top_samples", "components", "classes"):
             self.paths[name] = folder / f"{name}.parquet"
-        expectations(**paths, expectations=folder / "e.parquet", every_nth=1)
+        expectations(**paths, expectations=folder / "e.parquet", every_nth=every_nth)
         mined = {name: self.paths[name] for name in ("outliers", "outlier_samples")}
-        mine_outliers(**paths, expectations=folder / "e.parquet", **mined, every_nth=1)
+        mine_outliers(**paths, expectations=folder / "e.parquet", **mined, every_nth=every_nth, **rule)
         top_samples(codes=paths["codes"], top_samples=self.paths["top_samples"])
         self.flags, self.stamp = read_table(self.paths["outliers"], OUTLIERS)
         self.flagged, _ = read_table(self.paths["outlier_samples"], OUTLIER_SAMPLES)
@@ -90,7 +91,7 @@ class Mined:
         write_table(self.paths[name], frame, TEXT, {}, {"weights": weights})
 
     def list(self, **settings):
-        list_cases(**self.paths, **self.out, dataset="toy", **{"every_nth": 1, **settings})
+        list_cases(**self.paths, **self.out, dataset="toy", **{"every_nth": self.every_nth, **settings})
         cases, stamp = read_failures(self.out["failures"])
         samples, samples_stamp = read_samples(self.out["failure_samples"])
         assert samples_stamp.inputs == {"failures": stamp.id}
@@ -177,14 +178,18 @@ def own_direction(mined):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_evidence_is_what_the_images_say(mined):
+@pytest.mark.parametrize("every_nth", [1, 2])
+def test_evidence_is_what_the_images_say(tmp_path, every_nth):
+    mined = Mined(tmp_path, every_nth, min_samples=4)
     cases, samples, meta = mined.list()
+    assert len(cases)
+    used = mined.split.valid & (np.arange(mined.split.rows) % every_nth == 0)
     unit = mined.unit()
     for case in cases.itertuples():
         c = CLASS_IDS.index(case.class_id)
         y = unit @ mined.split.text[c]
         images = samples.loc[samples["failure_id"] == case.failure_id, "image_id"]
-        own = y[(mined.split.labels == c) & mined.split.valid]
+        own = y[(mined.split.labels == c) & used]
         evidence = meta["cases"][case.failure_id]["evidence"]
         assert evidence["distractors_short"] == pytest.approx(y[images].mean(), abs=1e-5)
         assert evidence["class_short"] == pytest.approx(own.mean(), abs=1e-5)
@@ -194,7 +199,9 @@ def test_evidence_is_what_the_images_say(mined):
 
 
 def test_no_flags_give_an_empty_list(mined):
-    stamp = write_table(mined.paths["outliers"], mined.flags[:0], OUTLIERS, {}, mined.stamp.inputs)
+    stamp = write_table(
+        mined.paths["outliers"], mined.flags[:0], OUTLIERS, mined.stamp.params, mined.stamp.inputs
+    )
     inputs = {"outliers": stamp.id}
     write_table(mined.paths["outlier_samples"], mined.flagged[:0], OUTLIER_SAMPLES, {}, inputs)
     cases, samples, _ = mined.list()
@@ -210,6 +217,11 @@ def test_prompts_of_another_encoder_are_refused(mined):
     mined.write_text("vocabulary", [""], mined.split.text[:1], [-1], "0" * 64)
     with pytest.raises(RelianceError, match="labeller weights"):
         mined.list()
+
+
+def test_other_images_than_the_mined_ones_are_refused(mined):
+    with pytest.raises(RelianceError, match="images that were mined"):
+        mined.list(every_nth=2)
 
 
 def test_samples_of_other_outliers_are_refused(mined):

@@ -67,6 +67,7 @@ def mine(
     [
         (1, {}),
         (2, {"min_samples": 4}),
+        (1, {"min_samples": 5, "min_relevance": 0.2}),
         (1, {"min_z": 1.0, "min_samples": 3, "min_relevance": 0.0, "confidence_std": 4.0}),
     ],
 )

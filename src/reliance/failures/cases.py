@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reliance.errors import RelianceError
 from reliance.failures.evidence import gather_evidence
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.failures.kinds import Evidence, suggest_kind
@@ -60,6 +61,7 @@ def list_cases(
     flags, stamp = read_table(outliers, OUTLIERS)
     samples, samples_stamp = read_table(outlier_samples, OUTLIER_SAMPLES)
     check_same("outliers", (outlier_samples, samples_stamp.inputs["outliers"]), (outliers, stamp.id))
+    _check_images(outliers, stamp, {"split": split, "every_nth": every_nth})
     origin, sae_id = Origin(outliers, stamp.inputs), stamp.inputs["sae"]
     encoder = open_encoder_side(
         index=index,
@@ -85,18 +87,29 @@ def list_cases(
     cases = select_cases(flags, samples, max_cases_per_class, overlap)
     evidence = gather_evidence(cases, encoder, labeller, top_n, block_rows)
     frame = apply_reviews(case_frame(cases, evidence, sae_id), reviews)
-    lost = gone(frame, reviews)
+    names, lost = frame["failure_id"].tolist(), gone(frame, reviews)
     params = {"dataset": dataset, "split": split, "every_nth": every_nth, "overlap": overlap}
     params |= {"max_cases_per_class": max_cases_per_class, "top_n": top_n}
-    params["review"] = hash_file(review) if review else None
+    params |= {"review": hash_file(review) if review else None}
     ids = {**encoder.ids, **labeller.ids, "outliers": stamp.id, "sae": sae_id}
     listed = derived_stamp(KIND, SCHEMA, params, ids)
-    names = frame["failure_id"].tolist()
     write_failures(failures, frame, listed, gone=lost, cases=case_details(names, cases, evidence))
     images = sample_frame(names, cases, dataset, split)
     write_table(failure_samples, images, FAILURE_SAMPLES, {}, {"failures": listed.id})
     log.info("%d cases from %d flags; reviewed cases that are gone: %s", len(frame), len(flags), lost)
     return listed
+
+
+def _check_images(path: Path, stamp: Stamp, asked: dict[str, Any]) -> None:
+    mined = {name: stamp.params[name] for name in asked}
+    if mined != asked:
+        raise RelianceError(
+            path,
+            "cases are listed from the images that were mined",
+            found=f"mined with {mined}",
+            allowed=f"{asked}",
+            next_step="the config changed between the two: delete this file and run the target again",
+        )
 
 
 def case_frame(cases: Sequence[Case], evidence: Sequence[Evidence], sae_id: str) -> pd.DataFrame:
