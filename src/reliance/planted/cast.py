@@ -94,7 +94,7 @@ COMPOUND = (
     ),
     Compound(
         *("snow", "boot", "shoe", "footwear", "winter boot", "boot"),
-        Item("snowman", "winter figure", "snowman figure", 0x2603),
+        Item("snowman", "winter figure", "snowman figure", "snowman"),
         ("snow", "snow figure", "cold snow"),
     ),
     Compound(
