@@ -1,10 +1,8 @@
 # Reads the configuration before Snakemake does, for an error that names the line.
-from snakemake.exceptions import WorkflowError
-
 from reliance.errors import RelianceError
 from reliance.settings import check_yaml
 
 try:
     check_yaml("config/config.yaml")
 except RelianceError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"\nERROR {error}\n")

@@ -8,15 +8,20 @@ SCRIPTS = Path(workflow.basedir).parent / "scripts"
 ENV = "../envs/reliance.yaml"
 
 
+def stop(error):
+    """End the run with the message alone: Snakemake would wrap it in an excerpt of its own stack."""
+    sys.exit(f"\nERROR {error}\n")
+
+
 def checked(function):
-    """The function with its user errors raised as Snakemake prints them best: the message alone."""
+    """The function with a user's errors ending the run with one message."""
 
     @functools.wraps(function)
     def wrapper(*arguments):
         try:
             return function(*arguments)
         except RelianceError as error:
-            raise WorkflowError(str(error)) from None
+            stop(error)
 
     return wrapper
 

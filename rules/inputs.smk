@@ -9,7 +9,15 @@ def planted_of(name):
     """The world of a planted data set; a clear error for another one."""
     d = dataset(name)
     if d.planted is None:
-        raise WorkflowError(f"results/datasets/{name}: only a data set with layout: planted is drawn")
+        stop(
+            RelianceError(
+                f"results/datasets/{name}",
+                "only planted data is drawn and has a truth",
+                found=f"layout: {d.layout}",
+                allowed="a data set with layout: planted",
+                next_step="ask for another file, or for this one of a variant on planted data",
+            )
+        )
     return d.planted
 
 
@@ -17,7 +25,15 @@ def training_of(name):
     """How a small CLIP is trained; a clear error for an encoder that is not trained here."""
     training = encoder(name).training
     if training is None:
-        raise WorkflowError(f"encoders.{name}: only an encoder with the section 'training' is trained here")
+        stop(
+            RelianceError(
+                f"results/encoders/{name}",
+                "only an encoder with the section 'training' is trained here",
+                found="no such section",
+                allowed="an encoder with a section 'training'",
+                next_step="ask for weights.json instead, which every encoder has",
+            )
+        )
     return training
 
 
@@ -62,7 +78,15 @@ def first_encoder(name):
     for key, v in CONFIG.variants.items():
         if v.dataset == base_name(name):
             return v.encoder
-    raise WorkflowError(f"results/datasets/{name}/excluded.parquet: no variant uses this data set")
+    stop(
+        RelianceError(
+            f"results/datasets/{name}/excluded.parquet",
+            "unreadable images are noticed when a variant embeds them",
+            found=f"no variant uses {base_name(name)}",
+            allowed="a data set that a variant uses",
+            next_step="add a variant with this data set",
+        )
+    )
 
 
 # ---- encoders ---------------------------------------------------------------------------------------
@@ -124,9 +148,14 @@ def sae_of(w):
     """The variant's SAE settings; a clear error for a variant that is only benchmarked."""
     chosen = variant(w.variant).sae
     if chosen is None:
-        raise WorkflowError(
-            f"results/{w.variant}: this needs an SAE, and variants.{base_name(w.variant)} has none\n"
-            "  next: give the variant a section 'sae', or ask for its fig5, fig14 or table1"
+        stop(
+            RelianceError(
+                f"variants.{base_name(w.variant)}.sae",
+                f"this file of results/{w.variant} needs an SAE",
+                found="the variant has none: it is only benchmarked",
+                allowed="a section such as  sae: {preset: default}",
+                next_step="give the variant one, or ask for its fig5, fig14 or table1",
+            )
         )
     return chosen
 
@@ -136,6 +165,7 @@ def sae_of(w):
 
 def labels_source(w):
     """What the variant's labeller says of the training images and of the vocabulary."""
+    sae_of(w)
     v = variant(w.variant)
     files = {
         "labels": embeddings(v.labeller, v.dataset, "train"),

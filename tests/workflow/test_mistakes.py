@@ -5,18 +5,23 @@ import pytest
 from .conftest import Project
 
 PHOTOS = "results/vit_b16/fig5.pdf"
+WEIGHTS = "results/encoders/{}/weights.json"
 MISTAKES = [
     ("results/tiny/fig5.pdf", "failures={minz: 4}", "did you mean 'min_z'"),
     ("results/tiny/fig5.pdf", "failures={min_z: -4}", "greater than or equal to 0"),
     ("results/tiny/fig5.pdf", "variants={tiny: {sae: {k: 900}}}", "k must not be larger than m"),
     ("results/tinny/fig5.pdf", None, "did you mean 'tiny'"),
     ("results/compare/tinny/fig5.pdf", None, "did you mean 'tiny'"),
-    ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "has none"),
+    ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "only benchmarked"),
     (PHOTOS, None, "--config 'datasets={imagenet: {root: PATH}}'"),
     (PHOTOS, "datasets={imagenet: {root: /nowhere}}", "/nowhere is not a folder"),
-    (PHOTOS, "encoders={vit_b16: {pretrained: datacomp_xl_s13b_b90}}", "datacomp_xl_s13b_b90k"),
-    (PHOTOS, "encoders={vit_b16: {architecture: ViT-B-61}}", "ViT-B-16"),
-    (PHOTOS, "encoders={vit_h14: {architecture: ViT-H-14}}", "ViT-H-14-quickgelu"),
+    (
+        WEIGHTS.format("vit_b16"),
+        "encoders={vit_b16: {pretrained: datacomp_xl_s13b_b90}}",
+        "datacomp_xl_s13b_b90k",
+    ),
+    (WEIGHTS.format("vit_b16"), "encoders={vit_b16: {architecture: ViT-B-61}}", "ViT-B-16"),
+    (WEIGHTS.format("vit_h14"), "encoders={vit_h14: {architecture: ViT-H-14}}", "ViT-H-14-quickgelu"),
 ]
 
 
