@@ -35,7 +35,6 @@ def test_from_photographs_to_named_components(fresh: Project, tmp_path: Path) ->
     names = [entry.full_name.split(",")[0] for entry in wordnet_names().values()]
     (tmp_path / "names.txt").write_text("\n".join(names))
     config = {
-        "compute": {"threads": 1},
         "images": {"max_invalid": 1},
         "encoders": {"random_b32": {"architecture": "ViT-B-32", "weights": "random"}},
         "vocabularies": {"imagenet_names": str(tmp_path / "names.txt")},

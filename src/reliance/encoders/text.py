@@ -14,6 +14,7 @@ The vector of several prompts is the mean of their unit vectors, normalised.
 
 import hashlib
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ TEXT = TableSpec(
 DEFAULT_TEMPLATES = ("{}", "an image of a {}", "a {}")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words", "vocabulary")
 WRITTEN = "the written word {}"
+LOG_SECONDS = 30.0
 
 
 class Prompt(NamedTuple):
@@ -55,7 +57,7 @@ def embed_text(
     written_words: bool = False,
     device: str = "cpu",
     threads: int = 1,
-    batch_size: int = 256,
+    batch_size: int = 32,
 ) -> None:
     """Embed prompt sets with the text tower of an encoder or labeller.
 
@@ -163,17 +165,20 @@ def read_vocabulary(vocabulary: str | Path | Sequence[str] | None, classes: pd.D
     return names
 
 
-def encode_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 256) -> np.ndarray:
-    """Unit text vectors, float32 [n, p]."""
+def encode_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+    """Unit text vectors, float32 [n, p]. On a CPU, small batches are several times faster than large ones."""
     import torch
 
     device = next(model.parameters()).device
-    vectors = []
+    vectors, said = [], time.monotonic()
     with torch.inference_mode():
         for start in range(0, len(prompts), batch_size):
             tokens = tokenizer(list(prompts[start : start + batch_size])).to(device)
             z = model.encode_text(tokens).double()
             vectors.append((z / z.norm(dim=-1, keepdim=True)).float().cpu().numpy())
+            if time.monotonic() - said > LOG_SECONDS:
+                said = time.monotonic()
+                log.info("%d of %d prompts", start + len(tokens), len(prompts))
     return np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)
 
 
