@@ -40,7 +40,7 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
     ("config", "expected"),
     [
         ("variants={tiny: {failures: {min_z: 4.5}}}", MINING),
-        ("variants={tiny: {failures: {max_cases_per_class: 1}}}", CASES),
+        ("variants={tiny: {failures: {max_cases_per_class: 2}}}", CASES),
         ("variants={tiny: {sae: {k: 6}}}", {"train_sae"} | CODES),
         ("naming={top_n: 10}", {"component_table"} | CASES),
         ("probe={c: 0.5}", {"fit_probe", "benchmark"} | FIGURES),
