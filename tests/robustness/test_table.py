@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -195,6 +196,67 @@ def test_cases_of_another_index_are_refused(world):
     lists = world.write_list("failures", CASES[:1], samples_of({"0-4-a": [13]}), index_id="9" * 64)
     with pytest.raises(RelianceError, match="same index"):
         run(world, *lists)
+
+
+def test_an_external_list_of_another_index_is_refused(world):
+    own = world.write_list("failures", CASES[:1], samples_of({"0-4-a": [13]}))
+    planted = [("2-plant", 2, "planted", "spurious", "artefact")]
+    other = world.write_list("planted", planted, samples_of({"2-plant": [3]}), index_id="9" * 64)
+    with pytest.raises(RelianceError, match="same index") as caught:
+        run(world, *own, external_failures=[other[0]], external_samples=[other[1]])
+    assert "planted.tsv" in str(caught.value)
+
+
+def test_a_list_of_other_images_than_were_embedded_is_refused(world):
+    own = world.write_list("failures", CASES[:1], samples_of({"0-4-a": [13]}))
+    images = np.zeros((4, 6), np.float16)
+    manifest = world.embed(
+        "cases", images, np.ones(4, bool), index_id="5" * 64, folder=world.folder / "cases"
+    )
+    cases, names = [("0-9-x", 0, "neuhaus", "spurious", "")], [("0-9-x", "outside", "cases", 1)]
+    other = world.write_list("outside", cases, names, index_id="6" * 64)
+    with pytest.raises(RelianceError, match="same index") as caught:
+        run(
+            world,
+            *own,
+            external_failures=[other[0]],
+            external_samples=[other[1]],
+            external_embeddings=[manifest],
+            external_datasets=["outside"],
+        )
+    assert "outside.tsv" in str(caught.value)
+
+
+def test_a_list_without_a_stamp_has_no_index_to_compare(world):
+    own = world.write_list("failures", CASES[:1], samples_of({"0-4-a": [13]}))
+    cases = [("2-plant", 2, "user", "spurious", "")]
+    other = world.write_list("by_hand", cases, samples_of({"2-plant": [3]}), index_id="9" * 64)
+    other[0].with_name("by_hand.tsv.meta.json").unlink()
+    pd.DataFrame(
+        samples_of({"2-plant": [3]}), columns=["failure_id", "dataset", "split", "image_id"]
+    ).to_parquet(other[1])
+    table = run(world, *own, external_failures=[other[0]], external_samples=[other[1]])
+    assert set(table.frame["source"]) == {"mined", "user"}
+
+
+def test_the_source_of_an_external_list_can_be_given(world):
+    """The list of another variant says "mined", and is not to be averaged with the own one."""
+    own = world.write_list("failures", CASES[:1], samples_of({"0-4-a": [13]}))
+    other = world.write_list("others", CASES[:2], samples_of({"0-4-a": [14], "0-4-b": [24]}))
+    plants = [("2-plant", 2, "planted", "spurious", "artefact")]
+    planted = world.write_list("planted", plants, samples_of({"2-plant": [3]}))
+    files = {
+        "external_failures": [planted[0], other[0]],
+        "external_samples": [planted[1], other[1]],
+    }
+    frame = run(world, *own, **files, external_sources=["planted", "user"]).frame
+    found = frame.drop_duplicates(["failure_id", "source"]).set_index(["failure_id", "source"])
+    assert set(found.index) == {
+        ("0-4-a", "mined"), ("2-plant", "planted"), ("0-4-a", "user"), ("0-4-b", "user")
+    }  # fmt: skip
+    assert found["discovered_on"].loc["0-4-a"].to_dict() == {"mined": "demo", "user": ""}
+    with pytest.raises(ValueError, match="zip"):
+        run(world, *own, **files, external_sources=["user"])
 
 
 def test_samples_of_another_list_are_refused(world):

@@ -46,8 +46,8 @@ def read_lists(
     failures: Sequence[Path],
     samples: Sequence[Path],
     class_ids: set[int],
-    index: tuple[Path, str],
-    mined: Path | None = None,
+    indices: Mapping[str, tuple[Path, str]],
+    sources: Sequence[str | None],
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Read lists of cases and check them.
 
@@ -55,15 +55,17 @@ def read_lists(
     ----------
     failures, samples : one file each per list.
     class_ids : classes that can be probed.
-    index : path and id of the benchmarked data set's index.
-    mined : the list among `failures` that was mined on this data set: it must come from this index.
+    indices : data set -> a file that names the index of its images, and the index's id. A list that
+        says which index it was made from must have images of that one.
+    sources : one per list: the source of all its cases; None leaves them as the list has them.
 
     Returns cases (columns of failures.tsv), samples (case, dataset, split, image_id; `case` is the
     row of the case) and ids. Raises RelianceError.
     """
     all_cases, all_samples, count = [], [], 0
     ids: dict[str, str] = {}
-    for i, (failures_path, samples_path) in enumerate(zip(failures, samples, strict=True)):
+    lists = zip(failures, samples, sources, strict=True)
+    for i, (failures_path, samples_path, source) in enumerate(lists):
         cases, stamp = read_failures(failures_path)
         images, images_stamp = read_samples(samples_path)
         check_cases(failures_path, cases, images, class_ids)
@@ -71,16 +73,22 @@ def read_lists(
             check_same(
                 "list of cases", (samples_path, images_stamp.inputs["failures"]), (failures_path, stamp.id)
             )
-        if failures_path == mined and "index" in stamp.inputs:
-            check_same("index", (failures_path, stamp.inputs["index"]), index)
+        for dataset in sorted(set(images["dataset"]) & set(indices)):
+            if "index" in stamp.inputs:
+                check_same("index", (failures_path, stamp.inputs["index"]), indices[dataset])
         place = dict(zip(cases["failure_id"], range(count, count + len(cases)), strict=True))
         all_samples.append(images.assign(case=images["failure_id"].map(place)).drop(columns="failure_id"))
-        all_cases.append(cases)
+        all_cases.append(cases if source is None else cases.assign(source=source))
         ids |= {f"failures_{i}": stamp.id, f"failure_samples_{i}": images_stamp.id}
         count += len(cases)
     cases, images = pd.concat(all_cases, ignore_index=True), pd.concat(all_samples, ignore_index=True)
     _check_unique(failures, cases)
     return cases, images, ids
+
+
+def index_ids(manifests: Mapping[str, Path]) -> dict[str, tuple[Path, str]]:
+    """Data set -> manifest of its embeddings, and the id of the index they were made from."""
+    return {name: (path, Parts(path, "embeddings").stamp.inputs["index"]) for name, path in manifests.items()}
 
 
 def locate(

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from reliance.identity import Stamp, write_table
 from reliance.robustness.auc import Auc, from_placement, place, remove
 from reliance.robustness.inputs import Split, open_split
-from reliance.robustness.lists import Case, Lists, locate, read_lists
+from reliance.robustness.lists import Case, Lists, index_ids, locate, read_lists
 from reliance.robustness.scores import Scorers, open_scorers, score_rows
 from reliance.robustness.summary import ROBUSTNESS
 
@@ -42,6 +42,7 @@ def benchmark(
     external_samples: Sequence[Path] = (),
     external_embeddings: Sequence[Path] = (),
     external_datasets: Sequence[str] = (),
+    external_sources: Sequence[str] = (),
     dataset: str,
     discovered_on: str,
     split: str = "train",
@@ -59,6 +60,8 @@ def benchmark(
     failures, failure_samples : mined cases; external_* : further lists, as many of each.
     external_embeddings, external_datasets : embeddings of the images of lists that bring their own, and
         the names of these data sets as the samples have them.
+    external_sources : one per list in `external_failures`, the source of all its cases, whatever the
+        list says (another variant's list says "mined"); if empty, as the lists say.
     robustness : output, ROBUSTNESS.
     dataset : name of the benchmarked data set in the samples. discovered_on : variant that mined.
     every_nth : the view takes the images whose image_id is divisible by it.
@@ -70,15 +73,14 @@ def benchmark(
     texts = {"short": short, "templated": templated, "extended": extended, "both": both}
     opened = open_split(index, embeddings, head, split)
     scorers = open_scorers(texts, probe, opened)
-    known = set(scorers.class_ids.tolist())
+    manifests = dict(zip(external_datasets, external_embeddings, strict=True))
     cases, samples, ids = read_lists(
         [failures, *external_failures],
         [failure_samples, *external_samples],
-        known,
-        (index, opened.ids["index"]),
-        failures,
+        set(scorers.class_ids.tolist()),
+        {**index_ids(manifests), dataset: (index, opened.ids["index"])},
+        [None, *(external_sources or [None] * len(external_failures))],
     )
-    manifests = dict(zip(external_datasets, external_embeddings, strict=True))
     lists = locate(cases, samples, opened, (dataset, split), manifests)
     with threadpool_limits(threads):
         rows = list(_score_cases(lists, scorers, opened, every_nth, block_rows, block_classes))
@@ -86,6 +88,7 @@ def benchmark(
     frame["discovered_on"] = np.where(frame["source"] == "mined", discovered_on, "")
     _log_undefined(frame)
     params = {"dataset": dataset, "split": split, "every_nth": every_nth, "discovered_on": discovered_on}
+    params["external_sources"] = list(external_sources)
     return write_table(
         robustness, frame, ROBUSTNESS, params, {**opened.ids, **scorers.ids, **ids, **lists.ids}
     )
