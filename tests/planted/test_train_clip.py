@@ -1,5 +1,7 @@
 import itertools
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +66,29 @@ def test_a_killed_training_ends_with_the_same_bits(whole, tmp_path, monkeypatch)
     first, second = (read_table(p["history"], train_clip.TRAINING).frame for p in (whole, again))
     assert first.equals(second)
     assert not list(tmp_path.glob(".*partial*")), "progress is removed at the end"
+
+
+@pytest.mark.parametrize("removed", [[], ["halfway"], ["state.pt"]])
+def test_a_kill_while_progress_is_removed_loses_nothing(whole, tmp_path, monkeypatch, removed):
+    real = shutil.rmtree
+
+    def die(folder, *rest, **more):
+        if ".partial-" not in Path(folder).name:
+            return real(folder, *rest, **more)
+        for name in removed:
+            (folder / name).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", die)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path)
+    for path in paths(tmp_path).values():  # as Snakemake does with outputs of a failed job
+        path.unlink()
+    again = train(tmp_path)
+    for name in ("checkpoint", "halfway"):
+        assert again[name].read_bytes() == whole[name].read_bytes()
+    assert not list(tmp_path.glob(".*")), "progress is removed at the end"
 
 
 @pytest.mark.parametrize("change", [{"code": "other"}, {"steps": 7}])

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from reliance.errors import RelianceError
-from reliance.identity import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.identity import TableSpec, atomic, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.jobs import choose_device
 from reliance.planted import captions as sentences
 from reliance.planted import scenes, tiny_clip
 from reliance.planted import world as worlds
@@ -80,15 +81,15 @@ def train_clip(
         threads=threads, classes=classes, device=device,
     )  # fmt: skip
     torch.set_num_threads(threads)
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    target = torch.device(choose_device(device))
     partial = _partial(checkpoint, settings, code)
     data = make_pool(seed, classes, pool, captions)
     model = tiny_clip.build(seed)
     table = tiny_clip.keep_tokens(model, data.tokens.used)
     model.to(target)
     progress = Progress(model, *tiny_clip.optimisers(model), [])
-    start = _restore(partial, progress)
     half = steps // 2
+    start = _restore(partial, progress, half)
     clock = last = time.monotonic()
     for step in range(start, steps):
         if step == half:
@@ -103,7 +104,8 @@ def train_clip(
     _save_weights(checkpoint, model, table, data, {**settings, "step": steps})
     frame = pd.DataFrame(progress.history, columns=["step", "loss", "accuracy", "rate"])
     write_table(history, frame, TRAINING, settings, {})
-    os.replace(partial / "halfway", halfway)
+    with atomic(halfway) as temporary:  # a copy: whatever is killed from here on can be made again
+        shutil.copyfile(partial / "halfway", temporary)
     shutil.rmtree(partial)
 
 
@@ -220,12 +222,18 @@ def _store(partial: Path, progress: Progress, step: int) -> None:
     os.replace(partial / "state.tmp", partial / "state.pt")
 
 
-def _restore(partial: Path, progress: Progress) -> int:
-    """Load stored progress, if any; the step to go on with."""
+def _restore(partial: Path, progress: Progress, half: int) -> int:
+    """Load stored progress, if any; the step to go on with.
+
+    Progress past `half` whose weights of half the steps are lost, as by a kill while the folder was
+    being removed, is of no use.
+    """
     path = partial / "state.pt"
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["step"] > half and not (partial / "halfway").exists():
+        return 0
     progress.model.load_state_dict(state["model"])
     progress.muon.load_state_dict(state["muon"])
     progress.adamw.load_state_dict(state["adamw"])
