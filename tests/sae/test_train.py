@@ -103,6 +103,12 @@ def test_without_a_held_out_split_quality_is_that_of_the_training_data(
     assert (quality["data"], quality["n"]) == ("train", 998)
 
 
+def test_a_split_that_was_learned_from_is_not_held_out(tmp_path: Path, splits: dict[str, Path]) -> None:
+    both = [splits["train"], splits["test"]]
+    quality, _ = read_json(run(tmp_path, splits, embeddings=both)["quality"], "sae_quality", 1)
+    assert (quality["data"], quality["n"]) == ("train", 100)
+
+
 def test_the_seed_decides(tmp_path: Path, splits: dict[str, Path]) -> None:
     ids = [load_sae(run(tmp_path / str(i), splits, seed=s)["sae"])[1].id for i, s in enumerate([0, 0, 1])]
     assert ids[0] == ids[1] != ids[2]

@@ -68,9 +68,7 @@ def decode(code: Code, parameters: Parameters) -> Tensor:
 
 
 @torch.no_grad()
-def measure_quality(
-    parameters: Parameters, k: int, blocks: Iterable[Tensor], signed: bool = False
-) -> dict[str, Any]:
+def measure_quality(parameters: Parameters, k: int, blocks: Iterable[Tensor]) -> dict[str, Any]:
     """How well blocks of x [n, d] are reconstructed, over all their rows.
 
     Returns explained_variance (1 - sum |x - xhat|^2 / sum |x - mean x|^2), cosine (mean cos(x, xhat)),
@@ -84,7 +82,7 @@ def measure_quality(
     active = torch.zeros(m, dtype=torch.bool)
     for block in blocks:
         x = block.to(parameters.bias)
-        code = encode(x, parameters, k, signed)
+        code = encode(x, parameters, k)
         xhat = decode(code, parameters)
         ratio = xhat.norm(dim=1) / x.norm(dim=1)
         cosine = cosine_similarity(x, xhat, dim=1)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, check_same, derived_stamp, write_json, write_table
+from reliance.jobs import choose_device
 from reliance.parts import Parts
 from reliance.sae.files import Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
@@ -113,8 +114,7 @@ def train_sae(
     """
     chosen = Settings(**settings)
     torch.set_num_threads(threads)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     data = load_data(embeddings)
     _check(chosen, data, sae)
     held = None if held_out is None else Parts(held_out, "embeddings")
@@ -270,7 +270,10 @@ def _report(row: list[float], total: int, seconds: float) -> None:
 def _write_quality(
     path: Path, state: State, settings: Settings, data: Data, held: Parts | None, sae_id: str
 ) -> None:
-    """Reconstruction of the held-out split, or else of the training data, as JSON."""
+    """Reconstruction of the held-out split, or else of the training data, as JSON.
+
+    A "held-out" split that is among the training data is called training data.
+    """
     if held is None:
         starts = range(0, len(data.x), _EVALUATED_ROWS)
         blocks = (torch.from_numpy(data.x[s : s + _EVALUATED_ROWS]) for s in starts)
@@ -286,7 +289,8 @@ def _write_quality(
             allowed="a split with readable images",
             next_step="give a split with more images",
         ) from error
-    found["data"] = "train" if held is None else "held_out"
+    learned = held is None or held.stamp.id in data.inputs.values()
+    found["data"] = "train" if learned else "held_out"
     found["dead"] = int(state.history[-1][-1])
     inputs = {"sae": sae_id} | ({"held_out": held.stamp.id} if held else {})
     write_json(path, found, derived_stamp(QUALITY_KIND, QUALITY_SCHEMA, {}, inputs))
