@@ -1,5 +1,6 @@
 """Codes written directly, with many ties and gaps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,15 @@ def random_codes(n: int, m: int, k: int, seed: int = 0, levels: int = 5) -> tupl
 
 
 def write_codes(
-    folder: Path, values: np.ndarray, indices: np.ndarray, m: int, parts: int = 3, **inputs: str
+    folder: Path,
+    values: np.ndarray,
+    indices: np.ndarray,
+    m: int,
+    parts: int = 3,
+    excluded: Sequence[int] = (),
+    **inputs: str,
 ) -> Path:
-    """The path of the manifest of these codes."""
+    """The path of the manifest of these codes; `excluded` are rows of unreadable images."""
     arrays = {"values": values, "indices": indices.astype(np.uint16)}
     layouts = {name: Layout(a.shape[1:], a.dtype.str) for name, a in arrays.items()}
     paths = []
@@ -30,7 +37,8 @@ def write_codes(
         paths.append(folder / f"part-{i}-of-{parts}.zarr")
         named = {"sae": "s" * 64, "embeddings": "e" * 64, "index": "i" * 64, **inputs}
         writer = PartWriter(paths[-1], "codes", rows, layouts, {"m": m}, named, chunk_rows=len(values))
-        writer.append({name: a[rows.start : rows.stop] for name, a in arrays.items()})
+        bad = [(row, "unreadable image") for row in excluded if rows.start <= row < rows.stop]
+        writer.append({name: a[rows.start : rows.stop] for name, a in arrays.items()}, bad)
         writer.finish()
     write_manifest(folder / "manifest.json", paths, "codes")
     return folder / "manifest.json"

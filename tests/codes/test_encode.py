@@ -79,6 +79,8 @@ def test_unreadable_images_have_no_code(tmp_path: Path) -> None:
     values, indices = codes.block(0, N)
     np.testing.assert_array_equal(values.any(1), valid)
     assert not indices[~valid].any()
+    assert (codes.rows, codes.readable) == (N, N - 3)
+    assert [row for row, _ in Parts(codes.path, "codes").excluded] == [0, 13, 49]
 
 
 @pytest.mark.parametrize(("m", "stored"), [(65535, "<u2"), (65536, "<i4")])

@@ -28,12 +28,12 @@ def encode_part(
     """Encode rows [iN/K, (i+1)N/K) of a split into `part`, `block_rows` rows between savepoints.
 
     Stores values float16 [k] and indices uint16 [k] (int32 if m > 65,535), ordered by value
-    descending, index ascending, before rounding. An unreadable image has an all-zero code.
+    descending, index ascending, before rounding. An unreadable image has an all-zero code
+    and is listed as excluded.
     Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
     """
     torch.set_num_threads(threads)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     arrays, stamp = load_sae(sae)
     split = Parts(embeddings, "embeddings")
     check_fits(sae, arrays, stamp, split)
@@ -62,7 +62,8 @@ def encode_part(
                 allowed="at most 65504",
                 next_step="the embeddings or the SAE are broken: look at sae/quality.json",
             )
-        writer.append({"values": values, "indices": indices.astype(index_type)})
+        unreadable = [(start + int(i), "unreadable image") for i in np.flatnonzero(~valid)]
+        writer.append({"values": values, "indices": indices.astype(index_type)}, unreadable)
     writer.finish()
 
 

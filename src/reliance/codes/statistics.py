@@ -9,11 +9,11 @@ from reliance.codes.top_samples import Top
 
 
 class Statistics(NamedTuple):
-    """One value per component; images on which it is silent count as activation 0."""
+    """One value per component; readable images on which it is silent count as activation 0."""
 
     n_active: np.ndarray  # images with a non-zero activation, int64 [m]
-    firing_rate: np.ndarray  # n_active / images, float64 [m]
-    mean: np.ndarray  # over all images, float64 [m]
+    firing_rate: np.ndarray  # n_active / readable images, float64 [m]
+    mean: np.ndarray  # over all readable images, float64 [m]
     max: np.ndarray  # float64 [m]
     top5_mean: np.ndarray  # over the 5 images where it is strongest, float64 [m]
     top20_mean: np.ndarray  # over 20, float64 [m]
@@ -21,7 +21,7 @@ class Statistics(NamedTuple):
 
 def component_statistics(activations: Activations, top: Top, block_rows: int) -> Statistics:
     """Statistics of a split, read in blocks of rows. `top` holds at least 20 images per component."""
-    m, rows = activations.m, activations.rows
+    m, readable = activations.m, max(activations.readable, 1)
     n_active, total = np.zeros(m, np.int64), np.zeros(m)
     for start, stop in activations.blocks(block_rows):
         entries = activations.entries(start, stop)
@@ -29,11 +29,11 @@ def component_statistics(activations: Activations, top: Top, block_rows: int) ->
         total += np.bincount(entries.component, entries.value, minlength=m)
     return Statistics(
         n_active,
-        n_active / rows,
-        total / rows,
+        n_active / readable,
+        total / readable,
         top_mean(top, m, 1),
-        top_mean(top, m, min(5, rows)),
-        top_mean(top, m, min(20, rows)),
+        top_mean(top, m, min(5, readable)),
+        top_mean(top, m, min(20, readable)),
     )
 
 

@@ -26,6 +26,7 @@ class Activations(Protocol):
     """Activations of m components on the images of a split."""
 
     rows: int
+    readable: int  # rows whose image could be read; the others have no activations
     stamp: Stamp
 
     @property
@@ -45,6 +46,7 @@ class Codes:
     def __init__(self, manifest: str | Path) -> None:
         self._parts = Parts(manifest, "codes")
         self.path, self.rows, self.stamp = self._parts.path, self._parts.rows, self._parts.stamp
+        self.readable = self.rows - len(self._parts.excluded)
         self.k: int = self._parts.layouts["values"].shape[0]
 
     @property
