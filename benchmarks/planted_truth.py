@@ -55,10 +55,12 @@ def main() -> None:
     for seed, truth in rows.items():
         every, first = truth["all"], truth["rank_1"]
         shown = [every["recall"], every["precision"], first["recall"], first["precision"]]
-        print(f"| {seed} |", " | ".join(f"{v:.2f}" for v in shown), f"| {every['listed']} |")
-    for name, key in (("recall", "recall"), ("precision", "precision")):
-        values = [truth["all"][key] for truth in rows.values()]
-        print(f"mean {name} {statistics.mean(values):.3f}, lowest {min(values):.3f}")
+        cells = ["-" if v is None else f"{v:.2f}" for v in shown]  # without a listed case no precision
+        print(f"| {seed} |", " | ".join(cells), f"| {every['listed']} |")
+    for name in ("recall", "precision"):
+        values = [truth["all"][name] for truth in rows.values() if truth["all"][name] is not None]
+        if values:
+            print(f"mean {name} {statistics.mean(values):.3f}, lowest {min(values):.3f}")
 
 
 if __name__ == "__main__":
