@@ -33,7 +33,8 @@ def encode_part(
     Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
     """
     torch.set_num_threads(threads)
-    device = choose_device(device)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     arrays, stamp = load_sae(sae)
     split = Parts(embeddings, "embeddings")
     check_fits(sae, arrays, stamp, split)
