@@ -1,11 +1,9 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.figures import style
 from reliance.figures.fig5 import fig5
+from reliance.figures.fig14 import fig14
 from reliance.identity import read_meta
 from reliance.robustness.summary import read_results
 
@@ -14,7 +12,7 @@ from .examples import ALL_KINDS, PLANTS, table_of
 
 def test_numbers_behind_the_figure_are_the_means(write, outputs, drawn):
     frame = table_of(ALL_KINDS, PLANTS)
-    fig5(robustness=write({"demo": frame}), variants=["demo"], title="demo", **outputs)
+    fig5(robustness=write({"demo": frame}), variants=["demo"], **outputs)
     numbers = pd.read_csv(outputs["csv"], keep_default_na=False)
     row = numbers[
         (numbers["section"] == "found") & (numbers["kind"] == "compound") & (numbers["probe"] == "both")
@@ -43,16 +41,15 @@ def test_same_input_same_bytes(write, outputs, tmp_path):
     assert all(path.read_bytes() == again[key].read_bytes() for key, path in outputs.items())
 
 
-@pytest.mark.parametrize("width", [style.PAGE, style.COLUMN])
-def test_eight_variants_and_random_weights(write, outputs, drawn, width):
+def test_eight_variants_and_random_weights(write, outputs, drawn):
     names = [f"model {i}" for i in range(8)]
     paths = write({name: table_of(ALL_KINDS, seed=i) for i, name in enumerate(names)})
     flags = [i == 3 for i in range(8)]
-    fig5(robustness=paths, variants=names, random_weights=flags, title="eight", width=width, **outputs)
+    fig5(robustness=paths, variants=names, random_weights=flags, **outputs)
     texts = drawn()
-    assert "eight (random weights: model 3)" in texts
+    assert "Random weights: model 3" in texts
     assert {f"model {i}" for i in range(8)} <= set(texts)
-    assert "eight (random weights: model 3)" in outputs["caption"].read_text()
+    assert "Random weights: model 3" in outputs["caption"].read_text()
 
 
 def test_a_kind_without_cases_says_so_and_one_case_has_no_bar(write, outputs, drawn):
@@ -86,17 +83,21 @@ def test_number_of_cases_may_differ_between_variants(write, outputs, drawn):
     assert "4 to 9 cases" in drawn()
 
 
-def test_labels_replace_names_of_variants(write, outputs, drawn):
-    frames = {"a": table_of(ALL_KINDS), "b": table_of(ALL_KINDS)}
-    fig5(robustness=write(frames), variants=list(frames), labels=["ViT-B/32", "a $x$ b"], **outputs)
-    assert {"ViT-B/32", "a $x$ b"} <= set(drawn())
-    params = json.loads(outputs["csv"].with_name("out.csv.meta.json").read_text())["reliance"]["params"]
-    assert params["labels"] == ["ViT-B/32", "a $x$ b"]
+@pytest.mark.parametrize("draw", [fig5, fig14])
+def test_skipped_lists_are_said_and_part_of_the_identity(write, outputs, drawn, draw):
+    paths = write({"demo": table_of(ALL_KINDS)})
+    draw(robustness=paths, variants=["demo"], **outputs)
+    assert "skipped" not in outputs["caption"].read_text()
+    before = read_meta(outputs["csv"], draw.__name__, 1)
+    draw(robustness=paths, variants=["demo"], skipped_lists=["spurious_imagenet", "mine"], **outputs)
+    sentence = "Lists without a folder or tables were skipped: spurious_imagenet, mine."
+    assert sentence in outputs["caption"].read_text()
+    assert read_meta(outputs["csv"], draw.__name__, 1).id != before.id
 
 
 def test_nothing_is_drawn_outside_the_page(write, outputs, drawn_figure):
     frames = {"vit_b32_datacomp_m": table_of(ALL_KINDS, PLANTS), "b": table_of(ALL_KINDS, PLANTS)}
-    fig5(robustness=write(frames), variants=list(frames), title="a title", **outputs)
+    fig5(robustness=write(frames), variants=list(frames), random_weights=[True, False], **outputs)
     figure = drawn_figure()
     page = figure.bbox
     for text in [

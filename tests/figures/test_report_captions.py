@@ -12,7 +12,7 @@ REPORT = Path(__file__).parents[2] / "workflow" / "report"
 
 
 def job(variants):
-    return SimpleNamespace(params=SimpleNamespace(settings={"variants": variants, "title": "x"}))
+    return SimpleNamespace(params=SimpleNamespace(settings={"variants": variants}))
 
 
 @pytest.mark.parametrize("variants", [["demo"], ["vit_b16.n20", "demo_early"]])

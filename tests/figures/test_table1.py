@@ -49,11 +49,16 @@ def test_planted_modes_have_rows_of_their_own(write, tmp_path):
 
 
 def test_several_variants_have_a_table_each_and_safe_names(write, tmp_path):
-    frames = {"a": table_of(ALL_KINDS), "b": table_of(ALL_KINDS, seed=1)}
-    _, text = run(write, tmp_path, frames, labels=["a|b", "B"], title="two", random_weights=[True, False])
+    frames = {"a|b": table_of(ALL_KINDS), "B": table_of(ALL_KINDS, seed=1)}
+    _, text = run(write, tmp_path, frames, random_weights=[True, False])
     assert "| a\\|b | Cases |" in text
     assert "| B | Cases |" in text
-    assert "two (random weights: a|b)" in text
+    assert "Random weights: a|b" in text
+
+
+def test_skipped_lists_are_said(write, tmp_path):
+    _, text = run(write, tmp_path, {"demo": table_of(ALL_KINDS)}, skipped_lists=["spurious_imagenet"])
+    assert "Lists without a folder or tables were skipped: spurious_imagenet." in text
 
 
 def test_both_files_carry_the_same_stamp(write, tmp_path):

@@ -47,11 +47,6 @@ def test_planted_and_mined_are_never_averaged_nor_the_two_modes():
     assert table["user", ""] == 0.2
 
 
-def test_planted_cases_cannot_be_asked_into_the_mean():
-    source = pd.Series(["mined", "planted", "user"])
-    assert summary.sections(source, ["mined", "planted", "user"]).to_list() == ["found", "planted", "found"]
-
-
 def test_groups_come_in_the_order_of_the_figures():
     frame = frame_of(
         case("1", 0.5, "spurious", "planted", "artefact"),

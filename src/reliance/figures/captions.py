@@ -14,7 +14,7 @@ JUDGED = (
 
 
 def figure_caption(
-    number: str, heading: str, frame: pd.DataFrame, content: str, notes: Sequence[str] = ()
+    number: str, heading: str, frame: pd.DataFrame, content: str, skipped_lists: Sequence[str] = ()
 ) -> str:
     """Caption of a figure or table of the robustness benchmark.
 
@@ -24,9 +24,11 @@ def figure_caption(
     heading : title of the figure, with its note on random weights.
     frame : rows per case, from `summary.read_results`.
     content : what is shown, in sentences.
+    skipped_lists : external lists that are set but were not there to be scored.
     """
     opening = f"**{number}. Failure modes in text-image probing{f': {heading}' if heading else ''}.**"
-    paragraph = " ".join([opening, content, *notes, *cautions(frame)])
+    skipped = [f"Lists without a folder or tables were skipped: {', '.join(skipped_lists)}."]
+    paragraph = " ".join([opening, content, *(skipped if skipped_lists else ()), *cautions(frame)])
     found = findings(frame)
     return f"{paragraph}\n\n{JUDGED}\n\n{bullets(found) if found else '- There is no case to judge by.'}"
 

@@ -64,8 +64,7 @@ def draw(
     models: Sequence[str],
     looks: Sequence[Look],
     *,
-    title: str = "",
-    width: float = style.PAGE,
+    title: str,
 ) -> Figure:
     """Draw the sections.
 
@@ -73,15 +72,16 @@ def draw(
     ----------
     models : one label per model, top to bottom; with a single model the rows are labelled by probe.
     looks : one look per probe, in the order of the rows of a model.
-    title : above the figure, left.
-    width : of the figure, inches; panels that do not fit beside each other go to another line.
+    title : above the figure, left; may be empty.
+
+    The figure is a page wide; panels that do not fit beside each other go to another line.
     """
     grid = _grid(sections, models, looks)
-    head = Head(title, _handles(looks if len(models) > 1 else ()), width)
-    lines = [_lines(section.panels, width, grid.left) for section in sections]
+    head = Head(title, _handles(looks if len(models) > 1 else ()), style.PAGE)
+    lines = [_lines(section.panels, grid.left) for section in sections]
     each = TITLES + grid.body + FOOTER
     heights = [len(n) * each + (HEADER if s.header else 0.02) for s, n in zip(sections, lines, strict=True)]
-    canvas = Canvas(width, head.height + sum(heights))
+    canvas = Canvas(style.PAGE, head.height + sum(heights))
     head.draw(canvas)
     top = head.height
     for section, panels, height in zip(sections, lines, heights, strict=True):
@@ -113,9 +113,9 @@ def _lower_limit(sections: Sequence[Section]) -> float:
     return max(0.0, float(np.floor(lowest * 20 - 1e-9) / 20))
 
 
-def _lines(panels: list[Panel], width: float, left: float) -> list[list[Panel]]:
+def _lines(panels: list[Panel], left: float) -> list[list[Panel]]:
     """Panels by line: as many lines as needed, filled evenly."""
-    fit = max(1, int((width - left - RIGHT + BETWEEN) / (NARROWEST + BETWEEN)))
+    fit = max(1, int((style.PAGE - left - RIGHT + BETWEEN) / (NARROWEST + BETWEEN)))
     count = -(-len(panels) // fit)
     each = -(-len(panels) // count)
     return [panels[i : i + each] for i in range(0, len(panels), each)]

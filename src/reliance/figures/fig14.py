@@ -9,7 +9,7 @@ from reliance.figures import style
 from reliance.figures.captions import figure_caption
 from reliance.figures.dots import draw
 from reliance.figures.panels import sections_of, stamp_of
-from reliance.robustness.summary import GROUP, PROBES, SOURCES, read_results, summarise
+from reliance.robustness.summary import GROUP, PROBES, read_results, summarise
 
 CONTENT = (
     "As Figure 5, for each of the four prompt sets (the short name of a class, its full name, and both in "
@@ -29,37 +29,32 @@ def fig14(
     csv: Path,
     caption: Path,
     variants: Sequence[str],
-    labels: Sequence[str] = (),
     random_weights: Sequence[bool] = (),
-    title: str = "",
-    sources: Sequence[str] = SOURCES,
-    width: float = style.PAGE,
+    skipped_lists: Sequence[str] = (),
 ) -> None:
     """Draw Fig. 14; arguments as in `fig5`.
 
     The CSV has a row per mean (failure_id empty) and a row per case.
     """
-    results = read_results(robustness, variants, sources)
+    results = read_results(robustness, variants)
     means = summarise(results.frame)
-    names = list(labels or variants)
-    heading = style.heading(title, names, random_weights)
+    heading = style.heading(variants, random_weights)
     with style.rc():
         figure = draw(
             sections_of(means, variants, PROBES, results.frame),
-            names,
+            variants,
             [style.PROBES[p] for p in PROBES],
             title=heading,
-            width=width,
         )
         style.save(
             figure,
             numbers_of(means, results.frame),
-            stamp_of("fig14", results, title=heading, labels=names, sources=list(sources), width=width),
+            stamp_of("fig14", results, heading, skipped_lists),
             pdf=pdf,
             png=png,
             csv=csv,
             caption=caption,
-            words=figure_caption("Figure 14", heading, results.frame, CONTENT),
+            words=figure_caption("Figure 14", heading, results.frame, CONTENT, skipped_lists),
         )
 
 

@@ -7,7 +7,7 @@ from reliance.figures import style
 from reliance.figures.captions import figure_caption
 from reliance.figures.dots import draw
 from reliance.figures.panels import sections_of, stamp_of
-from reliance.robustness.summary import SOURCES, read_results, summarise
+from reliance.robustness.summary import read_results, summarise
 
 PROBES = ("short", "both", "linear")
 CONTENT = (
@@ -28,11 +28,8 @@ def fig5(
     csv: Path,
     caption: Path,
     variants: Sequence[str],
-    labels: Sequence[str] = (),
     random_weights: Sequence[bool] = (),
-    title: str = "",
-    sources: Sequence[str] = SOURCES,
-    width: float = style.PAGE,
+    skipped_lists: Sequence[str] = (),
 ) -> None:
     """Draw Fig. 5: mean spurious and valid AUC per kind of failure, for short and enriched text and a probe.
 
@@ -40,33 +37,29 @@ def fig5(
     ----------
     robustness : benchmark tables, one per variant.
     pdf, png, csv, caption : the figure, its preview, the numbers behind it, and its caption (Markdown).
-    variants : names, in the order of `robustness`; `labels` replaces them in the figure if given.
+    variants : names, in the order of `robustness`.
     random_weights : per variant, whether its encoder was never trained; said in the figure.
-    title : above the figure; if empty, the name of a single variant.
-    sources : sources of cases that are averaged; planted cases are always apart.
-    width : of the figure, inches: 6.9 for a page, 3.3 for one column.
+    skipped_lists : external lists that are set but were not there to be scored; said in the caption.
 
     Error bars are std(ddof=1)/sqrt(cases); one case has none.
     """
-    results = read_results(robustness, variants, sources)
+    results = read_results(robustness, variants)
     numbers = summarise(results.frame[results.frame["probe"].isin(PROBES)])
-    names = list(labels or variants)
-    heading = style.heading(title, names, random_weights)
+    heading = style.heading(variants, random_weights)
     with style.rc():
         figure = draw(
             sections_of(numbers, variants, PROBES),
-            names,
+            variants,
             [style.PROBES[p] for p in PROBES],
             title=heading,
-            width=width,
         )
         style.save(
             figure,
             numbers.drop(columns=["spurious_se", "valid_se"]),
-            stamp_of("fig5", results, title=heading, labels=names, sources=list(sources), width=width),
+            stamp_of("fig5", results, heading, skipped_lists),
             pdf=pdf,
             png=png,
             csv=csv,
             caption=caption,
-            words=figure_caption("Figure 5", heading, results.frame, CONTENT),
+            words=figure_caption("Figure 5", heading, results.frame, CONTENT, skipped_lists),
         )

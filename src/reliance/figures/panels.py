@@ -1,7 +1,6 @@
 """From the benchmark's numbers to the panels that Figs. 5 and 14 draw."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ EMPTY = Row(np.nan, np.nan, np.nan, np.nan, np.zeros(0))
 SCHEMA = 1
 
 
-def stamp_of(kind: str, results: Results, **params: Any) -> Stamp:
-    """Identity of a figure: its kind, what it was told, and the benchmarks it shows."""
-    return derived_stamp(kind, SCHEMA, {**params, "variants": list(results.ids)}, results.ids)
+def stamp_of(kind: str, results: Results, heading: str, skipped_lists: Sequence[str]) -> Stamp:
+    """Identity of a figure: its kind, what it says beside the numbers, and the benchmarks it shows."""
+    params = {"heading": heading, "skipped_lists": list(skipped_lists), "variants": list(results.ids)}
+    return derived_stamp(kind, SCHEMA, params, results.ids)
 
 
 def sections_of(

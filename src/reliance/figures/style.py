@@ -1,8 +1,8 @@
 """How every figure looks, and how it is written.
 
 One look for all: vector PDF with text as text, fonts that ship with matplotlib (so that a figure
-is the same on every machine), one colour and marker per probe, failure kind and attribution method
-wherever it appears. The palettes keep their members apart for colour-blind readers.
+is the same on every machine), one colour and marker per probe and failure kind wherever it
+appears. The palettes keep their members apart for colour-blind readers.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,10 @@ from matplotlib.figure import Figure
 
 from reliance.identity import Stamp, atomic, write_meta
 
-COLUMN = 3.3  # width of one column of text, inches
-PAGE = 6.9  # width of two
+PAGE = 6.9  # width of a page of text, inches
 PREVIEW_DPI = 220
 FONTS = ["DejaVu Sans"]  # ships with matplotlib
 INK, MUTED, GRID, TINT = "#222222", "#6e6e6e", "#dedede", "#f4f1ea"
-RANDOM_WEIGHTS = "random weights"
 
 
 class Look(NamedTuple):
@@ -45,19 +43,6 @@ KINDS: dict[str, Look] = {
     "typography": Look("Visual typography", "#d68ab8", "^"),
     "spurious": Look("Spurious correlations", "#d55e00", "D"),
     "other": Look("Other", "#555555", "v"),
-}
-METHODS: dict[str, Look] = {
-    "act_x_grad": Look("Act x Grad", "#d55e00", "o"),
-    "integrated_gradients": Look("Integrated Gradients", "#0072b2", "s"),
-    "act_x_logit_lens": Look("Act x Logit Lens", "#56b4e9", "^"),
-    "logit_lens": Look("Logit Lens", "#e6a800", "v"),
-    "energy": Look("Energy", "#5b1a4e", "D"),
-    "random": Look("Random", "#9a9a9a", "x"),
-}
-BASES: dict[str, Look] = {
-    "sae": Look("SAE", "#0072b2", "o"),
-    "pca": Look("PCA", "#e0641b", "s"),
-    "neurons": Look("Neurons", "#8a8a8a", "^"),
 }
 
 _RC: dict[str, Any] = {
@@ -109,21 +94,18 @@ def rc() -> AbstractContextManager[None]:
     return mpl.rc_context(clean)
 
 
-def heading(text: str, names: Sequence[str], random_weights: Sequence[bool]) -> str:
+def heading(names: Sequence[str], random_weights: Sequence[bool]) -> str:
     """The title of a figure about some models; it says which of their encoders were never trained.
 
     Parameters
     ----------
-    text : if empty, the name of a single model.
-    names : one per model.
+    names : one per model; a single one is the title.
     random_weights : one flag per model, or none at all if every encoder is trained.
     """
-    text = text or (names[0] if len(names) == 1 else "")
     untrained = [n for n, r in zip(names, random_weights, strict=True) if r] if random_weights else []
-    if not untrained:
-        return text
-    note = RANDOM_WEIGHTS if len(names) == 1 else f"{RANDOM_WEIGHTS}: {', '.join(untrained)}"
-    return f"{text} ({note})" if text else note[0].upper() + note[1:]
+    if len(names) == 1:
+        return f"{names[0]} (random weights)" if untrained else names[0]
+    return f"Random weights: {', '.join(untrained)}" if untrained else ""
 
 
 def save(
@@ -134,8 +116,8 @@ def save(
     pdf: Path,
     png: Path,
     csv: Path,
-    caption: Path | None = None,
-    words: str = "",
+    caption: Path,
+    words: str,
 ) -> None:
     """Write a figure, its preview, the numbers behind it and its caption, each atomically.
 
@@ -144,8 +126,7 @@ def save(
     write_figure(figure, pdf, stamp)
     write_figure(figure, png, stamp)
     write_csv(numbers, csv, stamp)
-    if caption is not None:
-        write_text(words, caption, stamp)
+    write_text(words, caption, stamp)
 
 
 def write_figure(figure: Figure, path: Path, stamp: Stamp) -> None:

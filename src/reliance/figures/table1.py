@@ -9,7 +9,7 @@ from reliance.figures import style
 from reliance.figures.captions import figure_caption
 from reliance.figures.panels import MODES, stamp_of
 from reliance.robustness.auc import mean_and_error
-from reliance.robustness.summary import FOUND, GROUP, SOURCES, differences, groups, read_results
+from reliance.robustness.summary import FOUND, GROUP, differences, groups, read_results
 
 PROMPTS = {"templated": "Templating", "extended": "Extended description", "both": "Both"}
 CONTENT = (
@@ -26,31 +26,26 @@ def table1(
     csv: Path,
     md: Path,
     variants: Sequence[str],
-    labels: Sequence[str] = (),
     random_weights: Sequence[bool] = (),
-    title: str = "",
-    sources: Sequence[str] = SOURCES,
+    skipped_lists: Sequence[str] = (),
 ) -> None:
     """Write Table 1 as numbers (CSV) and as text with its caption (Markdown).
 
     Parameters
     ----------
     robustness : benchmark tables, one per variant.
-    variants : names, in the order of `robustness`; `labels` replaces them in the text if given.
+    variants : names, in the order of `robustness`.
     random_weights : per variant, whether its encoder was never trained; said in the title.
-    sources : sources of cases that are averaged; planted cases are always apart.
+    skipped_lists : external lists that are set but were not there to be scored; said in the caption.
     """
-    results = read_results(robustness, variants, sources)
-    names = list(labels or variants)
-    heading = style.heading(title, names, random_weights)
+    results = read_results(robustness, variants)
+    heading = style.heading(variants, random_weights)
     numbers = paired_changes(results.frame)
-    stamp = stamp_of("table1", results, title=heading, labels=names, sources=list(sources))
-    caption = figure_caption("Table 1", heading, results.frame, CONTENT)
+    stamp = stamp_of("table1", results, heading, skipped_lists)
+    caption = figure_caption("Table 1", heading, results.frame, CONTENT, skipped_lists)
     blocks = [
-        markdown(
-            numbers[numbers["variant"] == variant], groups(results.frame), name if len(names) > 1 else ""
-        )
-        for variant, name in zip(variants, names, strict=True)
+        markdown(numbers[numbers["variant"] == v], groups(results.frame), v if len(variants) > 1 else "")
+        for v in variants
     ]
     style.write_csv(numbers, csv, stamp)
     style.write_text("\n\n".join([*blocks, caption]), md, stamp)

@@ -52,7 +52,7 @@ class Results(NamedTuple):
     ids: dict[str, str]  # variant -> id of its table
 
 
-def read_results(paths: Sequence[Path], variants: Sequence[str], sources: Sequence[str] = SOURCES) -> Results:
+def read_results(paths: Sequence[Path], variants: Sequence[str]) -> Results:
     """Read the benchmark tables of variants and put every case in its section.
 
     Raises RelianceError if a table lists a case twice for one probe.
@@ -72,13 +72,12 @@ def read_results(paths: Sequence[Path], variants: Sequence[str], sources: Sequen
         frames.append(table.frame.assign(variant=variant))
         ids[variant] = table.stamp.id
     frame = pd.concat(frames, ignore_index=True)
-    return Results(frame.assign(section=sections(frame["source"], sources)), ids)
+    return Results(frame.assign(section=sections(frame["source"])), ids)
 
 
-def sections(source: pd.Series, averaged: Sequence[str] = SOURCES) -> pd.Series:
-    """The section of each case from its source; planted cases are never among the averaged ones."""
-    found = source.isin([s for s in averaged if s != PLANTED])
-    return source.where(~found, FOUND)
+def sections(source: pd.Series) -> pd.Series:
+    """The section of each case from its source."""
+    return source.where(~source.isin(SOURCES), FOUND)
 
 
 def groups(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
