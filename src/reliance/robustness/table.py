@@ -74,12 +74,13 @@ def benchmark(
     opened = open_split(index, embeddings, head, split)
     scorers = open_scorers(texts, probe, opened)
     manifests = dict(zip(external_datasets, external_embeddings, strict=True))
+    given: Sequence[str | None] = external_sources or [None] * len(external_failures)
     cases, samples, ids = read_lists(
         [failures, *external_failures],
         [failure_samples, *external_samples],
         set(scorers.class_ids.tolist()),
         {**index_ids(manifests), dataset: (index, opened.ids["index"])},
-        [None, *(external_sources or [None] * len(external_failures))],
+        [None, *given],
     )
     lists = locate(cases, samples, opened, (dataset, split), manifests)
     with threadpool_limits(threads):
