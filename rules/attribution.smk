@@ -24,10 +24,10 @@ rule attribute_split:
         settings=lambda w: settings(
             split=attributed_split(w),
             every_nth=(variant(w.variant).failures.every_nth if w.attributed == "subset" else 1),
-            block_rows=CONFIG.compute.block_rows,
             device=CONFIG.compute.device,
             threads=THREADS,
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Attributing the outputs of {wildcards.variant} on {wildcards.attributed}"
     script:

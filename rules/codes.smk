@@ -23,11 +23,11 @@ rule encode:
         settings=lambda w: settings(
             part_index=int(w.part),
             parts=int(w.parts),
-            block_rows=CONFIG.compute.block_rows,
             device=CONFIG.compute.device,
             threads=THREADS,
             code=code_key("encode.py"),
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Encoding the split {wildcards.split} of {wildcards.variant}, part {wildcards.part}"
     script:
@@ -77,7 +77,8 @@ rule top_samples:
         runtime=60,
     params:
         **code("top_samples.py"),
-        settings=settings(count=CONFIG.naming.stored, block_rows=CONFIG.compute.block_rows),
+        settings=settings(count=CONFIG.naming.stored),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Collecting the strongest images of every component of {wildcards.variant}"
     script:

@@ -2,7 +2,7 @@
 import functools
 
 from reliance import fingerprint
-from reliance.settings import check_root, dataset_of, known, load, resolve
+from reliance.settings import check_file, check_root, dataset_of, known, load, resolve
 
 SCRIPTS = Path(workflow.basedir).parent / "scripts"
 ENV = "../envs/reliance.yaml"
@@ -78,6 +78,14 @@ def code_key(script):
 def settings(**values):
     """Plain values under sorted names: Snakemake compares params by value only, so names go along."""
     return {name: plain(values[name]) for name in sorted(values)}
+
+
+def untracked(**values):
+    """Values that change speed or strictness but no result, as a param that Snakemake does not compare.
+
+    It leaves out functions that take `resources`.
+    """
+    return lambda wildcards, resources: settings(**values)
 
 
 def plain(value):

@@ -22,8 +22,8 @@ rule component_table:
         settings=settings(
             top_n=CONFIG.naming.top_n,
             min_active=CONFIG.naming.min_active,
-            block_rows=CONFIG.compute.block_rows,
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Naming the components of {wildcards.variant}"
     script:

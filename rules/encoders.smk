@@ -74,11 +74,12 @@ rule embed_images:
             stores="embedding" if encoder(w.encoder).role == "labeller" else "x",
             apply_exif=CONFIG.images.apply_exif,
             max_pixels=CONFIG.images.max_pixels,
-            **CONFIG.embedding.model_dump(),
+            **CONFIG.embedding.model_dump(exclude={"workers"}),
             device=CONFIG.compute.device,
             threads=THREADS,
             code=code_key("embed_images.py"),
         ),
+        untracked=untracked(workers=CONFIG.embedding.workers),
     message:
         "Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, part {wildcards.part}"
     script:
@@ -106,7 +107,7 @@ rule gather_embeddings:
         runtime=10,
     params:
         **code("gather_embeddings.py"),
-        settings=settings(max_invalid=CONFIG.images.max_invalid),
+        untracked=untracked(max_invalid=CONFIG.images.max_invalid),
     message:
         "Gathering the embeddings of {wildcards.dataset}/{wildcards.split} by {wildcards.encoder}"
     script:

@@ -22,10 +22,10 @@ rule expectations:
         settings=lambda w: settings(
             every_nth=variant(w.variant).failures.every_nth,
             relevance=variant(w.variant).failures.relevance,
-            block_rows=CONFIG.compute.block_rows,
             device=CONFIG.compute.device,
             threads=THREADS,
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Estimating what each class of {wildcards.variant} is expected to rely on"
     script:
@@ -64,10 +64,10 @@ rule mine_outliers:
                     "max_q",
                 }
             ),
-            block_rows=CONFIG.compute.block_rows,
             device=CONFIG.compute.device,
             threads=THREADS,
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Looking for reliance nobody expected in {wildcards.variant}"
     script:
@@ -109,8 +109,8 @@ rule list_cases:
             max_cases_per_class=variant(w.variant).failures.max_cases_per_class,
             overlap=variant(w.variant).failures.overlap,
             top_n=CONFIG.naming.top_n,
-            block_rows=CONFIG.compute.block_rows,
         ),
+        untracked=untracked(block_rows=CONFIG.compute.block_rows),
     message:
         "Listing the failure cases of {wildcards.variant}"
     script:

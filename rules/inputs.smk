@@ -49,7 +49,11 @@ def index_source(w):
     if d.planted:
         return {"plants": drawn(w.dataset, "plants.json"), "names": drawn(w.dataset, "names.csv")}
     checked(check_root)("datasets", base_name(w.dataset), d.root)
-    return {"names": d.names} if d.names else {}
+    if d.names:
+        checked(check_file)(f"datasets.{base_name(w.dataset)}.names", d.names)
+    beside = os.path.join(d.root, "names.csv")
+    names = d.names or (beside if os.path.isfile(beside) else None)
+    return {"names": names} if names else {}
 
 
 def root_of(name):
@@ -74,10 +78,11 @@ def index_settings(w):
 
 
 def first_encoder(name):
-    """The encoder of the first variant on a data set: which images are unreadable is the same for all."""
-    for key, v in CONFIG.variants.items():
-        if v.dataset == base_name(name):
-            return v.encoder
+    """An encoder that embeds a data set, if possible one that did: all find the same images unreadable."""
+    used = [v.encoder for v in CONFIG.variants.values() if v.dataset == base_name(name)]
+    done = [e for e in used if Path(embeddings(e, name, "train")).exists()]
+    if used:
+        return (done or used)[0]
     stop(
         RelianceError(
             f"results/datasets/{name}/excluded.parquet",
@@ -92,13 +97,20 @@ def first_encoder(name):
 # ---- encoders ---------------------------------------------------------------------------------------
 
 
+def local_file(e):
+    """A file of weights that a user names; None if it is another source, or a downloaded folder."""
+    path = e.file and os.path.expanduser(e.file)
+    return path if path and os.path.isfile(path) else None
+
+
 def weights_source(w):
-    """The checkpoint that a rule trains; other sources are settings, checked before any job runs."""
+    """The file of weights, if there is one yet; every source is checked before any job runs."""
     e = encoder(w.encoder)
     if e.training:
         return {"checkpoint": f"results/encoders/{w.encoder}/checkpoint.safetensors"}
     if e.halfway_of:
         return {"checkpoint": f"results/encoders/{e.halfway_of}/halfway.safetensors"}
+    file = local_file(e)
     checked(functools.partial(check_encoder, encoder=w.encoder, role=e.role))(
         e.architecture,
         e.pretrained,
@@ -106,7 +118,7 @@ def weights_source(w):
         e.weights == "random",
         e.preprocess and e.preprocess.model_dump(),
     )
-    return {}
+    return {"checkpoint": file} if file else {}
 
 
 def weights_settings(w):
@@ -115,7 +127,7 @@ def weights_settings(w):
         encoder=w.encoder,
         architecture=e.architecture,
         pretrained=e.pretrained,
-        file=e.file,
+        file=None if local_file(e) else e.file,
         random=e.weights == "random",
         seed=0,
         preprocess=e.preprocess and e.preprocess.model_dump(),
@@ -128,8 +140,10 @@ def vocabulary_source(w):
     name = dataset(w.dataset).vocabulary
     if name in BUILT_IN:
         return {}
-    file = drawn(w.dataset, "vocabulary.txt") if name == "drawn" else CONFIG.vocabularies[name]
-    return {"vocabulary": file}
+    if name == "drawn":
+        return {"vocabulary": drawn(w.dataset, "vocabulary.txt")}
+    checked(check_file)(f"vocabularies.{name}", CONFIG.vocabularies[name])
+    return {"vocabulary": CONFIG.vocabularies[name]}
 
 
 def vocabulary_settings(w):
@@ -209,6 +223,13 @@ def review_of(w):
 # ---- robustness -------------------------------------------------------------------------------------
 
 
+@checked
+def external(name):
+    """A list of cases found elsewhere, by the name of its folder."""
+    known("external_lists", name, CONFIG.external_lists, where=f"results/datasets/{name}/cases.tsv")
+    return CONFIG.external_lists[name]
+
+
 def lists_of(v):
     """External lists of a variant that can be read: planted data sets, folders with a root, tables.
 
@@ -220,11 +241,26 @@ def lists_of(v):
     return planted, folders, tables
 
 
+def sources_of(v):
+    """Where the cases of each of these lists come from, in the same order."""
+    planted, folders, tables = lists_of(v)
+    return ["planted"] * len(planted) + [CONFIG.external_lists[e].source for e in folders + tables]
+
+
+def skipped(v):
+    """External lists of a variant that have no folder or tables, or that a rehearsal leaves out."""
+    planted, folders, tables = lists_of(v)
+    return [e for e in v.external if e not in folders + tables]
+
+
 def external_cases(w):
     """Cases found elsewhere: their lists, their samples, and embeddings of images outside the data set."""
     v = variant(w.variant)
     planted, folders, tables = lists_of(v)
     lists = [CONFIG.external_lists[e] for e in tables]
+    for name, entry in zip(tables, lists):
+        checked(check_file)(f"external_lists.{name}.failures", entry.failures)
+        checked(check_file)(f"external_lists.{name}.samples", entry.samples)
     return {
         "external_failures": [f"results/datasets/{d}/planted.tsv" for d in planted]
         + [f"results/datasets/{e}/cases.tsv" for e in folders]
@@ -270,4 +306,8 @@ def robustness_of(names):
 def shown(names):
     """Which variants a figure shows, and which of them have encoders that were never trained."""
     encoders = [encoder(variant(name).encoder) for name in names]
-    return settings(variants=names, random_weights=[e.weights == "random" for e in encoders])
+    return settings(
+        variants=names,
+        random_weights=[e.weights == "random" for e in encoders],
+        skipped_lists=sorted({e for name in names for e in skipped(variant(name))}),
+    )

@@ -30,8 +30,8 @@ rule fit_probe:
 rule list_external:
     input:
         index="results/datasets/{dataset}/index.parquet",
-        classes=lambda w: classes(CONFIG.external_lists[w.dataset].dataset),
-        home_index=lambda w: index(CONFIG.external_lists[w.dataset].dataset),
+        classes=lambda w: classes(external(w.dataset).dataset),
+        home_index=lambda w: index(external(w.dataset).dataset),
     output:
         failures="results/datasets/{dataset}/cases.tsv",
         failure_samples="results/datasets/{dataset}/cases_samples.parquet",
@@ -48,9 +48,10 @@ rule list_external:
         **code("list_external.py"),
         settings=lambda w: settings(
             dataset=w.dataset,
-            source=CONFIG.external_lists[w.dataset].source,
+            source=external(w.dataset).source,
+            kind=external(w.dataset).kind,
             root=root_of(w.dataset),
-            home_root=root_of(CONFIG.external_lists[w.dataset].dataset),
+            home_root=root_of(external(w.dataset).dataset),
         ),
     message:
         "Reading the external cases {wildcards.dataset}"
@@ -87,9 +88,10 @@ rule benchmark:
         **code("benchmark.py"),
         settings=lambda w: settings(
             dataset=variant(w.variant).dataset,
-            every_nth=variant(w.variant).failures.every_nth,
+            every_nth=variant(variant(w.variant).failures_from).failures.every_nth,
             discovered_on=variant(w.variant).failures_from,
             external_datasets=lists_of(variant(w.variant))[1],
+            external_sources=sources_of(variant(w.variant)),
             threads=THREADS,
         ),
     message:

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Params
 
-from reliance.jobs import arguments
+from reliance.errors import RelianceError
+from reliance.jobs import arguments, choose_device
 
 SRC = Path(__file__).parents[1] / "src"
 FAKE = """
@@ -128,3 +129,15 @@ def test_one_name_twice_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="rule stage gives 'k' twice"):
             arguments(job(input=inputs, **more))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_device_of_a_config_value(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") == ("cuda" if there else "cpu")
+    if there:
+        assert choose_device("cuda") == "cuda"
+        return
+    with pytest.raises(RelianceError, match=r"compute.device: (.|\n)*write `device: auto`"):
+        choose_device("cuda")

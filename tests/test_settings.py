@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reliance import config as models
 from reliance.errors import RelianceError
-from reliance.settings import check_root, check_yaml, dataset_of, load, resolve
+from reliance.settings import check_file, check_root, check_yaml, dataset_of, load, resolve
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -107,6 +107,17 @@ MISTAKES = [
         "did you mean 'imagenet21k'",
     ),
     (change("naming/stored", 10), "naming", "top_n"),
+    (change("naming", {"stored": 10, "top_n": 10, "min_active": 20}), "naming", "at least 20"),
+    (change("datasets/planted/planted/classes", 60), "datasets.planted.planted.classes", "55"),
+    (change("datasets/planted/names", "x.csv"), "datasets.planted", "own names"),
+    (change("encoders/demo/training/pool", 5), "encoders.demo.training", "batch_size"),
+    (change("encoders/demo/pretrained", "openai"), "encoders.demo", "pretrained goes alone"),
+    (
+        change("variants/bare", {"encoder": "vit_b16", "dataset": "imagenet"}),
+        "variants.bare",
+        "failures_from",
+    ),
+    (change("external_lists/spurious_imagenet/kind", "odd"), "spurious_imagenet.kind", "'polysemous'"),
     (change("templates", ["no place"]), "templates", "exactly once"),
     (change("external_lists/spurious_imagenet/failures", "x"), "external_lists.spurious_imagenet", "samples"),
 ]
@@ -168,3 +179,5 @@ def test_a_missing_root_says_how_to_give_it(tmp_path: Path) -> None:
     with pytest.raises(RelianceError, match="not a folder"):
         check_root("datasets", "imagenet", str(tmp_path / "nowhere"))
     check_root("datasets", "imagenet", str(tmp_path))
+    with pytest.raises(RelianceError, match="existing file"):
+        check_file("vocabularies.birds", str(tmp_path / "birds.txt"))

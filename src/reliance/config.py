@@ -69,6 +69,12 @@ class ClipTraining(Section):
     batch_size: Positive
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
 
+    @model_validator(mode="after")
+    def _pool_fills_a_batch(self) -> "ClipTraining":
+        if self.pool < self.batch_size:
+            raise ValueError(f"pool must be at least batch_size, found {self.pool} < {self.batch_size}")
+        return self
+
 
 class Encoder(Section):
     """A CLIP model: its architecture and exactly one source of weights."""
@@ -88,6 +94,8 @@ class Encoder(Section):
         hub = (self.architecture or "").startswith("hf-hub:")
         if len(own) > 1:
             raise ValueError(f"one source of weights is allowed, found {' and '.join(own)}")
+        if self.pretrained is not None and own not in ([], ["file"]):
+            raise ValueError(f"pretrained goes alone or with a file, found {own[0]}")
         if not own and self.pretrained is None and not hub:
             raise ValueError("a source of weights is needed: pretrained, file, or weights: random")
         if self.architecture is None and not (self.training or self.halfway_of or self.file):
@@ -99,7 +107,7 @@ class Planted(Section):
     """A drawn world with planted failures."""
 
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
-    classes: Annotated[int, Field(ge=2)]
+    classes: Annotated[int, Field(ge=8, le=55)]
     train_per_class: Positive
     test_per_class: Positive
 
@@ -138,6 +146,8 @@ class Dataset(Section):
             raise ValueError("layout: planted and the section planted go together")
         if self.layout == "planted" and self.root is not None:
             raise ValueError("planted data has no root: it is drawn by the pipeline")
+        if self.layout == "planted" and self.names is not None:
+            raise ValueError("planted data brings its own names")
         if self.split is not None and self.layout != "folder":
             raise ValueError("split is for layout: folder; the other layouts bring their own")
         return self
@@ -148,6 +158,7 @@ class ExternalList(Section):
 
     dataset: Name
     source: Literal["neuhaus", "user"]
+    kind: Literal["polysemous", "compound", "typography", "spurious", "other"] | None = None
     root: str | None = None
     failures: str | None = None
     samples: str | None = None
@@ -158,6 +169,8 @@ class ExternalList(Section):
             raise ValueError(
                 "give either root (a folder of images per case) or failures and samples (tables)"
             )
+        if self.failures and self.kind:
+            raise ValueError("kind is for a folder of cases; tables have a column kind")
         return self
 
 
@@ -166,7 +179,6 @@ class Sae(Section):
 
     m: Positive
     k: Positive
-    activation: Literal["topk", "signed_topk"] = "topk"
     lr: Annotated[float, Field(gt=0)]
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
     batch_size: Positive
@@ -199,8 +211,8 @@ class Naming(Section):
 
     @model_validator(mode="after")
     def _enough_stored(self) -> "Naming":
-        if self.stored < self.top_n:
-            raise ValueError(f"stored must be at least top_n, found {self.stored} < {self.top_n}")
+        if self.stored < max(self.top_n, 20):
+            raise ValueError(f"stored must be at least 20 and at least top_n, found {self.stored}")
         return self
 
 

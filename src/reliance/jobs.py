@@ -12,7 +12,7 @@ from reliance.errors import RelianceError, printable
 
 
 def run(snakemake: Any, function: Callable[..., object]) -> None:
-    """Call `function` with the job's named inputs, outputs and `params.settings` as keywords.
+    """Call `function` with the job's named inputs, outputs and `params` (settings, untracked) as keywords.
 
     Everything the process prints goes to the job's log. On an error the log has the
     traceback, the terminal has the message and the log's path, and the process exits with 1.
@@ -46,18 +46,40 @@ def message(snakemake: Any, error: Exception) -> str:
 
 
 def arguments(snakemake: Any) -> dict[str, Any]:
-    """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings`.
+    """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings` and
+    `params.untracked` (values that cannot change results).
 
     Raises ValueError if a rule uses one name twice.
     """
     files = [*snakemake.input.items(), *snakemake.output.items()]
-    values = snakemake.params.get("settings", {}).items()
+    values = {**snakemake.params.get("settings", {}), **snakemake.params.get("untracked", {})}.items()
     keywords: dict[str, Any] = {}
     for name, value in [*((name, _paths(value)) for name, value in files), *values]:
         if name in keywords:
             raise ValueError(f"rule {snakemake.rule} gives '{name}' twice")
         keywords[name] = value
     return keywords
+
+
+def choose_device(device: str) -> str:
+    """The device, cpu or cuda, of a config value "auto" | "cpu" | "cuda"; auto takes a GPU if there is one.
+
+    Raises RelianceError for "cuda" where there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise RelianceError(
+            "compute.device",
+            "a device that is asked for must be there",
+            found="cuda, but torch sees no GPU",
+            allowed="auto, cpu, or cuda on a machine with a GPU",
+            next_step="check nvidia-smi and the resources of the job, or write `device: auto`",
+        )
+    if device == "auto":
+        return "cuda" if there else "cpu"
+    return device
 
 
 def _paths(value: str | Iterable[str]) -> Path | list[Path]:

@@ -107,6 +107,18 @@ def check_root(section: str, name: str, root: str | None) -> None:
         )
 
 
+def check_file(where: str, path: str) -> None:
+    """Raise RelianceError unless a file that the configuration names is there."""
+    if not Path(path).is_file():
+        raise RelianceError(
+            f"{FILE} or --config: {where}",
+            "it must be an existing file",
+            found=path,
+            allowed="a file, relative to the folder snakemake is started in",
+            next_step="correct the path, or make the file",
+        )
+
+
 def known(section: str, name: str, names: Iterable[str], where: str) -> None:
     """Raise RelianceError unless `name` is one of `names`, suggesting the nearest one."""
     names = list(names)
@@ -141,6 +153,14 @@ def _check_variant(config: Config, name: str) -> None:
             raise _invalid(
                 here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it"
             )
+    if variant.sae is None and variant.failures_from is None:
+        raise _invalid(
+            here,
+            "a variant has an SAE, or scores cases that another variant found",
+            "neither sae nor failures_from",
+            "a section sae, or failures_from: NAME",
+            "add one of the two",
+        )
     for section, build in (("sae", config.sae_of), ("failures", config.failures_of)):
         try:
             build(name)

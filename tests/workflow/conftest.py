@@ -34,6 +34,13 @@ class Project:
         for part in PARTS:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
 
+    def copy(self, folder: Path) -> "Project":
+        """The project with its results and what Snakemake knows of them."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        copied = object.__new__(Project)
+        copied.folder = folder
+        return copied
+
     def command(self, *arguments: str) -> list[str]:
         return [
             str(Path(sys.executable).parent / "snakemake"),

@@ -1,6 +1,8 @@
 """The small planted variant, built for real: its files, and its numbers recomputed from the files alone."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -100,7 +102,8 @@ def test_attributions_recomputed_from_the_files_alone(built: Project) -> None:
 
 def test_some_of_what_was_planted_is_found(built: Project) -> None:
     truth = json.loads((built.folder / "results/tiny/truth.json").read_text())
-    assert truth, "truth.json is empty"
+    for kind in ("polysemous", "typography"):
+        assert truth["all"]["kinds"][kind]["recall"] > 0
 
 
 def _array(folder, name: str) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -110,3 +113,24 @@ def _array(folder, name: str) -> np.ndarray:  # type: ignore[no-untyped-def]
 def _tensor(path, name: str) -> torch.Tensor:  # type: ignore[no-untyped-def]
     with safe_open(path, "pt") as file:
         return file.get_tensor(name).double()
+
+
+def test_cases_found_elsewhere_are_scored_beside_the_mined_ones(built: Project, tmp_path: Path) -> None:
+    project = built.copy(tmp_path / "project")
+    classes = sorted((project.folder / "results/datasets/planted_tiny/images/train").iterdir())
+    case = tmp_path / "cases" / "3_component_12"
+    case.mkdir(parents=True)
+    for image in sorted(classes[5].iterdir())[:8]:
+        shutil.copy(image, case)
+    done = project.run(
+        "results/tiny/robustness.parquet",
+        "--config",
+        f"external_lists={{odd: {{dataset: planted_tiny, source: user, kind: other, root: {case.parent}}}}}",
+        "variants={tiny: {external: [odd]}}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = pq.read_table(project.folder / "results/tiny/robustness.parquet").to_pandas()
+    user = rows[rows["source"] == "user"]
+    assert len(user) == 5
+    assert set(user["n_distractors"]) == {8}
+    assert user["spurious_auc"].between(0, 1).all()

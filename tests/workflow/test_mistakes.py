@@ -10,6 +10,7 @@ MISTAKES = [
     ("results/tiny/fig5.pdf", "failures={minz: 4}", "did you mean 'min_z'"),
     ("results/tiny/fig5.pdf", "failures={min_z: -4}", "greater than or equal to 0"),
     ("results/tiny/fig5.pdf", "variants={tiny: {sae: {k: 900}}}", "k must not be larger than m"),
+    ("results/datasets/planted/cases.tsv", None, "external_lists"),
     ("results/tinny/fig5.pdf", None, "did you mean 'tiny'"),
     ("results/compare/tinny/fig5.pdf", None, "did you mean 'tiny'"),
     ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "only benchmarked"),

@@ -16,6 +16,7 @@ from reliance.encoders.head import Head, load_head
 from reliance.errors import RelianceError
 from reliance.identity import check_same
 from reliance.images.tables import read_split
+from reliance.jobs import choose_device
 from reliance.parts import Parts
 from reliance.sae.files import load_sae
 
@@ -91,10 +92,10 @@ def open_tables(inputs: Inputs, device: str, threads: int, dtype: str) -> tuple[
     """Tables of the decoder and of the classes' prompts; sets torch's number of threads.
 
     `device` is auto, cpu or cuda; `dtype` float32, or float64 to check float32.
+    Raises RelianceError for cuda on a machine without a GPU.
     """
     torch.set_num_threads(threads)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     tables = latent_tables(inputs.decoder, inputs.head, device, getattr(torch, dtype))
     return tables, prompt_tables(tables, inputs.text)
 

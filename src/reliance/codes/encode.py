@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from reliance.errors import RelianceError
+from reliance.jobs import choose_device
 from reliance.parts import Layout, Parts, PartWriter, part_range
 from reliance.sae.files import Sae, check_fits, load_sae
 from reliance.sae.model import Parameters, encode
@@ -33,8 +34,7 @@ def encode_part(
     Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
     """
     torch.set_num_threads(threads)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     arrays, stamp = load_sae(sae)
     split = Parts(embeddings, "embeddings")
     check_fits(sae, arrays, stamp, split)

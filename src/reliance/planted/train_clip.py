@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.jobs import choose_device
 from reliance.planted import captions as sentences
 from reliance.planted import scenes, tiny_clip
 from reliance.planted import world as worlds
@@ -80,7 +81,7 @@ def train_clip(
         threads=threads, classes=classes, device=device,
     )  # fmt: skip
     torch.set_num_threads(threads)
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    target = torch.device(choose_device(device))
     partial = _partial(checkpoint, settings, code)
     data = make_pool(seed, classes, pool, captions)
     model = tiny_clip.build(seed)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, check_same, derived_stamp, write_json, write_table
+from reliance.jobs import choose_device
 from reliance.parts import Parts
 from reliance.sae.files import Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
@@ -113,8 +114,7 @@ def train_sae(
     """
     chosen = Settings(**settings)
     torch.set_num_threads(threads)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     data = load_data(embeddings)
     _check(chosen, data, sae)
     held = None if held_out is None else Parts(held_out, "embeddings")
