@@ -18,6 +18,7 @@ from torch import nn
 
 from reliance.errors import RelianceError
 from reliance.identity import Stamp, hash_file, read_json
+from reliance.jobs import choose_device
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "weights", 1
@@ -70,7 +71,7 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
         state = fitting_state(model, record.path, record.encoder)
         model.load_state_dict(state, strict=True)
     model.float().eval().requires_grad_(False)
-    place = choose_device(device)
+    place = torch.device(choose_device(device))
     return Clip(model.to(place), place, record, stamp)
 
 
@@ -168,24 +169,6 @@ def class_token_tower(model: nn.Module, encoder: str) -> Any:
             next_step="choose another model; with `role: labeller` this one can name components",
         )
     return tower
-
-
-def choose_device(device: str) -> torch.device:
-    """The device of a config value "auto" | "cpu" | "cuda"; auto takes a GPU if there is one.
-
-    Raises RelianceError for "cuda" where there is none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RelianceError(
-            "compute.device",
-            "a device that is asked for must be there",
-            found="cuda, but torch sees no GPU",
-            allowed="auto, cpu, or cuda on a machine with a GPU",
-            next_step="check nvidia-smi and the resources of the job, or write `device: auto`",
-        )
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
 
 
 def _check_file(record: Weights) -> None:
