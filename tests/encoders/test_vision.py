@@ -17,6 +17,7 @@ from reliance.encoders.model import load_model
 from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, normalise
 from reliance.encoders.weights import resolve_weights
 from reliance.errors import RelianceError
+from reliance.fingerprint import reachable_modules
 from reliance.images.tables import read_split
 from reliance.parts import Parts
 
@@ -169,6 +170,29 @@ def test_autocast_is_near(pictures, weights, tmp_path, precision):
     assert low.stamp.params["precision"] == precision
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_went_away_ends_the_job_with_its_own_message(pictures, weights, tmp_path, workers):
+    """A worker's error too; a file that is restored is embedded by the same command."""
+    root, index = pictures
+    copy = shutil.copytree(root, tmp_path / "copy")
+    gone = copy / "train" / "a" / "03.png"
+    kept = gone.rename(tmp_path / "kept.png")
+    with pytest.raises(
+        RelianceError, match=r"\A\S*train/a/03\.png: (.|\n)*found:   FileNotFoundError: No such"
+    ):
+        embed(tmp_path / "out", (copy, index), weights, workers=workers)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    kept.rename(gone)
+    found = embed(tmp_path / "out", (copy, index), weights, workers=workers)
+    assert [row for row, _ in found.excluded] == [BROKEN]
+
+
+def test_the_job_reaches_at_most_eight_modules():
+    base = Path(__file__).parents[2]
+    reached = reachable_modules(base / "scripts" / "embed_images.py", base / "src")
+    assert len(reached) <= 8, reached
+
+
 def test_too_many_unreadable_images(pictures, weights, tmp_path):
     _, index = pictures
     embed(tmp_path, pictures, weights)
@@ -181,7 +205,7 @@ def test_too_many_unreadable_images(pictures, weights, tmp_path):
         else:
             with pytest.raises(RelianceError, match=r"1 of 11: train/b/01.png \(.*\)"):
                 gather_embeddings(parts=parts, manifest=manifest, max_invalid=limit, index=index)
-            with pytest.raises(RelianceError, match=r"image 7 \("):
+            with pytest.raises(RelianceError, match=r"image 7 \((.|\n)*--forcerun embed_images <target>"):
                 gather_embeddings(parts=parts, manifest=manifest, max_invalid=limit)
             assert not manifest.exists()
 

@@ -1,14 +1,19 @@
 """Every kind of file a folder of images can hold."""
 
+import errno
 import io
+import os
+import re
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from reliance.errors import RelianceError
 from reliance.images.decode import Images, Reading, Unreadable, crop_of, load_image
 
 GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).round().astype(np.uint8)
@@ -164,8 +169,35 @@ def test_what_is_not_an_image(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(Unreadable, match=reason):
             load_image(tmp_path / name)
-    with pytest.raises(Unreadable, match="FileNotFoundError"):
+
+
+def test_what_the_disk_does_not_give_is_no_fact_about_the_image(tmp_path, monkeypatch):
+    with pytest.raises(RelianceError, match=r"FileNotFoundError: No such(.|\n)*--forcerun index_images"):
         load_image(tmp_path / "missing.jpg")
+    path = saved(tmp_path, Image.fromarray(COLOUR), "x.png")
+    for number in (errno.EACCES, errno.EIO, errno.ESTALE):
+
+        def fails(_path, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_bytes", fails)
+        with pytest.raises(RelianceError, match=re.escape(os.strerror(number))) as error:
+            load_image(path)
+        assert error.value.where == str(path)
+        monkeypatch.undo()
+    images = Images(["missing.png"], Reading(str(tmp_path), False, 10**6), PREPROCESS)
+    assert images[0].reason == "" and isinstance(images[0].failure, RelianceError)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_offsets_out_of_the_file_are_a_fact_about_the_image(tmp_path):
+    """Seeking there in a file is an OSError with a number, as if the disk had failed."""
+    path = tmp_path / "x.tiff"
+    path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 2**63 - 1))  # BigTIFF
+    with open(path, "rb") as stream, pytest.raises(OSError, match="Invalid argument"):
+        stream.seek(2**63 - 1)
+    with pytest.raises(Unreadable):
+        load_image(path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

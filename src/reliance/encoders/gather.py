@@ -39,8 +39,9 @@ def gather_embeddings(
                 "images.max_invalid",
                 f"at most {limit:g} images of split '{split}' may be unreadable",
                 found=f"{len(found.excluded)} of {found.rows}: {', '.join(first)}",
-                allowed=f"max_invalid = {max_invalid:g} (a share below 1, or a count)",
-                next_step="check the disk and the files that are listed; if they are rightly left out, "
-                "raise images.max_invalid",
+                allowed=f"max_invalid = {max_invalid:g} (below 1 a share, and at least one image is "
+                "tolerated; from 1 on a number of images)",
+                next_step="repair or replace the files, then embed them again with `snakemake --forcerun "
+                "embed_images <target>`; if they are rightly left out, raise images.max_invalid",
             )
     log.info("%d images, %d unreadable", found.rows, len(found.excluded))

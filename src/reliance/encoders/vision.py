@@ -61,7 +61,8 @@ def embed_images(
     stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
     apply_exif, max_pixels : see decode.load_image. code : fingerprint of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
-    Raises RelianceError for a wrong split, unfit weights, or values the store's dtype cannot hold.
+    Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
+    a file that is gone or may not be read.
     """
     torch.set_num_threads(threads)
     rows = read_split(index, split)
@@ -101,12 +102,14 @@ class Batch(NamedTuple):
 
     pixels: torch.Tensor  # [n, 3, h, w] uint8 (a quarter of the bytes of floats); zeros where unreadable
     reasons: list[str]  # [n], "" where readable
+    failure: RelianceError | None = None  # the first file that the disk did not give
 
 
 def collate(items: Sequence[Pixels]) -> Batch:
     """A batch from single images."""
     pixels = torch.from_numpy(np.stack([item.values for item in items]))
-    return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items])
+    failure = next((item.failure for item in items if item.failure), None)
+    return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items], failure)
 
 
 def normalise(pixels: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:
@@ -207,10 +210,12 @@ def _width(clip: Clip, stores: str) -> int:
 
 
 def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:
-    """The loader's batches, with a line of progress every LOG_SECONDS."""
+    """The loader's batches, with a line of progress every LOG_SECONDS. Raises a batch's failure."""
     began = last = time.monotonic()
     done = 0
     for batch in loader:
+        if batch.failure:
+            raise batch.failure
         yield batch
         done += len(batch.reasons)
         now = time.monotonic()

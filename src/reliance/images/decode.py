@@ -11,6 +11,7 @@
 Formats are restricted to FORMATS: Pillow's readers for EPS and others run programs or are rarely used.
 """
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from reliance.errors import RelianceError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_16_BIT = 65535
@@ -40,11 +43,14 @@ class Pixels(NamedTuple):
 
     values: np.ndarray  # [h, w, 3] uint8, resized and cropped; zeros if unreadable
     reason: str  # "" if readable
+    failure: RelianceError | None = None  # of the disk: ends the job, in whichever process it is seen
 
 
 class Images:
-    """A sequence of image files as Pixels; an unreadable file is a result, not an error.
+    """A sequence of image files as Pixels; an unreadable image is a result, not an error.
 
+    So is a file that the disk does not give: raised in a worker of a data loader, the error would lose
+    its message, so it is handed over as `failure`, to be raised by who takes the batch.
     preprocess : size, mean, std, interpolation, resize_mode, fill_color of the encoder.
     """
 
@@ -60,12 +66,15 @@ class Images:
 
     def __getitem__(self, row: int) -> Pixels:
         path, reading = Path(self.reading.root, self.paths[row]), self.reading
+        nothing = np.zeros((*self._size, 3), np.uint8)
         try:
             image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels)
             self._check_shape(*image.size)
             return Pixels(np.array(self._crop(image)), "")
         except Unreadable as error:
-            return Pixels(np.zeros((*self._size, 3), np.uint8), str(error))
+            return Pixels(nothing, str(error))
+        except RelianceError as error:
+            return Pixels(nothing, "", error)
 
     def _check_shape(self, width: int, height: int) -> None:
         """Refuse thin strips: resized, one side would need gigabytes or have no pixel left."""
@@ -99,23 +108,24 @@ def load_image(path: str | Path, *, apply_exif: bool = False, max_pixels: int = 
 
     apply_exif : rotate as the EXIF orientation says; usual ImageNet readings ignore it.
     max_pixels : larger images are refused by their header, before any pixel is decoded.
-    Raises Unreadable for everything that is wrong with the file.
+    Raises Unreadable for everything that is wrong with the content, and RelianceError if the disk
+    does not give the file: that says nothing about the image.
     """
+    content = _read(path)
     try:
-        with open(path, "rb") as stream:
-            with _no_pixel_limit():
-                image: Image.Image = Image.open(stream, formats=FORMATS)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise Unreadable(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
-            image.load()
+        with _no_pixel_limit():
+            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+        width, height = image.size
+        if width * height > max_pixels:
+            raise Unreadable(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
+        image.load()
         if apply_exif:
             image = ImageOps.exif_transpose(image)
         return _to_rgb(image)
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise Unreadable(_unidentified(path)) from None
+        raise Unreadable(_unidentified(len(content))) from None
     # A damaged file makes Pillow's readers raise nearly anything (OSError, SyntaxError, struct.error,
     # ValueError, ...); whatever it is, the image is unusable and the reason is recorded.
     except Exception as error:
@@ -137,8 +147,23 @@ def _from_wide_grey(pixels: np.ndarray, mode: str) -> Image.Image:
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
-def _unidentified(path: str | Path) -> str:
-    size = Path(path).stat().st_size
+def _read(path: str | Path) -> bytes:
+    """All bytes of a file, before anything looks at them: what fails here is the disk, not the image."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise RelianceError(
+            path,
+            "the files that an index lists can be read",
+            found=f"{type(error).__name__}: {error.strerror or error}",
+            allowed="the files that were there when the index was made, readable by this user",
+            next_step="the disk or folder went away, or a permission is missing: mount or restore it, then "
+            "run the same command again; if files were removed or moved on purpose, add "
+            "--forcerun index_images to it",
+        ) from error
+
+
+def _unidentified(size: int) -> str:
     return f"not an image in a known format ({size} bytes)" if size else "an empty file (0 bytes)"
 
 
