@@ -58,10 +58,11 @@ def test_per_class_keeps_the_first_of_each_class_and_split(plant, index):
     assert table.frame["path"].tolist() == expected
 
 
-def test_names_csv_in_the_root_or_given(plant, index, tmp_path):
+def test_names_are_read_only_where_they_are_given(plant, index, tmp_path):
     root = plant("r", "a/1.jpg", "a/2.jpg")
     (root / "names.csv").write_text('folder,short_name,full_name\na,tench,"tench, fish"\n')
-    assert index(root)[2].frame["full_name"].tolist() == ["tench, fish"]
+    assert index(root)[2].frame["full_name"].tolist() == ["a"]
+    assert index(root, names=root / "names.csv")[2].frame["full_name"].tolist() == ["tench, fish"]
     (tmp_path / "mine.csv").write_text("folder,short_name,full_name\na,crane,crane\n")
     assert index(root, names=str(tmp_path / "mine.csv"))[2].frame["short_name"].tolist() == ["crane"]
 
@@ -71,8 +72,8 @@ def test_identity_follows_the_content_not_the_place(plant, index, tmp_path):
     first = index(root)[1].stamp
     moved = root.rename(tmp_path / "elsewhere")
     assert index(moved)[1].stamp.id == first.id
-    (moved / "names.csv").write_text("folder,short_name,full_name\na,crane,crane\n")
-    _, table, classes = index(moved)
+    (tmp_path / "names.csv").write_text("folder,short_name,full_name\na,crane,crane\n")
+    _, table, classes = index(moved, names=tmp_path / "names.csv")
     assert table.stamp.id == first.id  # names do not re-embed images
     assert classes.frame["short_name"].tolist() == ["crane"]
     (moved / "train/a/1.jpg").write_bytes(b"longer than before")

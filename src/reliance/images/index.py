@@ -44,7 +44,7 @@ def index_images(
     root : the data set's folder.
     layout : "imagenet" | "folder" | "planted" (as "folder") | "cases".
     split : {"test": share, "seed": int} for a folder without splits; None divides by 0.2, 0.
-    names : a CSV of class names; None takes `root`/names.csv if it exists.
+    names : a CSV of class names, also as an input of the rule; without one see classes.class_table.
     per_class : keep the first N images of each class folder in each split (a rehearsal).
     classes_from : for "cases", the classes of the data set that the class ids belong to.
     plants : what the drawing of planted data wrote; its SHA-256 becomes part of the identity,
@@ -61,8 +61,7 @@ def index_images(
         raise _no_images(scanner, layout)
     folders = sorted({group.folder for group in groups if group.folder})
     if table is None:
-        default = Path(root, "names.csv")
-        table = class_table(folders, Path(names) if names else default if default.is_file() else None)
+        table = class_table(folders, Path(names) if names else None)
     frame = index_frame(groups, dict(zip(table["folder"], table["class_id"], strict=True)))
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
