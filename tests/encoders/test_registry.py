@@ -1,8 +1,12 @@
 """open_clip's tables, read without importing it."""
 
+import importlib.machinery
+import importlib.util
+import json
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -99,7 +103,10 @@ def test_unknown_names_list_the_nearest(architecture, pretrained, where, hint):
         ("convnext_base", "laion400m_s13b_b51k", "a timm image tower"),
     ],
 )
-def test_models_without_a_class_token_are_refused_with_the_reason(architecture, pretrained, reason):
+def test_models_without_a_class_token_are_refused_with_the_reason(
+    architecture, pretrained, reason, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "transformers", fake_transformers())
     with pytest.raises(RelianceError, match=reason):
         check_encoder(architecture, pretrained)
     check_encoder(architecture, pretrained, role="labeller")
@@ -128,8 +135,76 @@ def test_contradictions_between_sources(entry):
         check_encoder(**entry)
 
 
+def write_header(path, metadata, length=None):
+    header = json.dumps({"__metadata__": metadata}).encode()
+    path.write_bytes((len(header) if length is None else length).to_bytes(8, "little") + header)
+    return str(path)
+
+
+def test_a_file_must_say_how_images_are_prepared(tmp_path):
+    """What resolve_weights would find out later, found out from the header."""
+    mean_std = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    silent = write_header(tmp_path / "silent.safetensors", {})
+    pickled = tmp_path / "x.pt"
+    pickled.write_bytes(b"anything")
+    for file in (silent, str(pickled)):
+        with pytest.raises(RelianceError, match=r"encoders.v.preprocess: (.|\n)*how images are prepared"):
+            check_encoder("ViT-B-32", file=file, encoder="v")
+        with pytest.raises(RelianceError, match="how images are prepared"):
+            check_encoder("ViT-B-32", file=file, preprocess={"mean": [0.5] * 3, "std": None})
+        with pytest.raises(RelianceError, match="needs an architecture"):
+            check_encoder(None, file=file, preprocess=mean_std)
+        check_encoder("ViT-B-32", file=file, preprocess=mean_std)
+        check_encoder("ViT-B-32", "laion2b_s34b_b79k", file=file)
+    half = {"architecture": json.dumps({"embed_dim": 2})}
+    with pytest.raises(RelianceError, match="how images are prepared"):
+        check_encoder(None, file=write_header(tmp_path / "half.safetensors", half))
+    whole = {**half, "preprocess": json.dumps(mean_std)}
+    check_encoder(None, file=write_header(tmp_path / "whole.safetensors", whole))
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    check_encoder(None, file=silent)
+    with pytest.raises(RelianceError, match=r"v.file: (.|\n)*without open_clip_model.safetensors"):
+        check_encoder("hf-hub:owner/name", file=str(tmp_path), encoder="v")
+    write_header(tmp_path / "open_clip_model.safetensors", {})
+    check_encoder("hf-hub:owner/name", file=str(tmp_path))
+
+
+@pytest.mark.parametrize("length", [0, 10**6, 2**63])
+def test_a_header_that_is_none(tmp_path, length):
+    file = write_header(tmp_path / "x.safetensors", {}, length)
+    with pytest.raises(RelianceError, match=r"encoders.v: (.|\n)*does not start as a safetensors file"):
+        check_encoder("ViT-B-32", "laion2b_s34b_b79k", file=file, encoder="v")
+
+
+def fake_transformers():
+    module = types.ModuleType("transformers")
+    module.__spec__ = importlib.machinery.ModuleSpec("transformers", None)
+    return module
+
+
+def test_a_labeller_that_needs_transformers_says_so(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n, *a: None if n == "transformers" else find(n, *a)
+    )
+    with pytest.raises(RelianceError, match=r"\Aencoders.l: (.|\n)*pip install transformers"):
+        check_encoder("ViT-B-16-SigLIP", "webli", role="labeller", encoder="l")
+
+
+def test_options_of_tokenizers_are_known_ones(monkeypatch):
+    """Every architecture of open_clip passes; a config from elsewhere cannot ask for code to be run."""
+    import open_clip
+
+    monkeypatch.setitem(sys.modules, "transformers", fake_transformers())
+    for name in open_clip.list_models():
+        registry.check_tokenizer(model_config(name)["text_cfg"], name)
+    for text in ({"hf_tokenizer_name": "o/n"}, {}):
+        for option in ("trust_remote_code", "bpe_path", "cache_dir"):
+            with pytest.raises(RelianceError, match=rf"tokenizer_kwargs(.|\n)*found:   {option}"):
+                registry.check_tokenizer({**text, "tokenizer_kwargs": {option: True, "clean": "lower"}}, "e")
+
+
 def test_files_and_preprocessing(tmp_path):
-    check_encoder(None, file=str(tmp_path))
     check_encoder("hf-hub:yyupenn/whylesionclip")
     check_encoder("ViT-B-32", random=True, preprocess={"size": 224, "mean": [0, 0, 0]})
     with pytest.raises(RelianceError, match="no such file"):

@@ -260,6 +260,20 @@ def test_custom_text_variants_load(resolve, tmp_path):
     assert type(load_model(path).model).__name__ == "CustomTextCLIP"
 
 
+def test_tokenizer_options_are_checked_before_anything_is_fetched_or_run(resolve, tmp_path):
+    options = {"hf_tokenizer_name": "owner/name", "tokenizer_kwargs": {"trust_remote_code": True}}
+    config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], **options}}
+    file = save_checkpoint(tmp_path / "x.safetensors", CONFIG)
+    record = resolve(file=str(file))[0]
+    with pytest.raises(RelianceError, match=r"encoders.mine: (.|\n)*found:   trust_remote_code"):
+        load_tokenizer(record._replace(config=config))
+    save_file(
+        load_file(file), file, {"architecture": json.dumps(config), "preprocess": json.dumps(PREPROCESS)}
+    )
+    with pytest.raises(RelianceError, match="trust_remote_code"):
+        resolve(file=str(file))
+
+
 def test_cuda_where_there_is_none(resolve, checkpoint):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

@@ -76,15 +76,22 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
 
 
 def load_tokenizer(weights: Weights) -> Any:
-    """The tokenizer of a model: called with a list of n strings it gives int64 [n, context_length]."""
+    """The tokenizer of a model: called with a list of n strings it gives int64 [n, context_length].
+
+    Raises RelianceError if its package is not installed or its options are not known ones.
+    """
+    from reliance.encoders.local import HUB
+    from reliance.encoders.registry import check_tokenizer
+
     text = weights.config["text_cfg"]
+    check_tokenizer(text, f"encoders.{weights.encoder}")
     length = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
     options = text.get("tokenizer_kwargs") or {}
     if text.get("hf_tokenizer_name"):
         mode = text.get("tokenizer_mode")
         name = text["hf_tokenizer_name"]
         return open_clip.HFTokenizer(name, context_length=length, tokenizer_mode=mode, **options)
-    if "siglip" in weights.architecture.lower():
+    if "siglip" in weights.architecture.lower() and not weights.architecture.startswith(HUB):
         return open_clip.get_tokenizer(weights.architecture)
     return open_clip.SimpleTokenizer(context_length=length, **options)
 

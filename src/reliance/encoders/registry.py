@@ -16,10 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from reliance.encoders.local import HUB, check_described
 from reliance.errors import RelianceError
 
-HUB = "hf-hub:"
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
+HF_OPTIONS, CLIP_OPTIONS = ("clean", "strip_sep_token", "language"), ("clean",)
 
 
 def check_encoder(
@@ -36,7 +37,7 @@ def check_encoder(
 
     architecture : open_clip name or "hf-hub:owner/name"; None if `file` says it itself.
     pretrained : tag of weights; its activation must be the architecture's.
-    file : local weights; must exist.
+    file : local weights; must exist, and say with the rest how images are prepared.
     random : random weights, for trying out.
     preprocess : explicit image preprocessing, keys PREPROCESS_KEYS.
     encoder : its name in the config, for messages.
@@ -53,13 +54,16 @@ def check_encoder(
             allowed=", ".join(PREPROCESS_KEYS),
             next_step="correct or remove the key",
         )
-    if architecture is None or architecture.startswith(HUB):
-        return
-    config = model_config(architecture, where)
-    if pretrained is not None:
-        pretrained_config(architecture, pretrained, where)
-    if role == "encoder":
-        check_class_token(config, f"{where}.architecture", architecture)
+    known = {key for key, value in (preprocess or {}).items() if value is not None}
+    if architecture is not None and not architecture.startswith(HUB):
+        config = model_config(architecture, where)
+        if pretrained is not None:
+            known |= set(pretrained_config(architecture, pretrained, where))
+        if role == "encoder":
+            check_class_token(config, f"{where}.architecture", architecture)
+        check_tokenizer(config["text_cfg"], where)
+    if file is not None:
+        check_described(Path(file).expanduser(), architecture, known, where)
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
@@ -126,6 +130,33 @@ def check_class_token(config: Mapping[str, Any], where: str, name: str) -> None:
             found=f"{name}: {reason}",
             allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
             next_step="choose another architecture; with `role: labeller` this one can name components",
+        )
+
+
+def check_tokenizer(text: Mapping[str, Any], where: str) -> None:
+    """Raise RelianceError unless the tokenizer can be made here, from options that are known.
+
+    text : `text_cfg` of a model config, which may come from the network: its options reach a library
+    that runs downloaded code on request (trust_remote_code).
+    """
+    allowed = HF_OPTIONS if text.get("hf_tokenizer_name") else CLIP_OPTIONS
+    unknown = sorted(set(text.get("tokenizer_kwargs") or {}) - set(allowed))
+    if unknown:
+        raise RelianceError(
+            f"{where}: text_cfg.tokenizer_kwargs",
+            "a tokenizer is made with options that only change the text",
+            found=", ".join(unknown),
+            allowed=", ".join(allowed),
+            next_step="choose another model, or a local copy of this one whose config is without the option",
+        )
+    needed = [key for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)]
+    if needed and importlib.util.find_spec("transformers") is None:
+        raise RelianceError(
+            where,
+            "the text tower or tokenizer of this model comes from the package transformers",
+            found=f"transformers is not installed, but {needed[0]} is {text[needed[0]]}",
+            allowed="an environment with transformers, or a model with CLIP's own tokenizer",
+            next_step="pip install transformers (only models like this one need it), or choose another model",
         )
 
 

@@ -14,6 +14,15 @@ from typing import Any, NamedTuple
 import torch
 
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES, FetchError, hub_file, weights_names
+from reliance.encoders.local import (
+    HUB,
+    check_prepared,
+    config_beside,
+    no_architecture,
+    own_metadata,
+    unreadable,
+    weights_file,
+)
 from reliance.encoders.model import (
     KIND,
     READ_ERRORS,
@@ -23,7 +32,13 @@ from reliance.encoders.model import (
     class_token_tower,
     fitting_state,
 )
-from reliance.encoders.registry import HUB, check_class_token, check_encoder, model_config, pretrained_config
+from reliance.encoders.registry import (
+    check_class_token,
+    check_encoder,
+    check_tokenizer,
+    model_config,
+    pretrained_config,
+)
 from reliance.errors import RelianceError
 from reliance.identity import derived_stamp, hash_file, write_json
 
@@ -70,6 +85,7 @@ def resolve_weights(
     where = f"encoders.{encoder}"
     if role == "encoder":
         check_class_token(source.config, f"{where}.architecture", source.architecture)
+    check_tokenizer(source.config["text_cfg"], where)
     image = full_preprocess(source, preprocess, where)
     record = Weights(
         encoder=encoder,
@@ -105,16 +121,7 @@ def full_preprocess(source: Source, explicit: Mapping[str, Any] | None, where: s
             allowed=str(size),
             next_step="remove `size`, or choose the architecture for that size",
         )
-    if "mean" not in given or "std" not in given:
-        raise RelianceError(
-            f"{where}.preprocess",
-            "weights from a file need to say how images are prepared for them",
-            found="neither the file nor the config names mean and std",
-            allowed="preprocess: {size, mean, std, interpolation, resize_mode}, "
-            "or `pretrained` with the tag that the file is a copy of",
-            next_step="the model's page or open_clip_config.json says which; wrong values run "
-            "and give wrong embeddings",
-        )
+    check_prepared(given, where)
     return {
         "size": size,
         "mean": [float(v) for v in given["mean"]],
@@ -163,15 +170,13 @@ def _from_hub(encoder: str, architecture: str) -> Source:
 
 def _from_file(path: Path, architecture: str | None, entry: dict[str, Any] | None, where: str) -> Source:
     """A local file: its config from the architecture, its own metadata, or the config beside it."""
-    if path.is_dir():
-        path = next(
-            (path / name for name in WEIGHTS_NAMES if (path / name).is_file()), path / WEIGHTS_NAMES[0]
-        )
-    own = _metadata(path, where)
-    beside = path.with_name(CONFIG_NAME)
-    if not own and beside.is_file() and (architecture is None or architecture.startswith(HUB)):
+    path = weights_file(path, where)
+    own = own_metadata(path, where)
+    beside = config_beside(path, architecture, own)
+    if beside:
         config, preprocess = _read_hub_config(beside, where)
         return Source(architecture or "from-file", config, preprocess, path)
+    preprocess = {**(entry or {}), **own.get("preprocess", {})}
     if "architecture" in own:
         if (
             architecture
@@ -179,17 +184,10 @@ def _from_file(path: Path, architecture: str | None, entry: dict[str, Any] | Non
             and model_config(architecture) != own["architecture"]
         ):
             raise _contradiction(path, architecture, where)
-        return Source(architecture or "from-file", own["architecture"], own.get("preprocess"), path)
+        return Source(architecture or "from-file", own["architecture"], preprocess, path)
     if architecture is None or architecture.startswith(HUB):
-        raise RelianceError(
-            f"{where}.architecture",
-            "a file of weights needs an architecture",
-            found=f"{path} does not name one, and there is no {CONFIG_NAME} beside it",
-            allowed="an open_clip name, for example ViT-L-14",
-            next_step="add `architecture` (and `preprocess`), or put the model's "
-            f"{CONFIG_NAME} beside the file",
-        )
-    return Source(architecture, model_config(architecture, where), own.get("preprocess") or entry, path)
+        raise no_architecture(path, where)
+    return Source(architecture, model_config(architecture, where), preprocess, path)
 
 
 def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
@@ -206,26 +204,12 @@ def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
         ) from error
 
 
-def _metadata(path: Path, where: str) -> dict[str, Any]:
-    """architecture and preprocess from the metadata of a safetensors file, as far as they are there."""
-    if path.suffix != ".safetensors":
-        return {}
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-        return {key: json.loads(metadata[key]) for key in ("architecture", "preprocess") if key in metadata}
-    except READ_ERRORS as error:
-        raise _unreadable(path, where, error) from error
-
-
 def _read_hub_config(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         record = json.loads(path.read_text())
         return dict(record["model_cfg"]), {**_openai_preprocess(), **record.get("preprocess_cfg", {})}
     except READ_ERRORS as error:
-        raise _unreadable(path, where, error) from error
+        raise unreadable(path, where, error) from error
 
 
 def _openai_preprocess() -> dict[str, Any]:
@@ -244,16 +228,6 @@ def _check_fit(record: Weights) -> None:
         class_token_tower(model, record.encoder)
     if not record.random:
         fitting_state(model, record.path, record.encoder, device="meta")
-
-
-def _unreadable(path: Path, where: str, error: Exception) -> RelianceError:
-    return RelianceError(
-        f"{where}: {path}",
-        "a file of weights, and the config beside it, must be readable",
-        found=f"{type(error).__name__}: {error}",
-        allowed="an intact safetensors file, or open_clip_config.json with model_cfg",
-        next_step=f"the file is damaged: download it again, or name another copy as {where}.file",
-    )
 
 
 def _contradiction(path: Path, architecture: str, where: str) -> RelianceError:

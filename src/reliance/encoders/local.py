@@ -1,0 +1,120 @@
+"""What a local file of weights says about itself, read without torch.
+
+Of a safetensors file only the header is read: its length (8 bytes, little-endian), then JSON.
+"""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES
+from reliance.errors import RelianceError
+
+HUB = "hf-hub:"
+HEADER_LIMIT = 100_000_000  # bytes, the format's own
+
+
+def weights_file(path: Path, where: str) -> Path:
+    """The file itself, or the weights in a downloaded hub folder.
+
+    Raises RelianceError for a folder without weights.
+    """
+    if not path.is_dir():
+        return path
+    for name in WEIGHTS_NAMES:
+        if (path / name).is_file():
+            return path / name
+    raise RelianceError(
+        f"{where}.file",
+        "a folder of weights is a model downloaded from the Hugging Face hub",
+        found=f"{path} without {' or '.join(WEIGHTS_NAMES)}",
+        allowed="a folder with one of these, or the path of the file itself",
+        next_step="name the file of weights, or finish the download",
+    )
+
+
+def own_metadata(path: Path, where: str) -> dict[str, Any]:
+    """architecture and preprocess from the metadata of a safetensors file, as far as they are there.
+
+    Other kinds of files say nothing. Raises RelianceError, naming `where`, for a damaged header.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        metadata = _header(path).get("__metadata__", {})
+        own = {key: json.loads(metadata[key]) for key in ("architecture", "preprocess") if key in metadata}
+        if not all(isinstance(value, dict) for value in own.values()):
+            raise ValueError("its metadata is not a table")
+        return own
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(path, where, error) from error
+
+
+def config_beside(path: Path, architecture: str | None, own: dict[str, Any]) -> Path | None:
+    """open_clip_config.json in the folder of the weights, where it is what describes them."""
+    beside = path.with_name(CONFIG_NAME)
+    asked = not own and (architecture is None or architecture.startswith(HUB))
+    return beside if asked and beside.is_file() else None
+
+
+def check_described(path: Path, architecture: str | None, known: Collection[str], where: str) -> None:
+    """Raise RelianceError unless file and entry together say the architecture and how images are prepared.
+
+    known : keys of preprocessing that the entry gives or its pretrained tag implies.
+    """
+    path = weights_file(path, where)
+    own = own_metadata(path, where)
+    if config_beside(path, architecture, own):
+        return
+    if "architecture" not in own and (architecture is None or architecture.startswith(HUB)):
+        raise no_architecture(path, where)
+    check_prepared({*known, *own.get("preprocess", {})}, where)
+
+
+def check_prepared(known: Collection[str], where: str) -> None:
+    """Raise RelianceError unless mean and std are among the known keys of preprocessing."""
+    if "mean" in known and "std" in known:
+        return
+    raise RelianceError(
+        f"{where}.preprocess",
+        "weights from a file need to say how images are prepared for them",
+        found="neither the file nor the config names mean and std",
+        allowed="preprocess: {size, mean, std, interpolation, resize_mode}, "
+        "or `pretrained` with the tag that the file is a copy of",
+        next_step="the model's page or open_clip_config.json says which; wrong values run "
+        "and give wrong embeddings",
+    )
+
+
+def no_architecture(path: Path, where: str) -> RelianceError:
+    """The error for a file whose architecture nobody names."""
+    return RelianceError(
+        f"{where}.architecture",
+        "a file of weights needs an architecture",
+        found=f"{path} does not name one, and there is no {CONFIG_NAME} beside it",
+        allowed="an open_clip name, for example ViT-L-14",
+        next_step=f"add `architecture` (and `preprocess`), or put the model's {CONFIG_NAME} beside the file",
+    )
+
+
+def unreadable(path: Path, where: str, error: Exception) -> RelianceError:
+    """The error for a damaged file of weights, or a damaged config beside it."""
+    return RelianceError(
+        f"{where}: {path}",
+        "a file of weights, and the config beside it, must be readable",
+        found=f"{type(error).__name__}: {error}",
+        allowed="an intact safetensors file, or open_clip_config.json with model_cfg",
+        next_step=f"the file is damaged: download it again, or name another copy as {where}.file",
+    )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= min(HEADER_LIMIT, path.stat().st_size - 8):
+            raise ValueError("it does not start as a safetensors file does")
+        header = json.loads(stream.read(length))
+    if not isinstance(header, dict) or not isinstance(header.get("__metadata__", {}), dict):
+        raise ValueError("its header is not a table")
+    return header
