@@ -30,7 +30,8 @@ demo: setup
 	@ls results/demo/*.png results/demo/table1.md results/demo/truth.json results/compare/demo/*.png
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10
+	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow
+	$(BIN)/python -m pytest tests/workflow --durations=5
 
 lint: setup
 	$(BIN)/ruff check .

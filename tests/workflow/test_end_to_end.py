@@ -13,8 +13,6 @@ from safetensors import safe_open
 
 from .conftest import TARGETS, Project
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 COLUMNS = {
     "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",
     "datasets/planted_tiny/classes.parquet": "class_id folder short_name full_name definition",
