@@ -161,12 +161,22 @@ def _check_variant(config: Config, name: str) -> None:
             "a section sae, or failures_from: NAME",
             "add one of the two",
         )
+    _check_overrides(config, name)
+    _check_lists(config, name, here)
+    _check_source(config, name, here)
+
+
+def _check_overrides(config: Config, name: str) -> None:
     for section, build in (("sae", config.sae_of), ("failures", config.failures_of)):
         try:
             build(name)
         except ValidationError as error:
             model = Sae if section == "sae" else Failures
             raise _explain(error, model, ("variants", name, section)) from None
+
+
+def _check_lists(config: Config, name: str, here: str) -> None:
+    variant = config.variants[name]
     if variant.labeller is not None:
         known("encoders", variant.labeller, config.encoders, f"{here}.labeller")
     for entry in variant.train_on or ():
@@ -184,7 +194,6 @@ def _check_variant(config: Config, name: str) -> None:
                 f"lists for {variant.dataset}",
                 "its classes are those of another data set: remove it here",
             )
-    _check_source(config, name, here)
 
 
 def _check_source(config: Config, name: str, here: str) -> None:
@@ -279,8 +288,7 @@ def _fields_at(model: Any, loc: tuple[str, ...]) -> list[str]:
 
 
 def _value_type(annotation: Any) -> Any:
-    arguments = [a for a in get_args(annotation) if a is not type(None)]
-    return arguments[-1] if arguments else annotation
+    return ([a for a in get_args(annotation) if a is not type(None)] or [annotation])[-1]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
