@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from reliance.robustness.auc import auc, from_placement, mean_and_error, place, remove
+from reliance.robustness.auc import auc, from_placement, place, remove
 
 
 def by_pairs(positives, negatives):
@@ -78,10 +78,3 @@ def test_a_single_sample_has_an_area_but_no_error(m, n):
 def test_nan_is_refused():
     with pytest.raises(ValueError, match="finite"):
         auc(np.array([0.0, np.nan]), np.array([1.0]))
-
-
-def test_mean_and_error_over_cases():
-    mean, error, n = mean_and_error(np.array([1.0, 3.0, np.nan]))
-    assert (mean, error, n) == (2.0, 1.0, 2)  # std(ddof=1) = sqrt(2), over sqrt(2)
-    assert np.isnan(mean_and_error(np.array([5.0]))[1])
-    assert mean_and_error(np.array([np.nan]))[2] == 0

@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
-from reliance.robustness.findings import MARGIN, bullets, findings, interval
+from reliance.findings import bullets
+from reliance.robustness.findings import MARGIN, findings
 from reliance.robustness.summary import ROBUSTNESS, sections
 
 NAMES = [name for name, _ in ROBUSTNESS.columns]
@@ -22,12 +22,6 @@ def frame_of(kind, areas, source="mined", mode="", variant="a", valid=0.99):
 
 def by_name(frame):
     return {f.name: f for f in findings(frame)}
-
-
-def test_interval_is_students():
-    values = np.array([0.1, 0.3, 0.2, 0.25])
-    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
-    assert interval(values) == pytest.approx((values.mean(), low, high))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reliance.robustness.findings import bullets, findings
+from reliance.findings import bullets
+from reliance.robustness.findings import findings
 from reliance.robustness.summary import FOUND, PLANTED, same_cases, usable
 
 JUDGED = (

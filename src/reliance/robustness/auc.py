@@ -78,17 +78,3 @@ def from_placement(placement: Placement) -> Auc:
 def auc(positives: np.ndarray, negatives: np.ndarray) -> Auc:
     """Area under the ROC curve of scores [m] against scores [n], in any order."""
     return from_placement(place(np.sort(positives), negatives))
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
-    """Mean, standard error of the mean std(ddof=1)/sqrt(n), and n over the values that are not nan.
-
-    The error of one value is nan, and so is the mean of none.
-    """
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    n = len(known)
-    if n == 0:
-        return np.nan, np.nan, 0
-    error = float(np.std(known, ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    return float(known.mean()), error, n

@@ -7,14 +7,13 @@ finding holds if the 95 % interval of the mean (Student's t) lies on the paper's
 lies on the other side, and is undecided otherwise, also with fewer than two cases.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from reliance.robustness.auc import mean_and_error
+from reliance.findings import Finding, positive, small
+from reliance.means import interval
 from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
 
 MARGIN = 0.05  # a difference of areas that is called small
@@ -31,19 +30,6 @@ WHERE = {
     (PLANTED, "artefact"): "on planted cases only in the labels",
     (PLANTED, ""): "on planted cases",
 }
-
-
-VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
-
-
-class Finding(NamedTuple):
-    """One finding of the paper, held against the numbers of one group of cases."""
-
-    name: str  # <claim>:<section>:<kind>[:<mode>]
-    holds: bool | None  # None: undecided
-    statement: str  # a sentence with the numbers
-    claim: str  # what the paper found, in words, whatever the group
-    numbers: str  # where, and the difference with its interval
 
 
 class Claim(NamedTuple):
@@ -90,22 +76,6 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and the ends of its 95 % interval by Student's t; nan ends for fewer than two values."""
-    mean, error, n = mean_and_error(values)
-    reach = float(stats.t.ppf(0.975, n - 1)) * error if n > 1 else np.nan
-    return mean, mean - reach, mean + reach
-
-
-def bullets(found: Sequence[Finding]) -> str:
-    """The findings as a Markdown list, one line per claim."""
-    lines = []
-    for claim in dict.fromkeys(f.claim for f in found):
-        parts = [f"**{VERDICTS[f.holds]}** {f.numbers}" for f in found if f.claim == claim]
-        lines.append(f"- {claim[0].upper()}{claim[1:]}: {'; '.join(parts)}.")
-    return "\n".join(lines)
-
-
 def _paired(part: pd.DataFrame, claim: Claim) -> np.ndarray:
     """The claimed difference per case of a group, averaged over variants, [n]."""
     sides = [
@@ -119,19 +89,8 @@ def _paired(part: pd.DataFrame, claim: Claim) -> np.ndarray:
 def _judge(claim: Claim, kind: str, section: str, mode: str, values: np.ndarray) -> Finding:
     mean, low, high = interval(values)
     said = claim.words.format(NAMES[kind]) + (f" (by less than {MARGIN})" if claim.small else "")
-    holds = _holds(low, high, claim.small)
+    holds = small(low, high, MARGIN) if claim.small else positive(low, high)
     count = "one case, no interval" if len(values) == 1 else f"{len(values)} cases"
     reach = "" if len(values) == 1 else f" [{low:+.3f}, {high:+.3f}]"
     numbers = f"{WHERE[section, mode]} ({mean:+.3f}{reach}, {count})"
-    name = ":".join(filter(None, (claim.name, section, kind, mode)))
-    return Finding(name, holds, f"{VERDICTS[holds]} {numbers}: {said}", said, numbers)
-
-
-def _holds(low: float, high: float, small: bool) -> bool | None:
-    """True, False or None for the interval [low, high] of a difference claimed to be positive or small."""
-    if np.isnan(low):
-        return None
-    if small:
-        inside, outside = low > -MARGIN and high < MARGIN, low > MARGIN or high < -MARGIN
-        return True if inside else False if outside else None
-    return True if low > 0 else False if high < 0 else None
+    return Finding(":".join(filter(None, (claim.name, section, kind, mode))), holds, said, numbers)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, read_table
-from reliance.robustness.auc import mean_and_error
+from reliance.means import mean_and_error
 
 ROBUSTNESS = TableSpec(
     "robustness",

@@ -1,0 +1,46 @@
+"""What the paper found, held against numbers: claims, verdicts, and how they are said."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
+
+
+class Finding(NamedTuple):
+    """One finding of the paper, held against the numbers of one place (a group of cases, a protocol)."""
+
+    name: str  # <claim>[:<where>...]
+    holds: bool | None  # None: undecided
+    claim: str  # what the paper found, in words, wherever it is looked at
+    numbers: str  # where it was looked at, and the numbers with their interval
+
+    @property
+    def statement(self) -> str:
+        """The finding as a sentence."""
+        return f"{VERDICTS[self.holds]} {self.numbers}: {self.claim}"
+
+
+def positive(low: float, high: float, margin: float = 0.0) -> bool | None:
+    """Whether the interval [low, high] lies above -margin (True), below it (False), or neither (None)."""
+    if np.isnan(low):
+        return None
+    return True if low > -margin else False if high < -margin else None
+
+
+def small(low: float, high: float, margin: float) -> bool | None:
+    """Whether the interval lies inside (-margin, margin), outside it, or neither."""
+    if np.isnan(low):
+        return None
+    inside, outside = low > -margin and high < margin, low > margin or high < -margin
+    return True if inside else False if outside else None
+
+
+def bullets(found: Sequence[Finding]) -> str:
+    """The findings as a Markdown list, one line per claim."""
+    lines = []
+    for claim in dict.fromkeys(f.claim for f in found):
+        parts = [f"**{VERDICTS[f.holds]}** {f.numbers}" for f in found if f.claim == claim]
+        lines.append(f"- {claim[0].upper()}{claim[1:]}: {'; '.join(parts)}.")
+    return "\n".join(lines)

@@ -1,0 +1,25 @@
+"""Means with their errors, in the two forms that figures and findings use."""
+
+import numpy as np
+from scipy import stats
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
+    """Mean, standard error of the mean std(ddof=1)/sqrt(n), and n over the values that are not nan.
+
+    The error of one value is nan, and so is the mean of none.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    n = len(known)
+    if n == 0:
+        return np.nan, np.nan, 0
+    error = float(np.std(known, ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    return float(known.mean()), error, n
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and the ends of its 95 % interval by Student's t; nan ends for fewer than two values."""
+    mean, error, n = mean_and_error(values)
+    reach = float(stats.t.ppf(0.975, n - 1)) * error if n > 1 else np.nan
+    return mean, mean - reach, mean + reach
