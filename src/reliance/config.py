@@ -6,21 +6,24 @@ Only rules/common.smk imports this module: jobs get plain values.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
+from reliance.config_stages import (
+    INT32_MAX,
+    Failures,
+    Faithfulness,
+    Galleries,
+    Hidden,
+    Naming,
+    Positive,
+    Probe,
+    Sae,
+    Section,
+)
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
-PromptSet = Literal["short", "templated", "extended", "both"]
 REHEARSAL = re.compile(r"^(?P<name>[a-z0-9_]+?)(?:\.n(?P<n>[1-9]\d*))?$")
 RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
-INT32_MAX = 2**31 - 1
-
-
-class Section(BaseModel):
-    """A part of the configuration: read-only, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Compute(Section):
@@ -174,71 +177,6 @@ class ExternalList(Section):
         return self
 
 
-class Sae(Section):
-    """Shape, objective and schedule of a sparse autoencoder."""
-
-    m: Positive
-    k: Positive
-    lr: Annotated[float, Field(gt=0)]
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    batch_size: Positive
-    epochs: Positive
-    epoch_share: Annotated[float, Field(gt=0, le=1)]
-    decay_at: tuple[Annotated[float, Field(gt=0)], ...]
-    decay: Annotated[float, Field(gt=0, le=1)]
-    scale_weight: Annotated[float, Field(ge=0)]
-    aux_weight: Annotated[float, Field(ge=0)]
-    aux_k: Positive
-    dead_after: Positive | None
-    grad_clip: Annotated[float, Field(gt=0)] | None
-    weight_decay: Annotated[float, Field(ge=0)]
-    adam_eps: Annotated[float, Field(gt=0)]
-    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
-
-    @model_validator(mode="after")
-    def _k_fits(self) -> "Sae":
-        if self.k > self.m:
-            raise ValueError(f"k must not be larger than m, found k = {self.k} and m = {self.m}")
-        return self
-
-
-class Naming(Section):
-    """Strongest images, labels and clarity of components."""
-
-    stored: Positive
-    top_n: Annotated[int, Field(ge=2)]
-    min_active: Annotated[int, Field(ge=2)]
-
-    @model_validator(mode="after")
-    def _enough_stored(self) -> "Naming":
-        if self.stored < max(self.top_n, 20):
-            raise ValueError(f"stored must be at least 20 and at least top_n, found {self.stored}")
-        return self
-
-
-class Failures(Section):
-    """When reliance on a component counts as unexpected."""
-
-    prompt_set: PromptSet
-    relevance: Literal["act_x_grad", "ablation"]
-    every_nth: Positive
-    min_z: Annotated[float, Field(ge=0)]
-    min_samples: Positive
-    confidence_std: Annotated[float, Field(ge=0)]
-    min_relevance: Annotated[float, Field(ge=0)]
-    max_q: Share | None
-    max_cases_per_class: Annotated[int, Field(ge=1, le=3)]
-    overlap: Share
-
-
-class Probe(Section):
-    """The linear probe that text prompts are compared with."""
-
-    scale: Annotated[float, Field(gt=0)]
-    c: Annotated[float, Field(gt=0)]
-    max_iter: Positive
-
-
 class Variant(Section):
     """One model on one data set: a folder under results/."""
 
@@ -248,7 +186,7 @@ class Variant(Section):
     sae: dict[str, Any] | None = None
     train_on: tuple[str, ...] | None = None
     failures_from: Name | None = None
-    failures: dict[str, Any] = {}
+    failures: dict[str, Any] = Field(default_factory=dict)
     external: tuple[Name, ...] = ()
 
 
@@ -267,6 +205,9 @@ class Config(Section):
     naming: Naming
     failures: Failures
     probe: Probe
+    faithfulness: Faithfulness
+    hidden: Hidden
+    galleries: Galleries
     variants: dict[Name, Variant]
     comparisons: dict[Name, tuple[Name, ...]]
 

@@ -1,17 +1,17 @@
 """From a raw configuration to checked settings of one variant, or one clear error."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from reliance.config import REHEARSAL, RESERVED, Config, Dataset, Failures, Sae
+from reliance.config import REHEARSAL, RESERVED, Config, Dataset
+from reliance.config_stages import Failures, Sae
 from reliance.errors import RelianceError
+from reliance.explain import FILE, explain, invalid, nearest
 
-FILE = "config/config.yaml"
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
 
 
@@ -41,10 +41,12 @@ def check_yaml(path: str | Path) -> None:
             "the configuration must be readable YAML",
             found=getattr(error, "problem", None) or str(error),
             allowed="keys and values as in the shipped config/config.yaml",
-            next_step="look at this line and the one before it: indentation, a missing colon or quote",
+            next_step="start snakemake in the repository's root folder"
+            if isinstance(error, FileNotFoundError)
+            else "look at this line and the one before it: indentation, a missing colon or quote",
         ) from error
     if not isinstance(content, dict):
-        raise _invalid(path, "the configuration is a mapping of keys", content, "key: value lines", "")
+        raise invalid(path, "the configuration is a mapping of keys", content, "key: value lines", "")
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -52,7 +54,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise _explain(error, Config, ()) from None
+        raise explain(error, Config, ()) from None
     for name in config.variants:
         _check_variant(config, name)
     _check_references(config)
@@ -99,7 +101,7 @@ def check_root(section: str, name: str, root: str | None) -> None:
     """Raise RelianceError unless the folder of a data set or of an external list is there."""
     if root is None or not Path(root).is_dir():
         raise RelianceError(
-            f"{FILE} or --config: {section}.{name}.root",
+            f"{FILE}, --configfile or --config: {section}.{name}.root",
             "it must be the folder that holds the images",
             found="no root" if root is None else f"{root} is not a folder",
             allowed="an existing folder",
@@ -111,7 +113,7 @@ def check_file(where: str, path: str) -> None:
     """Raise RelianceError unless a file that the configuration names is there."""
     if not Path(path).is_file():
         raise RelianceError(
-            f"{FILE} or --config: {where}",
+            f"{FILE}, --configfile or --config: {where}",
             "it must be an existing file",
             found=path,
             allowed="a file, relative to the folder snakemake is started in",
@@ -128,19 +130,18 @@ def known(section: str, name: str, names: Iterable[str], where: str) -> None:
             f"it must name an entry of '{section}' in the configuration",
             found=name,
             allowed=", ".join(names) or "(none defined)",
-            next_step=_nearest(name, names)
-            or f"add an entry '{name}' under '{section}', or correct the name",
+            next_step=nearest(name, names) or f"add an entry '{name}' under '{section}', or correct the name",
         )
 
 
 def _check_variant(config: Config, name: str) -> None:
     variant, here = config.variants[name], f"{FILE}: variants.{name}"
     if name in RESERVED:
-        raise _invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
+        raise invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
     known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
     known("datasets", variant.dataset, config.datasets, f"{here}.dataset")
     if config.encoders[variant.encoder].role != "encoder":
-        raise _invalid(
+        raise invalid(
             f"{here}.encoder",
             "a variant looks into a model whose role is encoder",
             f"{variant.encoder} has role labeller",
@@ -148,13 +149,19 @@ def _check_variant(config: Config, name: str) -> None:
             "use it under 'labeller' instead",
         )
     if variant.sae is not None:
-        known("sae_presets", str(variant.sae.get("preset")), config.sae_presets, f"{here}.sae.preset")
-        if variant.labeller is None:
-            raise _invalid(
-                here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it"
+        if "preset" not in variant.sae:
+            raise invalid(
+                f"{here}.sae",
+                "an SAE starts from a preset",
+                f"the keys {', '.join(variant.sae) or 'none'}",
+                f"preset: {' | '.join(config.sae_presets)}, and any keys that differ from it",
+                "add the key preset",
             )
+        known("sae_presets", str(variant.sae["preset"]), config.sae_presets, f"{here}.sae.preset")
+        if variant.labeller is None:
+            raise invalid(here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it")
     if variant.sae is None and variant.failures_from is None:
-        raise _invalid(
+        raise invalid(
             here,
             "a variant has an SAE, or scores cases that another variant found",
             "neither sae nor failures_from",
@@ -172,7 +179,7 @@ def _check_overrides(config: Config, name: str) -> None:
             build(name)
         except ValidationError as error:
             model = Sae if section == "sae" else Failures
-            raise _explain(error, model, ("variants", name, section)) from None
+            raise explain(error, model, ("variants", name, section)) from None
 
 
 def _check_lists(config: Config, name: str, here: str) -> None:
@@ -183,11 +190,11 @@ def _check_lists(config: Config, name: str, here: str) -> None:
         dataset, _, split = entry.partition(":")
         known("datasets", dataset, config.datasets, f"{here}.train_on")
         if split not in ("train", "test"):
-            raise _invalid(f"{here}.train_on", "an entry is dataset:split", entry, "split train or test", "")
+            raise invalid(f"{here}.train_on", "an entry is dataset:split", entry, "split train or test", "")
     for external in variant.external:
         known("external_lists", external, config.external_lists, f"{here}.external")
         if config.external_lists[external].dataset != variant.dataset:
-            raise _invalid(
+            raise invalid(
                 f"{here}.external",
                 "a list of cases belongs to the data set of the variant",
                 f"{external} is for {config.external_lists[external].dataset}",
@@ -203,7 +210,7 @@ def _check_source(config: Config, name: str, here: str) -> None:
     known("variants", source, config.variants, f"{here}.failures_from")
     other = config.variants[source]
     if other.failures_from is not None or other.sae is None:
-        raise _invalid(
+        raise invalid(
             f"{here}.failures_from",
             "it names a variant that mines its own cases",
             f"{source} has no SAE"
@@ -213,7 +220,7 @@ def _check_source(config: Config, name: str, here: str) -> None:
             "chains are not followed: name the variant that mines",
         )
     if other.dataset != config.variants[name].dataset:
-        raise _invalid(
+        raise invalid(
             f"{here}.failures_from",
             "both variants use the same data set",
             f"{other.dataset} there, {config.variants[name].dataset} here",
@@ -235,66 +242,19 @@ def _check_references(config: Config) -> None:
         built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
         names = [*built_in, *config.vocabularies]
         known("vocabularies", dataset.vocabulary, names, f"{FILE}: datasets.{name}.vocabulary")
+    if config.hidden.vocabulary is not None:
+        names = [*BUILT_IN, "drawn", *config.vocabularies]
+        known("vocabularies", config.hidden.vocabulary, names, f"{FILE}: hidden.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:
             known("variants", member, config.variants, f"{FILE}: comparisons.{name}")
     for name, external in config.external_lists.items():
         known("datasets", external.dataset, config.datasets, f"{FILE}: external_lists.{name}.dataset")
         if name in config.datasets:
-            raise _invalid(
+            raise invalid(
                 f"{FILE}: external_lists.{name}",
                 "names of lists and data sets differ",
                 name,
                 "a new name",
                 "",
             )
-
-
-def _explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...]) -> RelianceError:
-    """The first problem in five parts, the others in a line each."""
-    first, *others = error.errors(include_url=False)
-    loc = tuple(str(part) for part in first["loc"])
-    where = ".".join((*prefix, *loc))
-    fields = _fields_at(model, loc[:-1])
-    if first["type"] == "extra_forbidden":
-        rule, found, allowed = "unknown key", loc[-1], ", ".join(fields)
-        step = _nearest(loc[-1], fields) or "remove it; every key is explained in config/config.yaml"
-    else:
-        message, _, value = _plain(first["msg"]).partition(", found ")
-        rule, allowed = "this value is not valid", message
-        found = "nothing" if first["type"] == "missing" else value or first["input"]
-        step = "correct this value; config/config.yaml explains the key"
-    if others:
-        rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])}" for e in others[:5]]
-        step += f"\n  also wrong ({len(others)}): " + "; ".join(rest)
-    return RelianceError(f"{FILE} or --config: {where}", rule, found=found, allowed=allowed, next_step=step)
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
-def _fields_at(model: Any, loc: tuple[str, ...]) -> list[str]:
-    """Names of the keys that the model at a position of the configuration has."""
-    for part in loc:
-        fields = getattr(model, "model_fields", {})
-        model = fields[part].annotation if part in fields else _value_type(model)
-    while not hasattr(model, "model_fields"):
-        nested = [a for a in get_args(model) if a is not type(None)]
-        if not nested:
-            return []
-        model = nested[-1]
-    return list(model.model_fields)
-
-
-def _value_type(annotation: Any) -> Any:
-    return ([a for a in get_args(annotation) if a is not type(None)] or [annotation])[-1]
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else ""
-
-
-def _invalid(where: object, rule: str, found: object, allowed: str, step: str) -> RelianceError:
-    return RelianceError(where, rule, found=found, allowed=allowed, next_step=step or "correct this value")

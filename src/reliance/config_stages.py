@@ -1,0 +1,123 @@
+"""Sections of the configuration that say how stages work; config.py puts them together."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+PromptSet = Literal["short", "templated", "extended", "both"]
+INT32_MAX = 2**31 - 1
+
+
+class Section(BaseModel):
+    """A part of the configuration: read-only, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Sae(Section):
+    """Shape, objective and schedule of a sparse autoencoder."""
+
+    m: Positive
+    k: Positive
+    lr: Annotated[float, Field(gt=0)]
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    batch_size: Positive
+    epochs: Positive
+    epoch_share: Annotated[float, Field(gt=0, le=1)]
+    decay_at: tuple[Annotated[float, Field(gt=0)], ...]
+    decay: Annotated[float, Field(gt=0, le=1)]
+    scale_weight: Annotated[float, Field(ge=0)]
+    aux_weight: Annotated[float, Field(ge=0)]
+    aux_k: Positive
+    dead_after: Positive | None
+    grad_clip: Annotated[float, Field(gt=0)] | None
+    weight_decay: Annotated[float, Field(ge=0)]
+    adam_eps: Annotated[float, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Sae":
+        if self.k > self.m:
+            raise ValueError(f"k must not be larger than m, found k = {self.k} and m = {self.m}")
+        if any(epoch >= self.epochs for epoch in self.decay_at):
+            raise ValueError(f"decay_at lies before epochs ({self.epochs}), found {list(self.decay_at)}")
+        return self
+
+
+class Naming(Section):
+    """Strongest images, labels and clarity of components."""
+
+    stored: Positive
+    top_n: Annotated[int, Field(ge=2)]
+    min_active: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _enough_stored(self) -> "Naming":
+        if self.stored < max(self.top_n, 20):
+            raise ValueError(f"stored must be at least 20 and at least top_n, found {self.stored}")
+        return self
+
+
+class Failures(Section):
+    """When reliance on a component counts as unexpected."""
+
+    prompt_set: PromptSet
+    relevance: Literal["act_x_grad", "ablation"]
+    every_nth: Positive
+    min_z: Annotated[float, Field(ge=0)]
+    min_samples: Positive
+    confidence_std: Annotated[float, Field(ge=0)]
+    min_relevance: Annotated[float, Field(ge=0)]
+    max_q: Share | None
+    max_cases_per_class: Annotated[int, Field(ge=1, le=3)]
+    overlap: Share
+
+
+class Faithfulness(Section):
+    """How deletion and insertion curves are drawn from images."""
+
+    classes: Positive
+    per_class: Positive
+    steps: Positive
+    path_steps: Positive
+    reference: Positive
+    subsets: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+
+
+class Hidden(Section):
+    """When a component counts as a concept that nobody would expect."""
+
+    vocabulary: str | None
+    prompts: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
+    min_relevance: Annotated[float, Field(ge=0)]
+    max_alignment: float | None
+    min_activation: float | None
+    bands: tuple[Annotated[float, Field(ge=-1, le=1)], Annotated[float, Field(ge=-1, le=1)]]
+
+    @model_validator(mode="after")
+    def _one_vocabulary(self) -> "Hidden":
+        if self.vocabulary is not None and self.prompts:
+            raise ValueError("give either vocabulary or prompts, not both")
+        if self.bands[0] >= self.bands[1]:
+            raise ValueError(f"bands ascend, found {self.bands[0]} and {self.bands[1]}")
+        return self
+
+
+class Galleries(Section):
+    """How much the galleries show."""
+
+    per_band: Positive
+    images_per_component: Positive
+    cases_per_kind: Positive
+    images_per_case: Positive
+
+
+class Probe(Section):
+    """The linear probe that text prompts are compared with."""
+
+    scale: Annotated[float, Field(gt=0)]
+    c: Annotated[float, Field(gt=0)]
+    max_iter: Positive
