@@ -33,7 +33,7 @@ def lab(color, blindness):
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
-@pytest.mark.parametrize("name", ["PROBES", "KINDS"])
+@pytest.mark.parametrize("name", ["PROBES", "KINDS", "METHODS", "BASES"])
 def test_palette_members_stay_apart(name, blindness):
     looks = getattr(style, name)
     for one, other in itertools.combinations(looks.values(), 2):

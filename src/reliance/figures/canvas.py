@@ -48,7 +48,7 @@ class Canvas:
 
 
 class Head:
-    """Title and legend above the panels; beside each other if both fit, else the legend below.
+    """Title and legend (if any) above the panels; beside each other if both fit, else the legend below.
 
     `height` is what they need, inches.
     """
@@ -59,20 +59,21 @@ class Head:
         room = width - EDGE - RIGHT
         beside = width_of(title, 8) + 0.3 + sum(widths) <= room
         fitting = [n for n in range(1, len(widths)) if n * max(widths) <= room]
-        self.columns = len(widths) if sum(widths) <= room else max(fitting, default=1)
-        self.top = HEADING if title and not beside else 0.0
+        self.columns = max(1, len(widths)) if sum(widths) <= room else max(fitting, default=1)
+        self.top = HEADING if title and not (beside and handles) else 0.0
         lines = -(-len(widths) // self.columns)
-        self.height = self.top + lines * LEGEND_LINE + LEGEND_PAD
+        self.height = self.top + (lines * LEGEND_LINE + LEGEND_PAD if handles else 0.0)
 
     def draw(self, canvas: Canvas) -> None:
         """Draw both at the top of a canvas."""
-        canvas.figure.legend(
-            handles=self.handles,
-            loc="upper right",
-            bbox_to_anchor=canvas.at(canvas.width - RIGHT, self.top),
-            ncols=self.columns,
-            borderpad=0.4,
-        )
+        if self.handles:
+            canvas.figure.legend(
+                handles=self.handles,
+                loc="upper right",
+                bbox_to_anchor=canvas.at(canvas.width - RIGHT, self.top),
+                ncols=self.columns,
+                borderpad=0.4,
+            )
         canvas.text(EDGE, 0.06, self.title, 8)
 
 

@@ -28,6 +28,7 @@ class Look(NamedTuple):
     label: str
     color: str
     marker: str = "o"
+    dashes: tuple[float, ...] = ()  # on, off, on, off, ... in line widths; none: a solid line
 
 
 PROBES: dict[str, Look] = {
@@ -43,6 +44,21 @@ KINDS: dict[str, Look] = {
     "typography": Look("Visual typography", "#d68ab8", "^"),
     "spurious": Look("Spurious correlations", "#d55e00", "D"),
     "other": Look("Other", "#555555", "v"),
+}
+METHODS: dict[str, Look] = {
+    "act_x_grad": Look("Act × Grad", "#0072b2", "o"),
+    "ablation": Look("Leave one out", "#6db8ee", "^", (1.5, 1)),
+    "integrated_gradients": Look("Integrated Gradients", "#d5521a", "s"),
+    "act_x_lens": Look("Act × Logit Lens", "#3d1a5e", "D", (5, 1.5)),
+    "logit_lens": Look("Logit Lens", "#0f7a4f", "v", (5, 1.2, 1.2, 1.2)),
+    "energy": Look("Energy", "#e3b800", "P"),
+    "random": Look("Random", "#a3a3a3", "X", (2.5, 1.5)),
+    "greedy": Look("Greedy (oracle)", INK, "", (1, 1.5)),
+}
+BASES: dict[str, Look] = {
+    "neurons": Look("Neurons", "#b3b3b3", "s"),
+    "pca": Look("PCA", "#e0a03c", "D"),
+    "sae": Look("SAE", "#0072b2", "o"),
 }
 
 _RC: dict[str, Any] = {
