@@ -117,9 +117,19 @@ def name_components(mean: np.ndarray, vocabulary: Vocabulary) -> Names:
         scores = unit.astype(np.float32) @ vocabulary.vectors.T
         here = np.arange(len(scores))
         best[rows] = scores.argmax(1)
-        alignment[rows] = np.einsum("cp,cp->c", unit, vocabulary.vectors[best[rows]] - vocabulary.empty)
+        alignment[rows] = align(unit, vocabulary.vectors[best[rows]], vocabulary.empty)
         scores[here, best[rows]] = -np.inf
         second[rows] = scores.argmax(1)
     only_one = len(vocabulary.names) == 1
     runner_up = np.full(len(mean), "", dtype=object) if only_one else vocabulary.names[second]
     return Names(vocabulary.names[best], alignment, runner_up)
+
+
+def align(mean: np.ndarray, text: np.ndarray, empty: np.ndarray) -> np.ndarray:
+    """s(t) = cos(mean, t) - cos(mean, t_empty) of every row of `mean` with its row of `text` (Eq. 2).
+
+    mean [c, p] of any length, text [c, p] and empty [p] of unit length. Returns [c].
+    """
+    unit = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    result: np.ndarray = np.einsum("cp,cp->c", unit, text - empty)
+    return result

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
 from reliance.codes.statistics import Statistics, component_statistics
-from reliance.codes.store import Codes, open_codes
+from reliance.codes.store import Activations, Codes, open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Top, strongest
 from reliance.components.clarity import clarity
 from reliance.components.naming import Pooled, Vocabulary, name_components, pool_top, read_vocabulary
@@ -36,6 +37,12 @@ COMPONENTS = TableSpec(
 _STATISTICS_TOP = 20  # the longest of the top means
 
 
+class Source(Activations, Protocol):
+    """Activations with the file they come from. The stamp's inputs name the image index."""
+
+    path: Path
+
+
 def component_table(
     *,
     codes: Path,
@@ -56,24 +63,51 @@ def component_table(
     name; one that fires on fewer than min_active images gets neither.
     Raises RelianceError if the inputs do not belong together.
     """
-    split, images = open_codes(codes), Parts(labels, "embeddings")
+    split = open_codes(codes)
+    labeller = open_labeller(split, labels, vocabulary, labeller_head)
+    top = None if top_samples is None else _read_top(top_samples, split, _needed(top_n))
+    frame = table_of(split, labeller, top, top_n, min_active, block_rows)
+    params = {"top_n": top_n, "min_active": min_active}
+    write_table(components, frame, COMPONENTS, params, {"codes": split.stamp.id, **labeller.ids})
+
+
+class Labeller(NamedTuple):
+    """What gives names to the components of a split."""
+
+    embed: Callable[[int, int], np.ndarray]  # embeddings [n, p] of rows [start, stop), zero if unreadable
+    vocabulary: Vocabulary
+    ids: dict[str, str]  # name -> id of the artifacts it was read from
+
+
+def open_labeller(
+    split: Source, labels: Path, vocabulary: Path, labeller_head: Path | None = None
+) -> Labeller:
+    """Open the labeller's view of the images of `split`; arguments as in `component_table`.
+
+    Raises RelianceError for labels of other images, or a vocabulary or head of another labeller.
+    """
+    images = Parts(labels, "embeddings")
     words, words_stamp = read_vocabulary(vocabulary)
     _check_inputs(split, images, (vocabulary, words_stamp.inputs["weights"]))
-    inputs = {"codes": split.stamp.id, "labels": images.stamp.id, "vocabulary": words_stamp.id}
-    embed, head_id = _embedder(images, labeller_head)
-    if head_id is not None:
-        inputs["labeller_head"] = head_id
-    needed = max(top_n, _STATISTICS_TOP)
-    if top_samples is None:
-        top = strongest(split, needed, block_rows)
-    else:
-        top = _read_top(top_samples, split, needed)
+    embed, head_ids = embedder(images, labeller_head)
+    return Labeller(embed, words, {"labels": images.stamp.id, "vocabulary": words_stamp.id, **head_ids})
+
+
+def table_of(
+    split: Activations,
+    labeller: Labeller,
+    top: Top | None,
+    top_n: int,
+    min_active: int,
+    block_rows: int,
+) -> pd.DataFrame:
+    """The columns of COMPONENTS for any activations; `top` as in `strongest`, found here if None."""
+    if top is None:
+        top = strongest(split, _needed(top_n), block_rows)
     statistics = component_statistics(split, top, block_rows)
     chosen = Top(*(column[top.rank < top_n] for column in top))
-    pooled = pool_top(chosen, split.m, embed, split.rows, block_rows)
-    frame = build_table(statistics, pooled, words, min_active)
-    params = {"top_n": top_n, "min_active": min_active}
-    write_table(components, frame, COMPONENTS, params, inputs)
+    pooled = pool_top(chosen, split.m, labeller.embed, split.rows, block_rows)
+    return build_table(statistics, pooled, labeller.vocabulary, min_active)
 
 
 def build_table(
@@ -97,8 +131,12 @@ def build_table(
     return frame
 
 
-def _check_inputs(split: Codes, images: Parts, vocabulary: tuple[Path, str]) -> None:
-    """Refuse labels of other images than the codes', or a vocabulary of another labeller."""
+def _needed(top_n: int) -> int:
+    return max(top_n, _STATISTICS_TOP)
+
+
+def _check_inputs(split: Source, images: Parts, vocabulary: tuple[Path, str]) -> None:
+    """Refuse labels of other images than the activations', or a vocabulary of another labeller."""
     check_same("labeller weights", vocabulary, (images.path, images.stamp.inputs["weights"]))
     index = (split.path, split.stamp.inputs["index"])
     check_same("image index", (images.path, images.stamp.inputs["index"]), index)
@@ -112,12 +150,15 @@ def _check_inputs(split: Codes, images: Parts, vocabulary: tuple[Path, str]) -> 
         )
 
 
-def _embedder(
-    images: Parts, labeller_head: Path | None
-) -> tuple[Callable[[int, int], np.ndarray], str | None]:
-    """(embeddings [n, p] of a range of images, zero where unreadable; id of the head if one is used)."""
+def embedder(
+    images: Parts, labeller_head: Path | None = None
+) -> tuple[Callable[[int, int], np.ndarray], dict[str, str]]:
+    """(embeddings [n, p] of a range of images, zero where unreadable; id of the head if one is used).
+
+    Raises RelianceError for class tokens without a head, or with the head of another encoder.
+    """
     if "embedding" in images.layouts:
-        return lambda start, stop: images.read("embedding", start, stop), None
+        return lambda start, stop: images.read("embedding", start, stop), {}
     if labeller_head is None:
         raise RelianceError(
             images.path,
@@ -135,7 +176,7 @@ def _embedder(
         embedding: np.ndarray = project(images.read("x", start, stop), head) * readable
         return embedding
 
-    return embed, stamp.id
+    return embed, {"labeller_head": stamp.id}
 
 
 def _read_top(path: Path, split: Codes, needed: int) -> Top:
