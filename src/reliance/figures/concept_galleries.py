@@ -1,0 +1,201 @@
+"""Galleries of hidden concepts (Figs. 10 and 11): components that matter and that no name describes."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reliance.codes.top_samples import TOP_SAMPLES
+from reliance.components.table import COMPONENTS
+from reliance.figures import style
+from reliance.figures.gallery import Cell, Grid, Run, Section, draw
+from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
+from reliance.identity import Table, check_same, derived_stamp, read_table
+from reliance.images.tables import CLASSES
+from reliance.interpretability.hidden import BANDS, Thresholds, select
+from reliance.interpretability.schema import HIDDEN
+
+SCHEMA = 1
+COLUMNS = ["band", "component", "flagged", "clarity", "activation", "alignment", "label", "runner_up"]
+COLUMNS += ["class_id", "short_name", "relevance", "share", "n_classes"]
+IMAGE_COLUMNS = ["place", "image_id", "path", "image_activation", "drawn"]
+TITLES = {
+    "activation": "Components that are strong and that no name describes",
+    "relevance": "Components that drive a class and that no name describes",
+}
+EMPTY = {"activation": "no strong component", "relevance": "no relevant component"}
+CLASS_LINE = (
+    "Third line: the component's share of the output for the class it drives most (mean relevance over the "
+    "images of the class, by their mean output)."
+)
+
+
+def concept_gallery(
+    number: int,
+    by: str,
+    *,
+    hidden: Path,
+    components: Path,
+    top_samples: Path,
+    index: Path,
+    classes: Path | None = None,
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path,
+    dataset: str,
+    dataset_root: str,
+    variants: Sequence[str],
+    random_weights: Sequence[bool] = (),
+    split: str = "train",
+    per_band: int = 8,
+    images_per_component: int = 6,
+    apply_exif: bool = False,
+    max_pixels: int = 200_000_000,
+) -> None:
+    """Draw the strongest images of hidden concepts, in three bands of clarity.
+
+    Parameters
+    ----------
+    number : of the figure. by : "activation" | "relevance", how components are chosen; by relevance
+        the class that each drives most is said too.
+    hidden, components, top_samples : of one variant. index, split : of the images of top_samples.
+    classes : of the data set; without them classes are called by their number.
+    dataset, dataset_root : the data set's name and folder.
+    variants : the name of the variant. random_weights : whether its encoder was never trained.
+    per_band, images_per_component : how many are shown at most.
+    apply_exif, max_pixels : how images are decoded.
+
+    Raises RelianceError if artifacts do not belong together or all images are gone.
+    """
+    table, top = read_table(hidden, HIDDEN), read_table(top_samples, TOP_SAMPLES)
+    statistics = read_table(components, COMPONENTS, columns=["component"]).stamp
+    check_same("components", (hidden, table.stamp.inputs["components"]), (components, statistics.id))
+    check_same("codes", (top_samples, top.stamp.inputs["codes"]), (components, statistics.inputs["codes"]))
+    album = Album([dataset], [index], [dataset_root], apply_exif=apply_exif, max_pixels=max_pixels)
+    ids = {"hidden": table.stamp.id, "top_samples": top.stamp.id, **album.ids}
+    names, classes_id = _names(classes)
+    used = Thresholds(**{name: table.stamp.params[name] for name in Thresholds._fields})
+    chosen = select(table.frame, by, per_band, used)
+    chosen["short_name"] = [names.get(i, f"class {i}") if i >= 0 else "" for i in chosen["class_id"]]
+    images = strongest(chosen, top.frame, images_per_component).assign(dataset=dataset, split=split)
+    found = album.find(images)
+    grid = Grid(beside=len(BANDS), columns=1, across=max(1, images_per_component))
+    pictures = album.thumbnails(found, grid.side)
+    heading = style.heading(variants, random_weights)
+    said = _content(by, table, chosen, used, pictures)
+    params = {"heading": heading, "caption": said, "images_per_component": images_per_component}
+    params |= {"per_band": per_band, "drawn": [picture.drawn for picture in pictures]}
+    params |= {"apply_exif": apply_exif, "max_pixels": max_pixels, "split": split}
+    with style.rc():
+        sections = _sections(by, table, chosen, found, pictures)
+        style.save(
+            draw(sections, grid, heading),
+            numbers_of(chosen, found, pictures),
+            derived_stamp(f"fig{number}", SCHEMA, params, ids | classes_id),
+            pdf=pdf,
+            png=png,
+            csv=csv,
+            caption=caption,
+            words=f"**Figure {number}. {TITLES[by]}: {heading}.** {said}",
+        )
+
+
+def strongest(chosen: pd.DataFrame, top: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The strongest images of the chosen components, in their order: component, place (from 1),
+    image_id, image_activation.
+    """
+    first = top[top["component"].isin(chosen["component"]) & (top["rank"] < most)]
+    order = first["component"].map({c: i for i, c in enumerate(chosen["component"])})
+    first = first.assign(order=order, place=first["rank"] + 1).sort_values(["order", "rank"])
+    renamed = first.rename(columns={"activation": "image_activation"})
+    return renamed[["component", "place", "image_id", "image_activation"]].reset_index(drop=True)
+
+
+def numbers_of(chosen: pd.DataFrame, found: pd.DataFrame, pictures: Sequence[Thumbnail]) -> pd.DataFrame:
+    """One row per image that is shown, component by component, the strongest image first."""
+    images = found.assign(drawn=[picture.drawn for picture in pictures])
+    return chosen[COLUMNS].merge(images, on="component")[[*COLUMNS, *IMAGE_COLUMNS]]
+
+
+def _names(classes: Path | None) -> tuple[dict[int, str], dict[str, str]]:
+    """Short names by class, and the id of the table they are from."""
+    if classes is None:
+        return {}, {}
+    table = read_table(classes, CLASSES)
+    names = dict(zip(table.frame["class_id"].tolist(), table.frame["short_name"].tolist(), strict=True))
+    return names, {"classes": table.stamp.id}
+
+
+def _sections(
+    by: str, table: Table, chosen: pd.DataFrame, found: pd.DataFrame, pictures: Sequence[Thumbnail]
+) -> list[Section]:
+    places = found.groupby("component").indices
+    low, high = table.stamp.params["bands"]
+    limits = f"clarity ≥ {high:g}", f"{low:g} ≤ clarity < {high:g}", f"clarity < {low:g}"
+    hidden = table.frame.loc[table.frame[f"by_{by}"], "band"].value_counts()
+    sections = []
+    for band, limit in zip(BANDS, limits, strict=True):
+        rows = chosen[chosen["band"] == band]
+        cells = [
+            Cell(
+                _lines(by, row),
+                [pictures[i] for i in places.get(row["component"], ())],
+                style.INK if row["flagged"] else "",
+            )
+            for row in rows.to_dict("records")
+        ]
+        n, m = int(rows["flagged"].sum()), int(hidden.get(band, 0))
+        note = f"{limit}, {f'{n} of {m}' if n < m else m or 'none'} hidden"
+        sections.append(Section(band.capitalize(), note, style.MUTED, cells, EMPTY[by]))
+    return sections
+
+
+def _lines(by: str, row: Mapping[Hashable, Any]) -> list[list[Run]]:
+    """What is said above the images of a component."""
+    flagged, color = row["flagged"], style.INK if row["flagged"] else style.MUTED
+    lines = [
+        [Run(f"#{row['component']}  ", color, flagged), Run(row["label"], color)],
+        [Run(f"a {row['activation']:.2f} · s {row['alignment']:.3f}", style.MUTED)],
+    ]
+    if by == "relevance":
+        share = f"{100 * row['share']:.1f} % of the output for “{row['short_name']}”"
+        lines.append([Run(share, style.MUTED)])
+    return lines
+
+
+def _content(
+    by: str, table: Table, chosen: pd.DataFrame, used: Thresholds, pictures: Sequence[Thumbnail]
+) -> str:
+    """The caption after its title."""
+    strong = {
+        "activation": f"mean activation over their top 20 images above {used.min_activation:.3g}",
+        "relevance": f"a share of at least {100 * used.min_relevance:.3g} % of the output for a class",
+    }[by]
+    poor = f"alignment with their label of at most {used.max_alignment:.3g}"
+    frame = table.frame
+    flagged, shown = frame[frame[f"by_{by}"]], chosen["flagged"]
+    counts = [f"{int((flagged['band'] == b).sum())} {b}" for b in BANDS]
+    said = [
+        "Components (#, with their best label) above their strongest images, by clarity; a: mean activation "
+        "over the top 20 images, s: alignment with the label.",
+        CLASS_LINE if by == "relevance" else "",
+        f"A dot marks hidden concepts: {strong}, and {poor}. Of {len(frame)} named components {len(flagged)} "
+        f"are hidden ({', '.join(counts)}).",
+        _others(by, int((~shown).sum())),
+    ]
+    gone = sum(picture.drawn != DRAWN for picture in pictures)
+    if gone:
+        said.append(f"Empty frames: {gone} of {len(pictures)} images could not be drawn.")
+    return " ".join(filter(None, said))
+
+
+def _others(by: str, others: int) -> str:
+    if not others:
+        return ""
+    what = {"activation": "strong", "relevance": "relevant"}[by]
+    return (
+        f"Grey components without a dot ({others}) only fill up a band: they are {what} too, but their label "
+        "fits better; the least aligned come first."
+    )

@@ -1,0 +1,221 @@
+"""Galleries of failure cases by kind (Figs. 12 and 13): what text-image probing takes for a class."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reliance.figures import style
+from reliance.figures.gallery import Cell, Grid, Run, Section, draw
+from reliance.figures.gallery_cases import Lists, locate_cases, read_cases
+from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
+from reliance.identity import derived_stamp
+
+SCHEMA = 1
+PROBE = "short"  # the prompts whose spurious AUC is shown
+OTHER = "other"
+ROWS = 2  # of thumbnails in a cell
+SOURCES = {"mined": "mined", "neuhaus": "Neuhaus et al.", "user": "own list"}
+COLUMNS = ["failure_id", "kind", "source", "class_id", "short_name", "number", "component", "label"]
+COLUMNS += ["score", "spurious_auc", "n_images"]
+IMAGE_COLUMNS = ["place", "dataset", "split", "image_id", "path", "relevance", "y", "z", "drawn"]
+CONTENT = (
+    "Each block shows images of other classes that get a high output for the prompt in quotes. Mined cases: "
+    "their images are those for which the latent (#, with its label) stands out, the most relevant first; "
+    "score: mean relevance times flagged images. Spurious AUC: area under the ROC curve that tells the "
+    "images of the class from all images of the case by the output of {variant} for the short name "
+    "(chance: 0.5)."
+)
+
+
+def failure_gallery(
+    number: int,
+    title: str,
+    kinds: Sequence[str],
+    *,
+    failures: Path,
+    failure_samples: Path,
+    outlier_samples: Path,
+    components: Path,
+    classes: Path,
+    robustness: Path,
+    indexes: Sequence[Path],
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path,
+    external_failures: Sequence[Path] = (),
+    external_samples: Sequence[Path] = (),
+    external_sources: Sequence[str] = (),
+    datasets: Sequence[str],
+    roots: Sequence[str],
+    variants: Sequence[str],
+    random_weights: Sequence[bool] = (),
+    skipped_lists: Sequence[str] = (),
+    prompt_set: str,
+    cases_per_kind: int = 6,
+    images_per_case: int = 16,
+    apply_exif: bool = False,
+    max_pixels: int = 200_000_000,
+) -> None:
+    """Draw the cases of some kinds, mined and from external lists.
+
+    Parameters
+    ----------
+    number, title, kinds : of the figure; the kind "other" is left out if there is no such case.
+    failures, failure_samples, outlier_samples, components : of the variant that mined.
+    classes : of the data set. robustness : benchmark of the variant that is shown, on these cases.
+    indexes, datasets, roots : index, name and folder of every data set that cases have images of.
+    external_* : further lists, as the benchmark had them; planted ones are not shown.
+    variants : the name of the variant that is shown. random_weights : whether its encoder was never trained.
+    skipped_lists : external lists that are set but were not there; said in the caption.
+    prompt_set : what cases were mined with; said in the caption.
+    cases_per_kind, images_per_case : how many are shown at most.
+    apply_exif, max_pixels : how images are decoded.
+
+    Raises RelianceError if artifacts do not belong together or the images of a data set are gone.
+    """
+    lists = read_cases(
+        [failures, *external_failures],
+        [failure_samples, *external_samples],
+        external_sources,
+        components=components,
+        classes=classes,
+        outlier_samples=outlier_samples,
+        robustness=robustness,
+        variant=variants[0],
+        probe=PROBE,
+    )
+    album = Album(datasets, indexes, roots, apply_exif=apply_exif, max_pixels=max_pixels)
+    kinds = [kind for kind in kinds if kind != OTHER or (lists.cases["kind"] == OTHER).any()]
+    shown = pd.concat([choose(lists.cases, kind, cases_per_kind) for kind in kinds])
+    found = locate_cases(shown, lists, album, images_per_case)
+    shown = shown.reset_index(drop=True)
+    grid = Grid(beside=1, columns=2, across=max(1, -(-images_per_case // ROWS)))
+    pictures = album.thumbnails(found, grid.side)
+    numbers = numbers_of(shown, found, pictures)
+    heading = style.heading(variants, random_weights)
+    said = _content(lists, kinds, shown, pictures, variants[0], prompt_set, skipped_lists)
+    params = {"heading": heading, "caption": said, "images_per_case": images_per_case}
+    params |= {"drawn": [picture.drawn for picture in pictures], "external_sources": list(external_sources)}
+    params |= {"apply_exif": apply_exif, "max_pixels": max_pixels}
+    with style.rc():
+        sections = [_section(kind, lists.cases, shown, found, pictures) for kind in kinds]
+        style.save(
+            draw(sections, grid, heading),
+            numbers,
+            derived_stamp(f"fig{number}", SCHEMA, params, {**lists.ids, **album.ids}),
+            pdf=pdf,
+            png=png,
+            csv=csv,
+            caption=caption,
+            words=f"**Figure {number}. {title}: {heading}.** {said}",
+        )
+
+
+def choose(cases: pd.DataFrame, kind: str, most: int) -> pd.DataFrame:
+    """The cases of a kind that are shown: mined ones by score, then those of external lists in their order.
+
+    External cases get the places that mined ones leave, at least half of them (rounded down) if there
+    are that many.
+    """
+    own = cases[cases["kind"] == kind]
+    mined = own[~own["external"]].sort_values("score", ascending=False, kind="stable")
+    external = own[own["external"]]
+    places = min(len(external), max(most // 2, most - len(mined)))
+    return pd.concat([mined[: most - places], external[:places]])
+
+
+def numbers_of(shown: pd.DataFrame, found: pd.DataFrame, pictures: Sequence[Thumbnail]) -> pd.DataFrame:
+    """One row per image that is shown, case by case, the first in reading order first."""
+    images = found.assign(drawn=[picture.drawn for picture in pictures])
+    images["place"] = images.groupby("case").cumcount() + 1
+    cases = shown[COLUMNS].assign(case=range(len(shown)))
+    return images.merge(cases, on="case")[[*COLUMNS, *IMAGE_COLUMNS]]
+
+
+def _section(
+    kind: str,
+    cases: pd.DataFrame,
+    shown: pd.DataFrame,
+    found: pd.DataFrame,
+    pictures: Sequence[Thumbnail],
+) -> Section:
+    look = style.KINDS[kind]
+    places = found.groupby("case").indices
+    cells = [
+        Cell(_lines(case), [pictures[i] for i in places.get(row, ())])
+        for row, case in zip(shown.index, shown.to_dict("records"), strict=True)
+        if case["kind"] == kind
+    ]
+    return Section(look.label, _count(cases, shown, kind), look.color, cells, "no case found")
+
+
+def _lines(case: Mapping[Hashable, object]) -> list[list[Run]]:
+    """What is said above the images of a case."""
+    external = bool(case["external"])
+    first = [
+        Run(f"“{case['short_name']}”  ", bold=True),
+        Run(f"#{case['number']}  "),
+        Run(str(case["label"]), style.MUTED),
+    ]
+    score, auc = float(str(case["score"])), float(str(case["spurious_auc"]))
+    facts = [] if np.isnan(score) else [f"score {score:.3g}"]
+    facts += [f"spurious AUC {'not defined' if np.isnan(auc) else f'{auc:.2f}'}"]
+    facts += [f"{case['n_images']} image{'' if case['n_images'] == 1 else 's'}"]
+    source = SOURCES[str(case["source"])]
+    second = [
+        Run(source, style.INK if external else style.MUTED),
+        Run(f" · {' · '.join(facts)}", style.MUTED),
+    ]
+    return [first, second]
+
+
+def _count(cases: pd.DataFrame, shown: pd.DataFrame, kind: str) -> str:
+    """How many cases there are and how many are shown, by source if there are several."""
+    every, some = (frame.loc[frame["kind"] == kind, "source"] for frame in (cases, shown))
+    if every.empty:
+        return ""
+    parts = []
+    for source in dict.fromkeys(every):
+        n, m = int((some == source).sum()), int((every == source).sum())
+        name = f" {SOURCES[source]}" if every.nunique() > 1 else ""
+        parts.append(f"{f'{n} of {m}' if n < m else m}{name}")
+    return f"{', '.join(parts)} case{'' if len(every) == 1 else 's'}"
+
+
+def _content(
+    lists: Lists,
+    kinds: Sequence[str],
+    shown: pd.DataFrame,
+    pictures: Sequence[Thumbnail],
+    variant: str,
+    prompt_set: str,
+    skipped_lists: Sequence[str],
+) -> str:
+    """The caption after its title."""
+    counts = [(style.KINDS[k].label.lower(), _count(lists.cases, shown, k) or "no case") for k in kinds]
+    said = [CONTENT.format(variant=variant)]
+    origin = f"by {lists.mined_by}" if lists.mined_by != variant else "by this variant"
+    said.append(f"Mined {origin} from its output for the prompts '{prompt_set}'.")
+    said.append(f"Shown: {'; '.join(f'{name}: {count}' for name, count in counts)}.")
+    cut = [kind for kind in kinds if (lists.cases["kind"] == kind).sum() > (shown["kind"] == kind).sum()]
+    external = lists.cases[lists.cases["external"]]
+    if cut:
+        rule = "Of more cases than fit, the mined ones with the highest score are shown"
+        half = ", and those of other lists, in their order, in at least half of the places"
+        said.append(f"{rule}{half if external['kind'].isin(cut).any() else ''}.")
+    if external["kind"].isin(kinds).any():
+        names = ", ".join(SOURCES[source] for source in dict.fromkeys(external["source"]))
+        said.append(
+            f"Cases from elsewhere ({names}) stand after the mined ones, their images in the order of the "
+            f"list; their numbers are above those of the latents, from #{lists.latents + 1}, and what their "
+            "list notes of them stands in place of a label."
+        )
+    gone = sum(picture.drawn != DRAWN for picture in pictures)
+    if gone:
+        said.append(f"Empty frames: {gone} of {len(pictures)} images could not be drawn.")
+    if skipped_lists:
+        said.append(f"Lists without a folder or tables were skipped: {', '.join(skipped_lists)}.")
+    return " ".join(said)

@@ -1,0 +1,9 @@
+"""Fig. 11: components that drive a class and that no name describes, by clarity."""
+
+import functools
+
+from reliance.figures.concept_galleries import concept_gallery
+
+__all__ = ["fig11"]
+
+fig11 = functools.partial(concept_gallery, 11, "relevance")

@@ -1,0 +1,140 @@
+"""Small square pictures of a data set's images, for figures.
+
+An image that is gone, damaged, or no longer the file that was indexed is not drawn: its frame says
+so. Pixels are reduced to few colours, because a PDF of matplotlib stores images without loss: with
+COLORS a palette and one byte per pixel suffice.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from reliance.errors import RelianceError
+from reliance.identity import read_table
+from reliance.images.decode import Unreadable, load_image
+from reliance.images.tables import INDEX
+
+COLORS = 128
+KEY = ["dataset", "split", "image_id"]
+DRAWN, MISSING, UNREADABLE, CHANGED = "yes", "missing", "unreadable", "changed"
+
+
+class Thumbnail(NamedTuple):
+    """One image of a gallery."""
+
+    pixels: np.ndarray | None  # [size, size, 3] uint8; None if there is nothing to draw
+    drawn: str  # "yes" | "missing" | "unreadable" | "changed"
+
+
+class Album:
+    """The images of some data sets.
+
+    Parameters
+    ----------
+    datasets : their names. indexes : INDEX of each. roots : the folder of each.
+    apply_exif, max_pixels : how files are decoded, see images.decode.
+
+    `ids` are those of the indexes, by "index_<data set>". Raises RelianceError if a root is no folder.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[str],
+        indexes: Sequence[Path],
+        roots: Sequence[str],
+        *,
+        apply_exif: bool,
+        max_pixels: int,
+    ) -> None:
+        self.apply_exif, self.max_pixels = apply_exif, max_pixels
+        self.indexes = dict(zip(datasets, indexes, strict=True))
+        self.roots = dict(zip(datasets, map(Path, roots), strict=True))
+        tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
+        self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
+        self._rows = {name: table.frame for name, table in tables.items()}
+        for name, root in self.roots.items():
+            if not root.is_dir():
+                raise _no_root(name, root)
+
+    def find(self, samples: pd.DataFrame) -> pd.DataFrame:
+        """The samples (dataset, split, image_id, ...) with the path and bytes of each, in their order.
+
+        Raises RelianceError for an image that no index has.
+        """
+        wanted = [_rows_of(rows, name, samples) for name, rows in self._rows.items()]
+        columns = [*KEY, "path", "bytes"]
+        known = pd.concat(wanted)[columns] if wanted else pd.DataFrame(columns=columns)
+        found = samples.reset_index(drop=True).merge(known, how="left", on=KEY, validate="many_to_one")
+        lost = found[found["path"].isna()]
+        if len(lost):
+            row = lost.iloc[0]
+            raise RelianceError(
+                self.indexes.get(row["dataset"], f"data set {row['dataset']}"),
+                "the images of a gallery are in the index of their data set",
+                found=f"no image {row['image_id']} in split {row['split']!r} of {row['dataset']!r}",
+                allowed="images of " + (", ".join(self.indexes) or "no data set"),
+                next_step="it was made for other images: make it again, or correct its column 'dataset'",
+            )
+        return found.astype({"bytes": np.int64})
+
+    def thumbnails(self, found: pd.DataFrame, size: int) -> list[Thumbnail]:
+        """Squares of `size` pixels of the rows that `find` returned, in their order.
+
+        Raises RelianceError if not one file of a data set is there any more.
+        """
+        rows = zip(found["dataset"], found["path"], found["bytes"], strict=True)
+        shown = [self._thumbnail(self.roots[name] / path, n, size) for name, path, n in rows]
+        drawn = pd.Series([picture.drawn for picture in shown], dtype=object)
+        for name in found["dataset"].unique():
+            own = (found["dataset"] == name).to_numpy()
+            if (drawn[own] == MISSING).all():
+                raise _no_root(name, self.roots[name] / found["path"][own].iloc[0])
+        return shown
+
+    def _thumbnail(self, path: Path, size_in_bytes: int, size: int) -> Thumbnail:
+        try:
+            if path.stat().st_size != size_in_bytes:
+                return Thumbnail(None, CHANGED)
+            image = load_image(path, apply_exif=self.apply_exif, max_pixels=self.max_pixels)
+        except (OSError, RelianceError):  # of the disk; galleries with nothing else are refused
+            return Thumbnail(None, MISSING)
+        except Unreadable:
+            return Thumbnail(None, UNREADABLE)
+        return Thumbnail(few_colors(square(image, size)), DRAWN)
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """The centre of an RGB image, `size` x `size` pixels; pixels of smaller images stay sharp squares."""
+    side = min(image.size)
+    if side < size:
+        factor = -(-size // side)
+        image = ImageOps.fit(image, (side, side)).resize((side * factor,) * 2, Image.Resampling.NEAREST)
+    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+
+
+def few_colors(image: Image.Image) -> np.ndarray:
+    """An RGB image in at most COLORS colours, dithered; uint8 [h, w, 3]."""
+    if image.getcolors(COLORS) is None:
+        palette = image.quantize(COLORS, method=Image.Quantize.MEDIANCUT)
+        image = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    return np.asarray(image.convert("RGB"))
+
+
+def _rows_of(rows: pd.DataFrame, name: str, samples: pd.DataFrame) -> pd.DataFrame:
+    own = samples.loc[samples["dataset"] == name, ["split", "image_id"]].drop_duplicates()
+    return rows.merge(own, on=["split", "image_id"]).assign(dataset=name)
+
+
+def _no_root(name: str, path: Path) -> RelianceError:
+    return RelianceError(
+        path,
+        "a gallery shows images from the folder of their data set",
+        found=f"not there, nor any other image of {name!r} that is asked for",
+        allowed="the files that were there when the index was made",
+        next_step="mount or restore the disk or folder and run the same command again; if the images "
+        "were moved, correct the root in the config",
+    )
