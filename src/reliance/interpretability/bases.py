@@ -23,6 +23,7 @@ from reliance.parts import PartRange, Parts
 
 BASES = ("neurons", "pca")
 _ENTRIES = 1 << 22  # activations held at a time: every image has d of them
+_SAME_SIZE = 1e-6  # entries of an axis that differ by less, relatively, count as equal: rounding decides else
 
 
 class Centre(NamedTuple):
@@ -94,7 +95,8 @@ def principal_axes(cov: np.ndarray) -> np.ndarray:
     """
     variance, columns = np.linalg.eigh(cov)
     axes = columns.T[::-1]
-    largest = np.abs(axes).argmax(1)
+    size = np.abs(axes)
+    largest = (size > (1 - _SAME_SIZE) * size.max(1, keepdims=True)).argmax(1)
     axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
     varies = variance[::-1] > variance[-1] * len(cov) * np.finfo(np.float64).eps
     result: np.ndarray = axes * varies[:, None]

@@ -17,7 +17,7 @@ import pandas as pd
 
 from reliance.components.table import COMPONENTS
 from reliance.failures.schema import EXPECTATIONS
-from reliance.identity import Table, check_same, read_table, write_table
+from reliance.identity import Stamp, Table, check_same, read_table, write_table
 from reliance.interpretability.concepts import named
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 
@@ -31,6 +31,11 @@ class Thresholds(NamedTuple):
     min_relevance: float  # share of a class's mean output
     max_alignment: float
     min_activation: float
+
+    @classmethod
+    def of(cls, stamp: Stamp) -> "Thresholds":
+        """Those that a table of hidden concepts was made with."""
+        return cls(*(float(stamp.params[name]) for name in cls._fields))
 
 
 def hidden_concepts(
