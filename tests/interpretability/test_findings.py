@@ -24,7 +24,7 @@ def test_counts_by_hand() -> None:
     assert said["unique:neurons"].holds is True  # 3 > 2
     assert said["unique:pca"].holds is False  # 3 < 4
     assert "3 labels on 4 components against 2 on 2" in said["unique:neurons"].numbers
-    # of the 6 pairs of the SAE one has a single label, of the 10 pairs of PCA one, of the pair of neurons none
+    # one pair of the 6 of the SAE has a single label, one of the 10 of PCA, none of the neurons
     assert said["unique_at_equal_numbers:neurons"].holds is False
     assert "1.8 labels expected against 2.0" in said["unique_at_equal_numbers:neurons"].numbers
     assert said["unique_at_equal_numbers:pca"].holds is False
