@@ -1,0 +1,172 @@
+"""Fig. 9: clarity of components against three measures of how strongly and how often they fire."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reliance.components.table import COMPONENTS
+from reliance.figures import style
+from reliance.figures.canvas import EDGE, HEADING, RIGHT, Canvas
+from reliance.figures.captions import compose, counted, number, span
+from reliance.figures.scatter import Cloud, draw_cloud
+from reliance.findings import Finding, positive
+from reliance.identity import derived_stamp, read_table
+from reliance.interpretability.concepts import Correlation, correlation, usable
+
+SCHEMA = 1
+HEADER, TITLE, NOTE, FOOTER = 0.22, 0.18, 0.12, 0.36  # heights, inches
+NUMBERS, BETWEEN = 0.38, 0.12  # widths, inches
+BODY, LEAST, TALLEST = 1.35, 0.6, 9.1  # heights of a panel, and of a figure at most, inches
+JUDGED = (
+    "What the paper found, held against these numbers (correlations r with their 95 % intervals by Fisher's "
+    "transformation):"
+)
+
+
+class Measure(NamedTuple):
+    """What clarity is compared with."""
+
+    label: str  # of the axis
+    words: str
+    log: bool
+
+
+MEASURES = {
+    "top5_mean": Measure("mean activation, top 5", "the mean of the five strongest activations", False),
+    "mean": Measure("mean activation, all images", "the logarithm of the mean activation", True),
+    "n_active": Measure("images it fires on", "the logarithm of the number of images it fires on", True),
+}
+
+
+def fig9(
+    *,
+    components: Sequence[Path],
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path,
+    variants: Sequence[str],
+    random_weights: Sequence[bool] = (),
+    skipped: Sequence[str] = (),
+) -> None:
+    """Draw Fig. 9: clarity against top activations, mean activation and firing count on the test split.
+
+    Parameters
+    ----------
+    components : tables of the components of SAEs on the test split, one per variant.
+    pdf, png, csv, caption : the figure, its preview, the numbers behind it, and its caption (Markdown).
+    variants : names, in the order of `components`.
+    random_weights : per variant, whether its encoder was never trained; said in the figure.
+    skipped : variants without an SAE, which are left out; said in the caption.
+    """
+    tables = {v: read_table(path, COMPONENTS) for v, path in zip(variants, components, strict=True)}
+    frames = {variant: table.frame for variant, table in tables.items()}
+    ids = {variant: table.stamp.id for variant, table in tables.items()}
+    heading = style.heading(variants, random_weights)
+    with style.rc():
+        style.save(
+            draw(frames, heading),
+            numbers_of(frames),
+            derived_stamp("fig9", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
+            pdf=pdf,
+            png=png,
+            csv=csv,
+            caption=caption,
+            words=_words(frames, heading, skipped),
+        )
+
+
+def draw(frames: Mapping[str, pd.DataFrame], title: str) -> Figure:
+    """Draw a row of scatters per variant, a page wide."""
+    several = len(frames) > 1
+    head, above = (HEADING + 0.05 if title else 0.05), HEADER + TITLE if several else TITLE + NOTE
+    body = max(LEAST, min(BODY, (TALLEST - head) / len(frames) - above - FOOTER))
+    canvas = Canvas(style.PAGE, head + len(frames) * (above + body + FOOTER))
+    canvas.text(EDGE, 0.06, title, 8)
+    slot = (style.PAGE - EDGE - 2 * RIGHT - BETWEEN * (len(MEASURES) - 1)) / len(MEASURES)
+    for row, (variant, frame) in enumerate(frames.items()):
+        top = head + row * (above + body + FOOTER)
+        points = counted(int(frame["clarity"].notna().sum()), "component")
+        canvas.text(EDGE, top + 0.05, f"{variant}: {points}" if several else "", 7.5)
+        for i, (column, measure) in enumerate(MEASURES.items()):
+            cloud = _cloud(frame, column, measure)
+            cloud = cloud._replace(note="") if several and cloud.note == points else cloud
+            corner = EDGE + i * (slot + BETWEEN) + NUMBERS, top + above
+            draw_cloud(canvas, cloud, corner, (slot - NUMBERS, body), first=i == 0)
+    return canvas.figure
+
+
+def numbers_of(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row per variant and measure with its correlation, then a row per component that has a clarity.
+
+    Columns: variant, measure, r, r_low, r_high, spearman, n (of correlations); component, clarity,
+    and the measures (of components).
+    """
+    rows = [
+        (variant, column, *correlation(frame, column, measure.log))
+        for variant, frame in frames.items()
+        for column, measure in MEASURES.items()
+    ]
+    names = ["variant", "measure", "r", "r_low", "r_high", "spearman", "n"]
+    kept = ["variant", "component", "clarity", *MEASURES]
+    points = [f[f["clarity"].notna()].assign(variant=variant)[kept] for variant, f in frames.items()]
+    return pd.concat([pd.DataFrame(rows, columns=names), *points], ignore_index=True)
+
+
+def findings(frame: pd.DataFrame) -> list[Finding]:
+    """What the paper found on clarity and activations, for one table.
+
+    A correlation is positive if its interval lies above 0. That of the strongest activations is the
+    largest if its interval lies above the others', and is not if it lies below one of them.
+    """
+    all_r = {column: correlation(frame, column, m.log) for column, m in MEASURES.items()}
+    found = [
+        Finding(
+            f"positive:{column}",
+            positive(r.low, r.high),
+            f"clarity rises with {MEASURES[column].words}",
+            f"(r = {_interval(r)}, {counted(r.n, 'component')})",
+        )
+        for column, r in all_r.items()
+    ]
+    top, *others = all_r.values()
+    above = all(top.low > other.high for other in others)
+    below = any(top.high < other.low for other in others)
+    numbers = " and ".join(_interval(other) for other in others)
+    claim = "of the three, the mean of the five strongest activations correlates most with clarity"
+    holds = True if above else False if below else None
+    return [*found, Finding("strongest", holds, claim, f"(r = {_interval(top)} against {numbers})")]
+
+
+def _interval(found: Correlation) -> str:
+    known = not np.isnan(found.low)
+    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if known else "unknown"
+
+
+def _cloud(frame: pd.DataFrame, column: str, measure: Measure) -> Cloud:
+    points, found = usable(frame, column, measure.log), correlation(frame, column, measure.log)
+    x, y = points[column].to_numpy(np.float64), points["clarity"].to_numpy(np.float64)
+    title = f"r = {number(found.r)}" if len(x) else ""
+    return Cloud(title, counted(found.n, "component") if len(x) else "", x, y, measure.label, measure.log)
+
+
+def _words(frames: Mapping[str, pd.DataFrame], heading: str, skipped: Sequence[str]) -> str:
+    tables = list(frames.values())
+    clear = [int(frame["clarity"].notna().sum()) for frame in tables]
+    content = [
+        "Clarity of the components of an SAE on the test split against the mean of their five strongest "
+        "activations, their mean activation over all images, and the number of images they fire on (the last "
+        f"two on logarithmic axes): {span(clear)} components that fire often enough to have a clarity, of "
+        f"{span([len(frame) for frame in tables])}. r: Pearson's correlation of what is drawn, with the "
+        "logarithm where the axis is logarithmic. Many points are shown as a density on a logarithmic scale."
+    ]
+    judged = [
+        f._replace(numbers=f"for {variant} {f.numbers}") if len(frames) > 1 else f
+        for variant, frame in frames.items()
+        for f in findings(frame)
+    ]
+    return compose("Figure 9", "Clarity and activation", heading, content, JUDGED, judged, skipped)
