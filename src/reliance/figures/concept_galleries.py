@@ -9,7 +9,7 @@ import pandas as pd
 from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.components.table import COMPONENTS
 from reliance.figures import style
-from reliance.figures.gallery import Cell, Grid, Run, Section, draw
+from reliance.figures.gallery import Cell, Grid, Run, Section, draw, look
 from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
 from reliance.identity import Table, check_same, derived_stamp, read_table
 from reliance.images.tables import CLASSES
@@ -17,6 +17,7 @@ from reliance.interpretability.hidden import BANDS, Thresholds, select
 from reliance.interpretability.schema import HIDDEN
 
 SCHEMA = 1
+DATASET = "dataset"  # there is only one
 COLUMNS = ["band", "component", "flagged", "clarity", "activation", "alignment", "label", "runner_up"]
 COLUMNS += ["class_id", "short_name", "relevance", "share", "n_classes"]
 IMAGE_COLUMNS = ["place", "image_id", "path", "image_activation", "drawn"]
@@ -39,12 +40,11 @@ def concept_gallery(
     components: Path,
     top_samples: Path,
     index: Path,
-    classes: Path | None = None,
+    classes: Path,
     pdf: Path,
     png: Path,
     csv: Path,
     caption: Path,
-    dataset: str,
     dataset_root: str,
     variants: Sequence[str],
     random_weights: Sequence[bool] = (),
@@ -61,8 +61,7 @@ def concept_gallery(
     number : of the figure. by : "activation" | "relevance", how components are chosen; by relevance
         the class that each drives most is said too.
     hidden, components, top_samples : of one variant. index, split : of the images of top_samples.
-    classes : of the data set; without them classes are called by their number.
-    dataset, dataset_root : the data set's name and folder.
+    classes : of the data set. dataset_root : its folder.
     variants : the name of the variant. random_weights : whether its encoder was never trained.
     per_band, images_per_component : how many are shown at most.
     apply_exif, max_pixels : how images are decoded.
@@ -73,13 +72,14 @@ def concept_gallery(
     statistics = read_table(components, COMPONENTS, columns=["component"]).stamp
     check_same("components", (hidden, table.stamp.inputs["components"]), (components, statistics.id))
     check_same("codes", (top_samples, top.stamp.inputs["codes"]), (components, statistics.inputs["codes"]))
-    album = Album([dataset], [index], [dataset_root], apply_exif=apply_exif, max_pixels=max_pixels)
-    ids = {"hidden": table.stamp.id, "top_samples": top.stamp.id, **album.ids}
-    names, classes_id = _names(classes)
+    album = Album([DATASET], [index], [dataset_root], apply_exif=apply_exif, max_pixels=max_pixels)
+    named = read_table(classes, CLASSES)
+    names = dict(zip(named.frame["class_id"], named.frame["short_name"], strict=True))
+    ids = {"hidden": table.stamp.id, "top_samples": top.stamp.id, "classes": named.stamp.id, **album.ids}
     used = Thresholds(**{name: table.stamp.params[name] for name in Thresholds._fields})
     chosen = select(table.frame, by, per_band, used)
-    chosen["short_name"] = [names.get(i, f"class {i}") if i >= 0 else "" for i in chosen["class_id"]]
-    images = strongest(chosen, top.frame, images_per_component).assign(dataset=dataset, split=split)
+    chosen["short_name"] = [names.get(i, "") for i in chosen["class_id"]]  # -1 has none
+    images = strongest(chosen, top.frame, images_per_component).assign(dataset=DATASET, split=split)
     found = album.find(images)
     grid = Grid(beside=len(BANDS), columns=1, across=max(1, images_per_component))
     pictures = album.thumbnails(found, grid.side)
@@ -88,12 +88,12 @@ def concept_gallery(
     params = {"heading": heading, "caption": said, "images_per_component": images_per_component}
     params |= {"per_band": per_band, "drawn": [picture.drawn for picture in pictures]}
     params |= {"apply_exif": apply_exif, "max_pixels": max_pixels, "split": split}
-    with style.rc():
+    with look():
         sections = _sections(by, table, chosen, found, pictures)
         style.save(
             draw(sections, grid, heading),
             numbers_of(chosen, found, pictures),
-            derived_stamp(f"fig{number}", SCHEMA, params, ids | classes_id),
+            derived_stamp(f"fig{number}", SCHEMA, params, ids),
             pdf=pdf,
             png=png,
             csv=csv,
@@ -117,15 +117,6 @@ def numbers_of(chosen: pd.DataFrame, found: pd.DataFrame, pictures: Sequence[Thu
     """One row per image that is shown, component by component, the strongest image first."""
     images = found.assign(drawn=[picture.drawn for picture in pictures])
     return chosen[COLUMNS].merge(images, on="component")[[*COLUMNS, *IMAGE_COLUMNS]]
-
-
-def _names(classes: Path | None) -> tuple[dict[int, str], dict[str, str]]:
-    """Short names by class, and the id of the table they are from."""
-    if classes is None:
-        return {}, {}
-    table = read_table(classes, CLASSES)
-    names = dict(zip(table.frame["class_id"].tolist(), table.frame["short_name"].tolist(), strict=True))
-    return names, {"classes": table.stamp.id}
 
 
 def _sections(

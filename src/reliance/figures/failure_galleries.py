@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.figures import style
-from reliance.figures.gallery import Cell, Grid, Run, Section, draw
+from reliance.figures.gallery import Cell, Grid, Run, Section, draw, look
 from reliance.figures.gallery_cases import Lists, locate_cases, read_cases
 from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
 from reliance.identity import derived_stamp
@@ -21,10 +21,10 @@ COLUMNS = ["failure_id", "kind", "source", "class_id", "short_name", "number", "
 COLUMNS += ["score", "spurious_auc", "n_images"]
 IMAGE_COLUMNS = ["place", "dataset", "split", "image_id", "path", "relevance", "y", "z", "drawn"]
 CONTENT = (
-    "Each block shows images of other classes that get a high output for the prompt in quotes. Mined cases: "
-    "their images are those for which the latent (#, with its label) stands out, the most relevant first; "
-    "score: mean relevance times flagged images. Spurious AUC: area under the ROC curve that tells the "
-    "images of the class from all images of the case by the output of {variant} for the short name "
+    "Each block shows images that are not of the class in quotes, but taken for it. Mined cases: images with "
+    "a high output for its prompt in which the latent (#, with its label) stands out, the most relevant "
+    "first; score: mean relevance times flagged images. Spurious AUC: area under the ROC curve that tells "
+    "the images of the class from all images of the case by the output of {variant} for the short name "
     "(chance: 0.5)."
 )
 
@@ -54,6 +54,7 @@ def failure_gallery(
     random_weights: Sequence[bool] = (),
     skipped_lists: Sequence[str] = (),
     prompt_set: str,
+    mined_by: str,
     cases_per_kind: int = 6,
     images_per_case: int = 16,
     apply_exif: bool = False,
@@ -67,10 +68,11 @@ def failure_gallery(
     failures, failure_samples, outlier_samples, components : of the variant that mined.
     classes : of the data set. robustness : benchmark of the variant that is shown, on these cases.
     indexes, datasets, roots : index, name and folder of every data set that cases have images of.
-    external_* : further lists, as the benchmark had them; planted ones are not shown.
+    external_* : further lists that the benchmark had, and if it was told so the source of each one's cases;
+        planted ones are not shown.
     variants : the name of the variant that is shown. random_weights : whether its encoder was never trained.
     skipped_lists : external lists that are set but were not there; said in the caption.
-    prompt_set : what cases were mined with; said in the caption.
+    prompt_set, mined_by : the prompts and the variant that cases were mined with; said in the caption.
     cases_per_kind, images_per_case : how many are shown at most.
     apply_exif, max_pixels : how images are decoded.
 
@@ -96,11 +98,12 @@ def failure_gallery(
     pictures = album.thumbnails(found, grid.side)
     numbers = numbers_of(shown, found, pictures)
     heading = style.heading(variants, random_weights)
-    said = _content(lists, kinds, shown, pictures, variants[0], prompt_set, skipped_lists)
+    origin = f"{mined_by} from its output for the prompts '{prompt_set}'"
+    said = _content(lists, kinds, shown, pictures, variants[0], origin, skipped_lists)
     params = {"heading": heading, "caption": said, "images_per_case": images_per_case}
     params |= {"drawn": [picture.drawn for picture in pictures], "external_sources": list(external_sources)}
     params |= {"apply_exif": apply_exif, "max_pixels": max_pixels}
-    with style.rc():
+    with look():
         sections = [_section(kind, lists.cases, shown, found, pictures) for kind in kinds]
         style.save(
             draw(sections, grid, heading),
@@ -156,7 +159,7 @@ def _lines(case: Mapping[Hashable, object]) -> list[list[Run]]:
     """What is said above the images of a case."""
     external = bool(case["external"])
     first = [
-        Run(f"“{case['short_name']}”  ", bold=True),
+        Run(f"“{case['short_name']}”  ", bold=True, most=0.6),
         Run(f"#{case['number']}  "),
         Run(str(case["label"]), style.MUTED),
     ]
@@ -191,14 +194,13 @@ def _content(
     shown: pd.DataFrame,
     pictures: Sequence[Thumbnail],
     variant: str,
-    prompt_set: str,
+    origin: str,
     skipped_lists: Sequence[str],
 ) -> str:
     """The caption after its title."""
     counts = [(style.KINDS[k].label.lower(), _count(lists.cases, shown, k) or "no case") for k in kinds]
     said = [CONTENT.format(variant=variant)]
-    origin = f"by {lists.mined_by}" if lists.mined_by != variant else "by this variant"
-    said.append(f"Mined {origin} from its output for the prompts '{prompt_set}'.")
+    said.append(f"Mined by {origin}.")
     said.append(f"Shown: {'; '.join(f'{name}: {count}' for name, count in counts)}.")
     cut = [kind for kind in kinds if (lists.cases["kind"] == kind).sum() > (shown["kind"] == kind).sum()]
     external = lists.cases[lists.cases["external"]]

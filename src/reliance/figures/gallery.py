@@ -7,14 +7,16 @@ Texts may hold anything; they are cut to the width of their cell.
 
 import functools
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from reliance.errors import printable
 from reliance.figures import style
@@ -39,12 +41,13 @@ class Run(NamedTuple):
     text: str
     color: str = style.INK
     bold: bool = False
+    most: float = 1.0  # share of the line that it may take
 
 
 class Cell(NamedTuple):
     """One component or case: lines of text above its thumbnails."""
 
-    lines: list[list[Run]]  # the last run of a line is cut first
+    lines: list[list[Run]]
     pictures: list[Thumbnail]
     mark: str = ""  # colour of a dot before the first line, or none
 
@@ -84,8 +87,15 @@ class Grid(NamedTuple):
         return max(0, lines * (self.side + BETWEEN) - BETWEEN)
 
 
+@contextmanager
+def look() -> Iterator[None]:
+    """The look of all figures, but letters are not fitted to pixels: their widths are known beforehand."""
+    with style.rc(), mpl.rc_context({"text.hinting": "none"}):
+        yield
+
+
 def draw(sections: Sequence[Section], grid: Grid, title: str) -> Figure:
-    """Draw the sections in reading order; as wide as a page, as high as they need."""
+    """Draw the sections in reading order, under `look`; as wide as a page, as high as they need."""
     rows = [sections[i : i + grid.beside] for i in range(0, len(sections), grid.beside)]
     top = MARGIN + (TITLE if title else 0)
     places = [top, *(max(_height(s, grid) for s in row) for row in rows)]
@@ -153,7 +163,7 @@ def _row_height(row: Sequence[Cell], grid: Grid) -> int:
 
 def _draw_section(page: _Page, x: int, y: int, section: Section, grid: Grid) -> None:
     width = grid.columns * (grid.width + GUTTER) - GUTTER
-    page.line(x, y, [Run(section.header, bold=True), Run(f"  {section.note}", style.MUTED)], width, 7)
+    page.line(x, y, [Run(f"{section.header}  ", bold=True), Run(section.note, style.MUTED)], width, 7)
     page.rectangle(x, y + HEADER - 4, width, 3, color=section.color, lw=0)
     y += HEADER + AFTER_HEADER
     if not section.cells:
@@ -179,23 +189,17 @@ def _draw_cell(page: _Page, x: int, y: int, text: int, cell: Cell, grid: Grid) -
 
 
 def fit(runs: Sequence[Run], width: float, size: float) -> list[tuple[Run, float]]:
-    """Runs with their places after each other, pixels; the last is cut first, then the one before.
+    """Runs after each other, each with its place from the left, pixels, none beyond `width`.
 
-    Nothing reaches beyond `width`; a run without room is left out.
+    A run that is too long is cut; one without any room is left out.
     """
-    clean = [run._replace(text=harmless(run.text)) for run in runs]
-    blank = _advance("x x", size) - _advance("xx", size)
     placed, left = [], 0.0
-    for i, run in enumerate(clean):
-        text = run.text.strip(" ")
-        left += blank * (len(run.text) - len(run.text.lstrip(" ")))
-        later = 0.0 if i == len(clean) - 1 else _advance("…", size) + blank
-        short = cut(text, width - left - later, size, run.bold)
+    for run in runs:
+        text = run.text.rstrip(" ")
+        short = cut(harmless(text), min(width - left, run.most * width), size, run.bold)
         if short:
             placed.append((run._replace(text=short), left))
-        left += _advance(short, size, run.bold) + blank * (len(run.text) - len(run.text.rstrip(" ")))
-        if short != text:
-            break
+            left += width_of(f"{short}{run.text[len(text) :]}", size, run.bold)
     return placed
 
 
@@ -226,13 +230,7 @@ def harmless(text: str) -> str:
 
 @functools.lru_cache(maxsize=1 << 14)
 def width_of(text: str, size: float, bold: bool = False) -> float:
-    """Width of a text in pixels; size in points."""
-    if not text.strip():
-        return 0.0
+    """Width of a text in pixels, as drawn under `look`; size in points."""
     font = FontProperties(family=style.FONTS, size=size, weight="bold" if bold else "normal")
-    return float(TextPath((0, 0), text, prop=font).get_extents().x1) / 72 * DPI
-
-
-def _advance(text: str, size: float, bold: bool = False) -> float:
-    """Where a text that follows would start, pixels."""
-    return width_of(f"{text}x", size, bold) - width_of("x", size, bold)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72 * DPI

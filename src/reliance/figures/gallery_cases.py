@@ -15,6 +15,7 @@ from reliance.identity import Stamp, check_same, read_table
 from reliance.images.tables import CLASSES
 from reliance.robustness.summary import PLANTED, ROBUSTNESS, read_results
 
+TYPES = {"class_id": "int64", "component": "int64", "score": "float64", "external": "bool"}
 FLAG = ["class_id", "component", "split", "image_id"]
 
 
@@ -37,7 +38,6 @@ class Lists(NamedTuple):
         pd.DataFrame
     )  # case (row of `cases`), dataset, split, image_id, relevance, y, z (nan if not mined)
     latents: int  # of the SAE that mined; numbers of other cases are above
-    mined_by: str  # variant
     ids: dict[str, str]  # of everything that was read
     indexes: list[tuple[Path, str, str]]  # list, a data set it shows, the id of the index it was made from
 
@@ -58,7 +58,7 @@ def read_cases(
 
     Parameters
     ----------
-    failures, samples : one file each per list, in the order that the benchmark had them.
+    failures, samples : one file each per list, all of which the benchmark had.
     sources : of the cases of every list but the first, whatever it says itself; or none at all.
     robustness : benchmark of the shown variant; `probe` is whose spurious AUC is taken.
 
@@ -70,16 +70,16 @@ def read_cases(
     flags, scored = read_table(outlier_samples, OUTLIER_SAMPLES), read_table(robustness, ROBUSTNESS)
     tables = {"classes": named, "components": names, "outlier_samples": flags, "robustness": scored}
     read = _read_lists(failures, samples, sources, set(named.frame["class_id"].tolist()))
-    for i, one in enumerate(read):
-        listed = (robustness, scored.stamp.inputs.get(f"failures_{i}", "none"))
-        check_same("list of cases", listed, (one.path, one.stamp.id))
     mined = read[0]
+    for one in read:
+        _check_scored(robustness, scored.stamp, one)
     for name, path, found in (
         ("components", components, names.stamp.id),
         ("outliers", outlier_samples, flags.stamp.inputs["outliers"]),
     ):
         check_same(name, (path, found), (mined.path, mined.stamp.inputs.get(name, found)))
-    cases = _named(pd.concat([one.cases for one in read], ignore_index=True), named.frame, names.frame)
+    every = pd.concat([one.cases for one in read], ignore_index=True).astype(TYPES)  # empty lists have none
+    cases = _named(every, named.frame, names.frame)
     auc = read_results([robustness], [variant]).frame.query("probe == @probe")
     cases = cases.merge(
         auc[["source", "failure_id", "spurious_auc"]], how="left", on=["source", "failure_id"]
@@ -94,8 +94,7 @@ def read_cases(
         for dataset in one.samples["dataset"].unique()
         if "index" in one.stamp.inputs
     ]
-    cases, origin = cases[cases["source"] != PLANTED], str(scored.stamp.params["discovered_on"])
-    return Lists(cases, images, len(names.frame), origin, ids, indexes)
+    return Lists(cases[cases["source"] != PLANTED], images, len(names.frame), ids, indexes)
 
 
 def locate_cases(shown: pd.DataFrame, lists: Lists, album: Album, most: int) -> pd.DataFrame:
@@ -131,6 +130,12 @@ def _read_lists(
         read.append(_List(path, cases, images, stamp))
         first += len(cases)
     return read
+
+
+def _check_scored(robustness: Path, stamp: Stamp, one: _List) -> None:
+    scored = {name: found for name, found in stamp.inputs.items() if name.startswith("failures_")}
+    if one.stamp.id not in scored.values():
+        check_same("list of cases", (one.path, one.stamp.id), (robustness, scored.get("failures_0", "none")))
 
 
 def _named(cases: pd.DataFrame, classes: pd.DataFrame, components: pd.DataFrame) -> pd.DataFrame:

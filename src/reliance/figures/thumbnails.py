@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from reliance.errors import RelianceError
 from reliance.identity import read_table
@@ -110,10 +110,12 @@ class Album:
 def square(image: Image.Image, size: int) -> Image.Image:
     """The centre of an RGB image, `size` x `size` pixels; pixels of smaller images stay sharp squares."""
     side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    image = image.crop((left, top, left + side, top + side))
     if side < size:
         factor = -(-size // side)
-        image = ImageOps.fit(image, (side, side)).resize((side * factor,) * 2, Image.Resampling.NEAREST)
-    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        image = image.resize((side * factor, side * factor), Image.Resampling.NEAREST)
+    return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def few_colors(image: Image.Image) -> np.ndarray:
@@ -133,7 +135,7 @@ def _no_root(name: str, path: Path) -> RelianceError:
     return RelianceError(
         path,
         "a gallery shows images from the folder of their data set",
-        found=f"not there, nor any other image of {name!r} that is asked for",
+        found=f"not there, nor any other image of {name} that is asked for",
         allowed="the files that were there when the index was made",
         next_step="mount or restore the disk or folder and run the same command again; if the images "
         "were moved, correct the root in the config",
