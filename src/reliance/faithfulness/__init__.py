@@ -1,0 +1,1 @@
+"""Faithfulness of relevances: what deleting and inserting the most relevant latents does to the output."""

@@ -1,0 +1,123 @@
+"""Orders in which latents are deleted or inserted: by each method's scores, at random, greedily.
+
+Every order is by descending score; equal scores keep the order of position (or index of the latent).
+Orders are cut after S latents.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from reliance.attribution.closed_form import ImageTerms, LatentTables, ablation, act_x_grad
+from reliance.attribution.integrated import (
+    Form,
+    Points,
+    Prompted,
+    at_point,
+    integrated_gradients,
+    relevance,
+    terms_at,
+)
+from reliance.faithfulness.curves import Walk, advance, single_moves
+
+
+class Forms(NamedTuple):
+    """What the scores of n images need, up to the prompt."""
+
+    values: torch.Tensor  # a [n, k], 0 is inactive
+    indices: torch.Tensor  # int64 [n, k]
+    gradient: Form
+    ablation: Form
+    integrated: Form
+    energy: torch.Tensor  # a_j |v_j| [n, k]
+
+
+def score_forms(
+    tables: LatentTables,
+    ends: tuple[Points, Points],
+    values: torch.Tensor,
+    indices: torch.Tensor,
+    norms: torch.Tensor,
+    path_steps: int,
+) -> tuple[Forms, ImageTerms]:
+    """Forms of images, and their terms at x.
+
+    ends : points of x - aV and x. norms : |v_j| [m]. path_steps : points of Integrated Gradients.
+    """
+    start, end = ends
+    terms = terms_at(tables, end, values, indices)
+    forms = Forms(
+        values,
+        indices,
+        at_point(act_x_grad(tables, terms), terms),
+        at_point(ablation(tables, terms), terms),
+        integrated_gradients(tables, start, end, values, indices, path_steps),
+        values * norms[indices],
+    )
+    return forms, terms
+
+
+def image_scores(forms: Forms, prompted: Prompted, lens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Scores [n, C, k] that look at the image, by method. lens [n, C, k]: LogitLens_j(t) (Eq. 3)."""
+    return {
+        "act_x_grad": relevance(forms.gradient, prompted),
+        "ablation": relevance(forms.ablation, prompted),
+        "integrated_gradients": relevance(forms.integrated, prompted),
+        "act_x_lens": forms.values[:, None] * lens,
+        "energy": forms.energy[:, None].expand_as(lens),
+    }
+
+
+def best_active(scores: torch.Tensor, values: torch.Tensor, steps: int) -> torch.Tensor:
+    """Positions int64 [n, S] of the highest scores [n, k] among active latents; -1 when none is left."""
+    ranked = torch.where(values != 0, scores, -torch.inf).sort(dim=1, descending=True, stable=True)
+    positions = torch.where(ranked.values > -torch.inf, ranked.indices, -1)[:, :steps]
+    return torch.nn.functional.pad(positions, (0, steps - positions.shape[1]), value=-1)
+
+
+def best_of_all(scores: np.ndarray, steps: int) -> np.ndarray:
+    """Latents int64 [S] of the highest scores [m], inactive ones included; -1 when none is left."""
+    count = min(steps, len(scores))
+    least = np.partition(scores, -count)[-count]
+    candidates = np.flatnonzero(scores >= least)
+    best = candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
+    return np.pad(best, (0, steps - count), constant_values=-1)
+
+
+def start_of_random_order(rng: np.random.Generator, n: int, m: int, steps: int) -> np.ndarray:
+    """The first S of n random orders of m latents, int64 [n, S]; -1 when none is left.
+
+    A random subset grows by one latent at a time (Floyd) and is then shuffled, so that no order of
+    all m is made.
+    """
+    count = min(steps, m)
+    drawn = np.full((n, count), -1, np.int64)
+    for i, last in enumerate(range(m - count, m)):
+        candidate = rng.integers(0, last + 1, n)
+        taken = (drawn == candidate[:, None]).any(axis=1)
+        drawn[:, i] = np.where(taken, last, candidate)
+    return np.pad(rng.permuted(drawn, axis=1), ((0, 0), (0, steps - count)), constant_values=-1)
+
+
+def find(latents: torch.Tensor, values: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Positions int64 [n, S] of latents [n, S] in the codes of their images; -1 where not active."""
+    there = (latents[:, :, None] == indices[:, None]) & (values != 0)[:, None]
+    return torch.where(there.any(2), there.to(torch.uint8).argmax(2), -1)
+
+
+def greedy(at: Walk, steps: int, sign: int) -> torch.Tensor:
+    """Positions int64 [n, S] of the best move, step by step, given the moves before; -1 when none is left.
+
+    sign : -1 deletes the latent after which y is lowest, +1 inserts the one after which it is highest.
+    """
+    left = at.values != 0
+    positions = []
+    for _ in range(steps):
+        cost = torch.where(left, -sign * single_moves(at, sign), torch.inf)
+        best = cost.sort(dim=1, stable=True).indices[:, :1]
+        position = torch.where(left.any(1), best[:, 0], -1)
+        left = left.scatter(1, best, False)
+        at = advance(at, position, sign)
+        positions.append(position)
+    return torch.stack(positions, 1)

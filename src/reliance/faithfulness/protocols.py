@@ -1,0 +1,141 @@
+"""The protocols of deletion and insertion on a block of images (Sec. 5.1, App. B.2)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from reliance.attribution.baselines import equation_6
+from reliance.attribution.closed_form import ImageTerms
+from reliance.attribution.integrated import Prompted, at_point, relevance
+from reliance.faithfulness.bench import Bench, Block, forms_of, load, path_ends, see
+from reliance.faithfulness.class_orders import Orders, own_orders, reference_orders, to_orders
+from reliance.faithfulness.curves import Walk, curve, grams, output, walk
+from reliance.faithfulness.orderings import Forms, best_active, find, greedy, image_scores
+from reliance.faithfulness.sample import Images, Randoms
+from reliance.faithfulness.schema import (
+    ERROR_TERMS,
+    FROZEN,
+    GLOBAL_DELETION,
+    GREEDY,
+    LOCAL_DELETION,
+    LOCAL_INSERTION,
+    REFERENCE_DELETION,
+)
+
+
+class Key(NamedTuple):
+    """Which curve: the first four columns of the faithfulness table."""
+
+    protocol: str
+    method: str
+    error_term: str
+    restrict_to_active: bool
+
+
+Curves = dict[Key, np.ndarray]  # y float64 [n, S + 1]
+Positions = dict[tuple[str, bool], torch.Tensor]  # (method, restricted) -> int64 [n, S]
+
+
+class Diagnostics(NamedTuple):
+    """Sums over images: how incomplete Integrated Gradients are, and how far off Eq. 6 is."""
+
+    gap: dict[str, float]  # |sum_j IG_j - (y(x) - y(x - aV))|, by error term
+    change: dict[str, float]  # |y(x) - y(x - aV)|, by error term
+    eq6_gap: float  # sum_j |Eq. 6 - act x grad| at the stored x
+    relevance: float  # sum_j |act x grad| there
+
+
+def block_curves(
+    bench: Bench,
+    images: Images,
+    label: np.ndarray,
+    randoms: Randoms,
+    reference: dict[str, list[Forms]],
+) -> tuple[Curves, Diagnostics]:
+    """All curves of a block of whole classes.
+
+    Parameters
+    ----------
+    label : class of each image as a row of the bench's prompts, ascending, int64 [n].
+    randoms : random orders of these images, and of all classes.
+    reference : forms of the reference images by error term.
+    """
+    block, (classes, own) = load(bench, images), np.unique(label, return_inverse=True)
+    rows, own_class = (torch.as_tensor(a, device=block.x.device) for a in (label, own))
+    prompted, lens = see(bench, rows[:, None], block.indices)
+    imageless = {
+        "logit_lens": to_orders(bench, bench.lens[classes].cpu().numpy()),
+        "random": torch.as_tensor(randoms.by_class[classes]).to(block.indices),
+    }
+    inner = grams(bench.tables, block.indices)
+    curves: Curves = {}
+    gap, change, eq6 = {}, {}, (0.0, 0.0)
+    for error_term in ERROR_TERMS:
+        ends = path_ends(bench, block, error_term)
+        forms, terms = forms_of(bench, block, ends)
+        scores = {name: found[:, 0] for name, found in image_scores(forms, prompted, lens).items()}
+        empty, full = (walk(bench.tables, inner, p, block.values, block.indices, prompted) for p in ends)
+        orders = {
+            GLOBAL_DELETION: own_orders(bench, block, label, scores) | imageless,
+            REFERENCE_DELETION: reference_orders(bench, classes, reference[error_term]) | imageless,
+        }
+        local = _restricted(block, scores | {"logit_lens": lens[:, 0]}, randoms, bench.steps)
+        local |= _unrestricted(block, imageless["logit_lens"][own_class], randoms)
+        curves |= _local_curves(empty, full, local, error_term, bench.steps)
+        curves |= _class_curves(full, block, orders, own_class, error_term)
+        moved = (output(full, full.totals) - output(empty, empty.totals))[:, 0]
+        gap[error_term] = _size(scores["integrated_gradients"].sum(1) - moved)
+        change[error_term] = _size(moved)
+        if error_term == FROZEN:
+            eq6 = _equation_6(bench, terms, prompted, scores["act_x_grad"])
+    return curves, Diagnostics(gap, change, *eq6)
+
+
+def _restricted(block: Block, scores: dict[str, torch.Tensor], randoms: Randoms, steps: int) -> Positions:
+    """Positions of orders over the active latents."""
+    random = torch.as_tensor(randoms.active, device=block.x.device)
+    every = scores | {"random": random}
+    return {(method, True): best_active(score, block.values, steps) for method, score in every.items()}
+
+
+def _unrestricted(block: Block, lens_order: torch.Tensor, randoms: Randoms) -> Positions:
+    """Positions of orders over all latents, where they differ; lens_order int64 [n, S]."""
+    random = torch.as_tensor(randoms.all_latents).to(block.indices)
+    orders = {"logit_lens": lens_order, "random": random}
+    return {(method, False): find(order, block.values, block.indices) for method, order in orders.items()}
+
+
+def _local_curves(empty: Walk, full: Walk, local: Positions, error_term: str, steps: int) -> Curves:
+    found = {}
+    for protocol, at, sign in ((LOCAL_DELETION, full, -1), (LOCAL_INSERTION, empty, 1)):
+        every = local | {(GREEDY, True): greedy(at, steps, sign)}
+        for (method, restricted), positions in every.items():
+            key = Key(protocol, method, error_term, restricted)
+            found[key] = curve(at, positions, sign).cpu().numpy()
+    return found
+
+
+def _class_curves(
+    full: Walk, block: Block, orders: dict[str, Orders], own_class: torch.Tensor, error_term: str
+) -> Curves:
+    """Curves of the protocols with one order per class; own_class int64 [n] is a row of the orders."""
+    found = {}
+    for protocol, by_method in orders.items():
+        for method, order in by_method.items():
+            positions = find(order[own_class], block.values, block.indices)
+            key = Key(protocol, method, error_term, False)
+            found[key] = curve(full, positions, -1).cpu().numpy()
+    return found
+
+
+def _equation_6(
+    bench: Bench, terms: ImageTerms, prompted: Prompted, exact: torch.Tensor
+) -> tuple[float, float]:
+    """Sums of |Eq. 6 - act x grad| and |act x grad|."""
+    approximate = relevance(at_point(equation_6(bench.tables, terms), terms), prompted)[:, 0]
+    return _size(exact - approximate), _size(exact)
+
+
+def _size(numbers: torch.Tensor) -> float:
+    return float(numbers.abs().sum())
