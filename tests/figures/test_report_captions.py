@@ -16,7 +16,7 @@ def job(variants):
 
 
 @pytest.mark.parametrize("variants", [["demo"], ["vit_b16.n20", "demo_early"]])
-@pytest.mark.parametrize("name", ["fig5", "fig14", "table1"])
+@pytest.mark.parametrize("name", ["fig3", "fig4", "fig5", "fig7", "fig8", "fig9", "fig14", "table1"])
 def test_caption_renders_without_a_complaint(name, variants):
     template = Environment(undefined=StrictUndefined).from_string((REPORT / f"{name}.rst").read_text())
     text = template.render(snakemake=job(variants))

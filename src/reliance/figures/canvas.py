@@ -14,6 +14,7 @@ from reliance.figures import style
 
 EDGE, RIGHT = 0.05, 0.08  # margins, inches
 HEADING, LEGEND_LINE, LEGEND_PAD = 0.2, 0.145, 0.075  # heights, inches
+BOLD = 1.15  # how much wider bold text is
 HANDLE = 0.27  # width of a legend's marker with its spacing, inches
 
 
@@ -34,7 +35,8 @@ class Canvas:
         return self.figure.add_axes((left, bottom, width / self.width, height / self.height))
 
     def text(self, x: float, y: float, text: str, size: float) -> None:
-        """Bold text with its top left corner here."""
+        """Bold text with its top left corner here; smaller if it would not fit on the page."""
+        size *= min(1.0, (self.width - x - RIGHT) / (BOLD * width_of(text, size) or 1.0))
         self.figure.text(*self.at(x, y), text, va="top", fontsize=size, fontweight="bold")
 
     def ground(self, y: float, height: float, color: str) -> None:

@@ -123,7 +123,7 @@ def _slots(count: int) -> list[tuple[float, float]]:
     return [(EDGE + 0.12 + NUMBERS - 0.1 + i * (slot + BETWEEN), slot - NUMBERS + 0.1) for i in range(count)]
 
 
-def lines_of(count: int) -> list[range]:
+def lines_of(count: int, most: int = MOST) -> list[range]:
     """Panels by line: as many lines as needed, filled evenly."""
-    each = -(-count // -(-count // MOST))
+    each = -(-count // -(-count // most))
     return [range(i, min(i + each, count)) for i in range(0, count, each)]

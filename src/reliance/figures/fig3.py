@@ -1,0 +1,81 @@
+"""Fig. 3: what deleting and inserting the most relevant latents does to the output."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reliance.faithfulness.schema import FROZEN
+from reliance.figures import style
+from reliance.figures.captions import compose
+from reliance.figures.curves import draw
+from reliance.figures.faithfulness import (
+    JUDGED,
+    PAPER,
+    SHOWN,
+    Results,
+    gaps,
+    judged,
+    local_and_global,
+    numbers_of,
+    read_results,
+    sampled,
+    subsets,
+)
+from reliance.identity import derived_stamp
+
+SCHEMA = 1
+
+
+def fig3(
+    *,
+    faithfulness: Sequence[Path],
+    summary: Sequence[Path],
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path,
+    variants: Sequence[str],
+    random_weights: Sequence[bool] = (),
+    skipped: Sequence[str] = (),
+) -> None:
+    """Draw Fig. 3: local deletion, deletion with average attributions, local insertion.
+
+    Parameters
+    ----------
+    faithfulness, summary : tables of curves and their summaries, one per variant (usually one).
+    pdf, png, csv, caption : the figure, its preview, the numbers behind it, and its caption (Markdown).
+    variants : names, in the order of `faithfulness`.
+    random_weights : per variant, whether its encoder was never trained; said in the figure.
+    skipped : variants without an SAE, which are left out; said in the caption.
+
+    Bands and errors are standard errors over subsets of images, std(ddof=1)/sqrt(subsets).
+    """
+    results, ids = read_results(faithfulness, summary, variants)
+    heading, several = style.heading(variants, random_weights), len(variants) > 1
+    rows = [local_and_global(r, v if several else "", error="sem_subsets") for v, r in results.items()]
+    with style.rc():
+        style.save(
+            draw(rows, title=heading, named=True),
+            numbers_of(results, SHOWN, PAPER, [FROZEN], free=False),
+            derived_stamp("fig3", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
+            pdf=pdf,
+            png=png,
+            csv=csv,
+            caption=caption,
+            words=_words(results, heading, skipped),
+        )
+
+
+def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
+    content = [
+        "Output y (cosine of image and class name, in percent) after setting the activations of the most "
+        "relevant latents to zero, one more at a time, in the order of each image (local) or of the mean "
+        "over the images of its class (global), and after inserting them one by one, starting without any. "
+        "The reconstruction error of the SAE is kept. Local orders are over the active latents of an image.",
+        sampled(results),
+        f"Bands and mean y ± SEM: standard error of the mean over {subsets(results)} disjoint subsets of the "
+        "images, std(ddof=1)/sqrt(subsets); mean y is the mean over all steps. Greedy: at every step the "
+        "latent that changes the output most, as a bound.",
+        gaps(results),
+    ]
+    found = judged(results, reference=False)
+    return compose("Figure 3", "Faithfulness of attributions", heading, content, JUDGED, found, skipped)

@@ -1,0 +1,89 @@
+"""Fig. 7: Fig. 3 for all models, or for one model in detail."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reliance.faithfulness.schema import FROZEN, METHODS
+from reliance.figures import style
+from reliance.figures.captions import compose
+from reliance.figures.curves import draw
+from reliance.figures.faithfulness import (
+    ERROR_TERMS,
+    JUDGED,
+    PAPER,
+    SHOWN,
+    Results,
+    gaps,
+    judged,
+    local_and_global,
+    numbers_of,
+    read_results,
+    sampled,
+    subsets,
+)
+from reliance.identity import derived_stamp
+
+SCHEMA = 1
+
+
+def fig7(
+    *,
+    faithfulness: Sequence[Path],
+    summary: Sequence[Path],
+    pdf: Path,
+    png: Path,
+    csv: Path,
+    caption: Path,
+    variants: Sequence[str],
+    random_weights: Sequence[bool] = (),
+    skipped: Sequence[str] = (),
+) -> None:
+    """Draw Fig. 7; arguments as in `fig3`.
+
+    Of several variants each has a row, with the methods of the paper. A single one has a row with the
+    reconstruction error and one without, leave-one-out, and the orders over all latents.
+    Bands are standard errors over images, std(ddof=1)/sqrt(images); errors of means are over subsets.
+    """
+    results, ids = read_results(faithfulness, summary, variants)
+    heading, several = style.heading(variants, random_weights), len(variants) > 1
+    if several:
+        rows = [local_and_global(result, variant) for variant, result in results.items()]
+        numbers = numbers_of(results, SHOWN, PAPER, [FROZEN], free=False)
+    else:
+        detailed = {"methods": METHODS, "unrestricted": True}
+        (only,) = results.values()
+        rows = [
+            local_and_global(only, words, error_term=term, **detailed) for term, words in ERROR_TERMS.items()
+        ]
+        numbers = numbers_of(results, SHOWN, METHODS, list(ERROR_TERMS), free=True)
+    with style.rc():
+        style.save(
+            draw(rows, title=heading, named=False),
+            numbers,
+            derived_stamp("fig7", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
+            pdf=pdf,
+            png=png,
+            csv=csv,
+            caption=caption,
+            words=_words(results, heading, skipped),
+        )
+
+
+def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
+    several = len(results) > 1
+    detail = (
+        "The reconstruction error of the SAE is kept."
+        if several
+        else "Above, the reconstruction error of the SAE is kept; below, everything, also the scores, is "
+        "computed on the reconstruction alone. Thin dashed: orders over all latents, where deleting an "
+        "inactive one changes nothing. Leave one out: the exact change of the output without the latent."
+    )
+    content = [
+        f"As Figure 3, for {'every model' if several else 'one model in detail'}. {detail}",
+        sampled(results),
+        "Bands: standard error of the mean over images, std(ddof=1)/sqrt(images). Mean y ± SEM: mean over "
+        f"all steps, and its standard error over {subsets(results)} disjoint subsets of the images.",
+        gaps(results, [FROZEN] if several else list(ERROR_TERMS)),
+    ]
+    found = judged(results, reference=False)
+    return compose("Figure 7", "Faithfulness of attributions", heading, content, JUDGED, found, skipped)
