@@ -79,7 +79,7 @@ def best_active(scores: torch.Tensor, values: torch.Tensor, steps: int) -> torch
 def best_of_all(scores: np.ndarray, steps: int) -> np.ndarray:
     """Latents int64 [S] of the highest scores [m], inactive ones included; -1 when none is left."""
     count = min(steps, len(scores))
-    least = np.partition(scores, -count)[-count]
+    least = float(torch.as_tensor(scores).topk(count).values[-1])
     candidates = np.flatnonzero(scores >= least)
     best = candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
     return np.pad(best, (0, steps - count), constant_values=-1)
