@@ -54,7 +54,7 @@ def fig3(
     rows = [local_and_global(r, v if several else "", error="sem_subsets") for v, r in results.items()]
     with style.rc():
         style.save(
-            draw(rows, title=heading, named=True),
+            draw(rows, title=heading, named=not several),
             numbers_of(results, SHOWN, PAPER, [FROZEN], free=False),
             derived_stamp("fig3", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
             pdf=pdf,
