@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from attribution.toy import WEIGHTS, K, M
 from reliance.attribution.inputs import open_inputs
@@ -192,3 +193,11 @@ def test_the_defaults_are_the_paper_s():
     parameters = inspect.signature(faithfulness).parameters
     assert [parameters[name].default for name in names] == [100, 50, 10, 10, 500, 9]
     assert Path(inspect.getsourcefile(faithfulness)).name == "table.py"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same_table(toy, tmp_path):
+    (cpu, _), _ = run(toy, tmp_path, subsets=4)
+    (gpu, _), _ = run(toy, tmp_path, subsets=4, device="cuda")
+    np.testing.assert_allclose(cpu["y"], gpu["y"], rtol=0, atol=1e-10)
