@@ -88,6 +88,11 @@ def untracked(**values):
     return lambda wildcards, resources: settings(**values)
 
 
+def some(section, *names):
+    """Some values of a section of the configuration."""
+    return section.model_dump(include=set(names))
+
+
 def plain(value):
     """A value as plain lists and sorted dicts."""
     if isinstance(value, (list, tuple)):
@@ -154,3 +159,20 @@ def part_names(n):
 def parts_of(name):
     """Number of parts a split of a data set is divided into."""
     return 1 if is_external(name) else dataset(name).parts
+
+
+def figure_files(name, category, folder="{variant}"):
+    """The files of a figure: PDF, a preview that goes into Snakemake's report, its numbers and its caption."""
+    about = "{variant}" if folder == "{variant}" else "{comparison} (comparison)"
+    stem = f"results/{folder}/{name}"
+    return {
+        "pdf": f"{stem}.pdf",
+        "png": report(
+            f"{stem}.png",
+            caption=f"../workflow/report/{name}.rst",
+            category=category,
+            labels={"variant": about, "figure": name.replace("fig", "Fig. ")},
+        ),
+        "csv": f"{stem}.csv",
+        "caption": f"{stem}.caption.md",
+    }

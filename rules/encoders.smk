@@ -178,3 +178,35 @@ use rule embed_text as embed_vocabulary with:
         settings=vocabulary_settings,
     message:
         "Embedding the vocabulary of {wildcards.dataset} with {wildcards.encoder}"
+
+
+use rule embed_text as embed_asked with:
+    input:
+        unpack(asked_source),
+        classes="results/datasets/{dataset}/classes.parquet",
+        weights="results/encoders/{encoder}/weights.json",
+    output:
+        texts=["results/encoders/{encoder}/{dataset}/text/asked.parquet"],
+    log:
+        "results/logs/embed_asked/{encoder}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_asked/{encoder}.{dataset}.tsv"
+    params:
+        **code("embed_text.py"),
+        settings=asked_settings,
+    message:
+        "Embedding the names that hidden concepts are held against with {wildcards.encoder}"
+
+
+use rule embed_text as embed_definitions with:
+    output:
+        texts=["results/encoders/{encoder}/{dataset}/text/definition.parquet"],
+    log:
+        "results/logs/embed_definitions/{encoder}.{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_definitions/{encoder}.{dataset}.tsv"
+    params:
+        **code("embed_text.py"),
+        settings=settings(**TEXT, prompt_sets=["definition"]),
+    message:
+        "Embedding what the classes of {wildcards.dataset} show with {wildcards.encoder}"

@@ -135,21 +135,37 @@ def weights_settings(w):
     )
 
 
-def vocabulary_source(w):
-    """The file of names, if the vocabulary is one."""
-    name = dataset(w.dataset).vocabulary
+def names_file(dataset_name, name):
+    """The file of a vocabulary, if it is one."""
     if name in BUILT_IN:
         return {}
     if name == "drawn":
-        return {"vocabulary": drawn(w.dataset, "vocabulary.txt")}
+        planted_of(dataset_name)
+        return {"vocabulary": drawn(dataset_name, "vocabulary.txt")}
     checked(check_file)(f"vocabularies.{name}", CONFIG.vocabularies[name])
     return {"vocabulary": CONFIG.vocabularies[name]}
+
+
+def vocabulary_source(w):
+    return names_file(w.dataset, dataset(w.dataset).vocabulary)
 
 
 def vocabulary_settings(w):
     name = dataset(w.dataset).vocabulary
     built_in = {"vocabulary": name} if name in BUILT_IN else {}
     return settings(**TEXT, **built_in, prompt_sets=["vocabulary"], written_words=True)
+
+
+def asked_source(w):
+    """The file of the names that hidden concepts are held against, if they come from one."""
+    return names_file(w.dataset, CONFIG.hidden.vocabulary) if CONFIG.hidden.vocabulary else {}
+
+
+def asked_settings(w):
+    name = CONFIG.hidden.vocabulary
+    listed = {"vocabulary": CONFIG.hidden.prompts} if CONFIG.hidden.prompts else {}
+    built_in = {"vocabulary": name} if name in BUILT_IN else {}
+    return settings(**TEXT, **listed, **built_in, prompt_sets=["vocabulary"], written_words=False)
 
 
 TEXT = {"device": CONFIG.compute.device, "threads": THREADS}
@@ -177,17 +193,55 @@ def sae_of(w):
 # ---- components -------------------------------------------------------------------------------------
 
 
-def labels_source(w):
-    """What the variant's labeller says of the training images and of the vocabulary."""
+def labels_source(w, split="train", prompt_set="vocabulary"):
+    """What the variant's labeller says of the images of a split and of names."""
     sae_of(w)
     v = variant(w.variant)
-    files = {
-        "labels": embeddings(v.labeller, v.dataset, "train"),
-        "vocabulary": text(v.labeller, v.dataset, "vocabulary"),
+    return {
+        "labels": embeddings(v.labeller, v.dataset, split),
+        "vocabulary": text(v.labeller, v.dataset, prompt_set),
+        **labeller_head(v.labeller),
     }
-    if encoder(v.labeller).role == "encoder":
-        files["labeller_head"] = f"results/encoders/{v.labeller}/head.safetensors"
-    return files
+
+
+def labeller_head(name):
+    """The head of a labeller that stores class tokens."""
+    return (
+        {"labeller_head": f"results/encoders/{name}/head.safetensors"}
+        if encoder(name).role == "encoder"
+        else {}
+    )
+
+
+# ---- interpretability -------------------------------------------------------------------------------
+
+
+def named_images(w):
+    """What a labeller says of test images and of the names of their classes.
+
+    The labeller of planted data never saw the ambiguous names; what a class shows is in its definition there.
+    """
+    names = "definition" if dataset(w.dataset).planted else "short"
+    return {
+        "index": index(w.dataset),
+        "labels": embeddings(w.encoder, w.dataset, "test"),
+        "names": text(w.encoder, w.dataset, names),
+        "vocabulary": text(w.encoder, w.dataset, "vocabulary"),
+        **labeller_head(w.encoder),
+    }
+
+
+def alignments_of(name):
+    """How well classes look like their names to the variant's labeller."""
+    v = variant(name)
+    return f"results/encoders/{v.labeller}/{v.dataset}/alignments.parquet"
+
+
+def asked_components(w):
+    """The components under other names, if hidden concepts are to be held against those."""
+    sae_of(w)
+    asked = CONFIG.hidden.vocabulary or CONFIG.hidden.prompts
+    return {"asked": f"results/{w.variant}/components/asked/train.parquet"} if asked else {}
 
 
 # ---- attribution ------------------------------------------------------------------------------------
@@ -272,23 +326,7 @@ def external_cases(w):
     }
 
 
-# ---- report -----------------------------------------------------------------------------------------
-
-
-def default_targets(name):
-    """What the demo shows of a variant."""
-    return [f"results/{name}/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
-
-
-def demo_targets():
-    """Everything of the embedded demo."""
-    return (
-        default_targets("demo")
-        + default_targets("demo_early")
-        + ["results/demo/truth.json", "results/datasets/planted/excluded.parquet"]
-        + [f"results/demo/attributions/{split}.parquet" for split in ("subset", "test")]
-        + [f"results/compare/demo/{figure}.pdf" for figure in ("fig5", "fig14")]
-    )
+# ---- figures ----------------------------------------------------------------------------------------
 
 
 @checked
@@ -299,15 +337,212 @@ def comparison(name):
     return [member + name[len(base) :] for member in CONFIG.comparisons[base]]
 
 
+def with_sae(w):
+    """The variants of a comparison that have an SAE."""
+    names = [name for name in comparison(w.comparison) if variant(name).sae]
+    if names:
+        return names
+    stop(
+        RelianceError(
+            f"comparisons.{base_name(w.comparison)}",
+            "this figure compares components",
+            found="no variant with an SAE",
+            allowed="at least one variant with a section sae",
+            next_step="give one an SAE, or ask for fig5 or fig14, which need none",
+        )
+    )
+
+
 def robustness_of(names):
     return [f"results/{name}/robustness.parquet" for name in names]
+
+
+def curves_of(names):
+    """Deletion and insertion curves of some variants."""
+    return {
+        "faithfulness": [f"results/{name}/faithfulness.parquet" for name in names],
+        "summary": [f"results/{name}/faithfulness.json" for name in names],
+    }
+
+
+def bases_of(names):
+    """The components of some variants in all three bases, and what their alignment is held against."""
+    return {
+        "components": [f"results/{name}/components.parquet" for name in names],
+        "neurons": [f"results/{name}/components/neurons/train.parquet" for name in names],
+        "pca": [f"results/{name}/components/pca/train.parquet" for name in names],
+        "alignments": [alignments_of(name) for name in names],
+    }
+
+
+def tested_components(names):
+    return {"components": [f"results/{name}/components/sae/test.parquet" for name in names]}
+
+
+def concepts_of(w):
+    """Hidden concepts of a variant and where their strongest images are."""
+    sae_of(w)
+    return {
+        "hidden": f"results/{w.variant}/hidden.parquet",
+        "components": f"results/{w.variant}/components.parquet",
+        "classes": classes(variant(w.variant).dataset),
+        "top_samples": f"results/{w.variant}/top_samples.parquet",
+        "index": index(variant(w.variant).dataset),
+    }
+
+
+def gallery_lists(v):
+    """External lists whose images are shown: those of folders and tables, not what was planted."""
+    _, folders, tables = lists_of(v)
+    return folders, [CONFIG.external_lists[e] for e in tables]
+
+
+def gallery_cases(w):
+    """The failure cases a variant is scored on, and the indexes of their images."""
+    v = variant(w.variant)
+    folders, tables = gallery_lists(v)
+    mined = f"results/{v.failures_from}"
+    return {
+        "failures": f"{mined}/failures.tsv",
+        "failure_samples": f"{mined}/failure_samples.parquet",
+        "outlier_samples": f"{mined}/outlier_samples.parquet",
+        "components": f"{mined}/components.parquet",
+        "classes": classes(v.dataset),
+        "robustness": f"results/{w.variant}/robustness.parquet",
+        "indexes": [index(name) for name in (v.dataset, *folders)],
+        "external_failures": [f"results/datasets/{e}/cases.tsv" for e in folders]
+        + [t.failures for t in tables],
+        "external_samples": [f"results/datasets/{e}/cases_samples.parquet" for e in folders]
+        + [t.samples for t in tables],
+    }
 
 
 def shown(names):
     """Which variants a figure shows, and which of them have encoders that were never trained."""
     encoders = [encoder(variant(name).encoder) for name in names]
+    return {"variants": names, "random_weights": [e.weights == "random" for e in encoders]}
+
+
+def benchmarked(names):
+    """The same, and the lists of cases that could not be read."""
     return settings(
-        variants=names,
-        random_weights=[e.weights == "random" for e in encoders],
-        skipped_lists=sorted({e for name in names for e in skipped(variant(name))}),
+        **shown(names), skipped_lists=sorted({e for name in names for e in skipped(variant(name))})
+    )
+
+
+def compared(w):
+    """The variants of a comparison that have an SAE, and those that have none."""
+    names = with_sae(w)
+    return settings(**shown(names), skipped=[name for name in comparison(w.comparison) if name not in names])
+
+
+def reading():
+    """How image files are read."""
+    return some(CONFIG.images, "apply_exif", "max_pixels")
+
+
+def concept_gallery(w):
+    return settings(
+        **shown([w.variant]),
+        **some(CONFIG.galleries, "per_band", "images_per_component"),
+        **reading(),
+        dataset_root=root_of(variant(w.variant).dataset),
+    )
+
+
+def case_gallery(w):
+    v = variant(w.variant)
+    folders, _ = gallery_lists(v)
+    names = [v.dataset, *folders]
+    planted, *_ = lists_of(v)
+    return settings(
+        **shown([w.variant]),
+        skipped_lists=skipped(v),
+        external_sources=sources_of(v)[len(planted) :],
+        **some(CONFIG.galleries, "cases_per_kind", "images_per_case"),
+        **reading(),
+        datasets=names,
+        roots=[root_of(name) for name in names],
+        prompt_set=variant(v.failures_from).failures.prompt_set,
+        mined_by=v.failures_from,
+    )
+
+
+# ---- report -----------------------------------------------------------------------------------------
+
+
+def figures_of(v):
+    """The figures that apply to a variant; only those of the robustness benchmark need no SAE."""
+    benchmark = [5, 14, 12, 13]
+    return [f"fig{n}" for n in sorted(benchmark + [3, 4, 7, 8, 9, 10, 11] if v.sae else benchmark)]
+
+
+def page_of(w):
+    """Everything that the page of a variant shows."""
+    v = variant(w.variant)
+    here, mined = f"results/{w.variant}", f"results/{v.failures_from}"
+    figures = figures_of(v)
+    files = {
+        "figures": [f"{here}/{name}.png" for name in figures],
+        "captions": [f"{here}/{name}.caption.md" for name in figures],
+        "numbers": [f"{here}/{name}.csv" for name in [*figures, "table1"]],
+        "table1": f"{here}/table1.md",
+        "robustness": f"{here}/robustness.parquet",
+        "failures": f"{mined}/failures.tsv",
+        "failure_samples": f"{mined}/failure_samples.parquet",
+        "mined_components": f"{mined}/components.parquet",
+        "index": index(v.dataset),
+        "classes": classes(v.dataset),
+        "excluded": f"results/datasets/{v.dataset}/excluded.parquet",
+        "weights": of_encoder(w, "weights.json"),
+    }
+    if v.sae:
+        files |= {name: paths[0] for name, paths in bases_of([w.variant]).items()}
+        files |= {
+            "hidden": f"{here}/hidden.parquet",
+            "faithfulness": f"{here}/faithfulness.parquet",
+            "quality": f"{here}/sae/quality.json",
+        }
+    if dataset(v.dataset).planted and v.failures_from == v.name:
+        files["truth"] = f"{here}/truth.json"
+    return files
+
+
+def page_settings(w):
+    v = variant(w.variant)
+    return settings(
+        variant=w.variant,
+        mined_by=v.failures_from,
+        random_weights=encoder(v.encoder).weights == "random",
+        configuration={
+            "variant": {
+                name: value for name, value in v._asdict().items() if name not in ("sae", "failures")
+            },
+            "sae": v.sae.model_dump() if v.sae else "none",
+            "failures": variant(v.failures_from).failures.model_dump(),
+            **some(CONFIG, "templates", "embedding", "naming", "probe", "faithfulness", "hidden"),
+        },
+    )
+
+
+def owners_of(w):
+    """Whose jobs the page lists times of."""
+    v = variant(w.variant)
+    return [name for name in (v.name, v.failures_from, v.encoder, v.labeller, v.dataset) if name]
+
+
+def default_targets(name):
+    """What the demo shows of a variant."""
+    return [f"results/{name}/report.html"] + [
+        f"results/{name}/{figure}.pdf" for figure in figures_of(variant(name))
+    ]
+
+
+def demo_targets():
+    """Everything of the embedded demo."""
+    return (
+        default_targets("demo")
+        + [f"results/demo_early/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
+        + [f"results/demo/attributions/{split}.parquet" for split in ("subset", "test")]
+        + [f"results/compare/demo/fig{n}.pdf" for n in (4, 5, 7, 8, 9, 14)]
     )

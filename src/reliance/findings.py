@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+HELD = "What the paper found, held against these numbers"  # opens the findings in a caption
 VERDICTS = {True: "holds", False: "does not hold", None: "undecided"}
 
 

@@ -63,6 +63,9 @@ def test_prompt_sets():
     assert rows("templated", FRAME, TEMPLATES)[0] == (0, "tench", "an image of a tench")
     assert rows("both", FRAME, TEMPLATES)[0] == (0, "tench, Tinca tinca", "an image of a tench, Tinca tinca")
     assert rows("words", FRAME) == [(1, "phone"), (1, "booth")]
+    assert rows("definition", FRAME) == [
+        (i, d) for i, d in zip(FRAME["class_id"], FRAME["definition"], strict=True)
+    ]
 
 
 def test_vocabulary_starts_with_the_empty_prompt():

@@ -14,14 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("workflow", "rules", "scripts", "config", "envs", "src")
+FIGURES = tuple(f"fig{n}" for n in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 TARGETS = (
-    "results/tiny/fig5.pdf",
-    "results/tiny/fig14.pdf",
-    "results/tiny/table1.md",
-    "results/tiny/truth.json",
+    "results/tiny/report.html",
     "results/tiny/attributions/subset.parquet",
     "results/tiny/attributions/test.parquet",
-    "results/datasets/planted_tiny/excluded.parquet",
+    "results/compare/tiny/fig4.pdf",
     "results/compare/tiny/fig5.pdf",
 )
 

@@ -1,5 +1,6 @@
 """The small planted variant, built for real: its files, and its numbers recomputed from the files alone."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 import zarr
 from safetensors import safe_open
 
-from .conftest import TARGETS, Project
+from .conftest import FIGURES, TARGETS, Project
 
 COLUMNS = {
     "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",
@@ -29,6 +30,13 @@ COLUMNS = {
     "mean_relevance unseen_in_reference",
     "tiny/outlier_samples.parquet": "class_id component split image_id y relevance z",
     "tiny/failure_samples.parquet": "failure_id dataset split image_id",
+    "tiny/components/sae/test.parquet": "component n_active mean top5_mean clarity",
+    "tiny/components/neurons/train.parquet": "component n_active top20_mean clarity label",
+    "tiny/components/pca/train.parquet": "component n_active top20_mean clarity label",
+    "tiny/hidden.parquet": "component band clarity activation alignment label runner_up class_id relevance "
+    "share n_classes by_relevance by_activation",
+    "tiny/faithfulness.parquet": "protocol method error_term restrict_to_active step subset n y y_std",
+    "encoders/tiny_labeller/planted_tiny/alignments.parquet": "class_id n alignment",
     "tiny/robustness.parquet": "failure_id kind mode source discovered_on probe spurious_auc valid_auc",
 }
 TENSORS = {
@@ -55,9 +63,57 @@ def test_tensors_have_their_names(built: Project, path: str) -> None:
 def test_every_target_is_there_with_its_numbers_and_its_stamp(built: Project) -> None:
     for target in TARGETS:
         assert (built.folder / target).stat().st_size > 0
-    for figure in ("tiny/fig5", "tiny/fig14", "compare/tiny/fig5"):
-        for suffix in (".pdf", ".png", ".csv", ".pdf.meta.json"):
-            assert (built.folder / f"results/{figure}{suffix}").exists()
+    for figure in (*(f"tiny/{name}" for name in FIGURES), "compare/tiny/fig4", "compare/tiny/fig5"):
+        for suffix in (".pdf", ".png", ".csv", ".caption.md", ".pdf.meta.json"):
+            assert (built.folder / f"results/{figure}{suffix}").stat().st_size > 0
+
+
+def test_the_page_holds_every_figure_and_every_finding(built: Project) -> None:
+    page = (built.folder / "results/tiny/report.html").read_text()
+    for name in (*FIGURES, "table1"):
+        assert f'<figure id="{name}">' in page
+    assert page.count("data:image/png;base64,") == len(FIGURES)
+    assert "Against the planted truth" in page
+    findings = json.loads((built.folder / "results/tiny/findings.json").read_text())["findings"]
+    names = {f["name"].split(":")[0] for topic in findings.values() for f in topic}
+    assert set(findings) == {"Failure modes", "Faithfulness", "Interpretability"}
+    assert len(names) >= 10
+    assert {f["verdict"] for topic in findings.values() for f in topic} <= {
+        "holds",
+        "does not hold",
+        "undecided",
+    }
+
+
+def test_snakemake_makes_its_own_report(built: Project) -> None:
+    done = built.run("results/tiny/report.html", "--report", "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(ERROR" not in done.stderr
+    text = (built.folder / "report.html").read_text()
+    for category in ("Robustness", "Faithfulness", "Interpretability"):
+        assert category in text
+
+
+def test_deletion_recomputed_from_the_files_alone(built: Project) -> None:
+    """Mean output while the strongest latents by exact leave-one-out are set to zero one by one."""
+    results = built.folder / "results"
+    curves = pq.read_table(results / "tiny/faithfulness.parquet").to_pandas()
+    own = curves[(curves["protocol"] == "local_deletion") & (curves["method"] == "ablation")]
+    own = own[(own["error_term"] == "frozen") & own["restrict_to_active"]]
+    found = [(part["y"] * part["n"]).sum() / part["n"].sum() for _, part in own.groupby("step")]
+    rows = pq.read_table(results / "tiny/attributions/test.parquet").to_pandas()
+    x = _array(results / "encoders/tiny/planted_tiny/test", "x").astype(np.float64)
+    decoder = _tensor(results / "tiny/sae/sae.safetensors", "decoder_weight").numpy()
+    index = pq.read_table(results / "datasets/planted_tiny/index.parquet").to_pandas()
+    labels = index[index["split"] == "test"].sort_values("image_id")["class_id"].to_numpy()
+    totals = np.zeros(4)
+    for image, part in rows.groupby("image_id"):
+        order = part.sort_values("ablation", ascending=False)
+        for step in range(len(totals)):
+            gone = order.iloc[:step]
+            less = x[image] - gone["activation"].to_numpy(np.float64) @ decoder[gone["component"]]
+            totals[step] += _output(results, less, labels[image])
+    assert found[: len(totals)] == pytest.approx(totals / len(x), abs=1e-5)
 
 
 def test_attributions_recomputed_from_the_files_alone(built: Project) -> None:
@@ -102,6 +158,21 @@ def test_some_of_what_was_planted_is_found(built: Project) -> None:
     truth = json.loads((built.folder / "results/tiny/truth.json").read_text())
     for kind in ("polysemous", "typography"):
         assert truth["all"]["kinds"][kind]["recall"] > 0
+
+
+@functools.cache
+def _head(results: Path) -> tuple[np.ndarray, ...]:
+    text = pq.read_table(results / "encoders/tiny/planted_tiny/text/short.parquet").to_pandas()
+    vectors = np.stack(text.sort_values("class_id")["embedding"].to_list()).astype(np.float64)
+    head = results / "encoders/tiny/head.safetensors"
+    return *(_tensor(head, n).numpy() for n in ("ln_weight", "ln_bias", "proj")), vectors
+
+
+def _output(results: Path, x: np.ndarray, label: int) -> float:
+    g, b, w, text = _head(results)
+    centred = x - x.mean()
+    z = (centred / np.sqrt((centred**2).mean() + 1e-5) * g + b) @ w
+    return float(z @ text[label] / np.linalg.norm(z) / np.linalg.norm(text[label]))
 
 
 def _array(folder, name: str) -> np.ndarray:  # type: ignore[no-untyped-def]

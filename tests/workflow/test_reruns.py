@@ -8,17 +8,19 @@ import pytest
 
 from .conftest import Project
 
-FIGURES = {"fig5", "fig14", "table1", "compare_fig5"}
+FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
 CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES
 MINING = {"mine_outliers"} | CASES
-CODES = {
-    "encode",
-    "gather_codes",
-    "top_samples",
-    "component_table",
-    "attribute_split",
-    "expectations",
-} | MINING
+CURVES = {"fig3", "fig7", "fig8", "report"}
+CONCEPTS = {"fig10", "fig11", "report"}
+BASES = {"fig4", "compare_fig4", "report"}
+NAMES = {"component_table", "component_table_test", "hidden_concepts", "fig9"} | BASES | CONCEPTS
+CODES = (
+    {"encode", "gather_codes", "top_samples", "attribute_split", "expectations", "faithfulness"}
+    | MINING
+    | NAMES
+    | CURVES
+)
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:
@@ -41,7 +43,10 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
         ("variants={tiny: {failures: {min_z: 4.5}}}", MINING),
         ("variants={tiny: {failures: {max_cases_per_class: 2}}}", CASES),
         ("variants={tiny: {sae: {k: 6}}}", {"train_sae"} | CODES),
-        ("naming={top_n: 10}", {"component_table"} | CASES),
+        ("naming={top_n: 10}", {"basis_table"} | NAMES | CASES),
+        ("faithfulness={path_steps: 20}", {"faithfulness"} | CURVES),
+        ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
+        ("galleries={per_band: 4}", CONCEPTS),
         ("probe={c: 0.5}", {"fit_probe", "benchmark"} | FIGURES),
         ("templates=['{}', 'the {}']", {"embed_templates", "benchmark"} | FIGURES),
         ("images={max_invalid: 0.002}", set()),
@@ -57,7 +62,7 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
     ("module", "old", "new", "expected"),
     [
         ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
-        ("figures/table1.py", None, None, {"table1"}),
+        ("figures/table1.py", None, None, {"table1", "report"}),
         ("robustness/auc.py", None, None, {"benchmark"} | FIGURES),
         ("sae/step.py", None, None, {"train_sae"} | CODES),
     ],
@@ -83,7 +88,7 @@ def test_an_edited_plot_reruns_the_plot(built: Project) -> None:
     text = path.read_text()
     try:
         path.write_text(_edit_every_function(text))
-        assert built.planned() == {"fig5", "compare_fig5"}
+        assert built.planned() == {"fig5", "compare_fig5", "report"}
     finally:
         path.write_text(text)
 

@@ -7,6 +7,7 @@
 | extended | class | the full name |
 | both | class | the full name in every template |
 | words | word of a short name of several words | the word |
+| definition | class | its definition |
 | vocabulary | name | "" first, then the names, then perhaps the written words |
 
 The vector of several prompts is the mean of their unit vectors, normalised.
@@ -34,7 +35,7 @@ TEXT = TableSpec(
     (("prompt_id", "int32"), ("class_id", "int32"), ("prompts", "strings"), ("embedding", "embedding")),
 )
 DEFAULT_TEMPLATES = ("{}", "an image of a {}", "a {}")
-PROMPT_SETS = ("short", "templated", "extended", "both", "words", "vocabulary")
+PROMPT_SETS = ("short", "templated", "extended", "both", "words", "definition", "vocabulary")
 WRITTEN = "the written word {}"
 LOG_SECONDS = 30.0
 
@@ -129,6 +130,7 @@ def build_prompts(
     elif prompt_set in PROMPT_SETS:
         chosen = templates if prompt_set in ("templated", "both") else ("{}",)
         texts = full if prompt_set in ("extended", "both") else short
+        texts = classes["definition"].tolist() if prompt_set == "definition" else texts
         yield from (
             Prompt(i, tuple(_fill(t, name) for t in chosen)) for i, name in zip(ids, texts, strict=True)
         )

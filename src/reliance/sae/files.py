@@ -26,6 +26,7 @@ from reliance.identity import (
 from reliance.parts import Parts
 
 KIND, SCHEMA = "sae", 1
+QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
 ACTIVATIONS = ("topk", "signed_topk")
 _UNIT_TOLERANCE = 1e-3
 _READ_ROWS = 16384  # rows read from disk at a time

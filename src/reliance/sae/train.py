@@ -22,7 +22,7 @@ from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, check_same, derived_stamp, write_json, write_table
 from reliance.jobs import choose_device
 from reliance.parts import Parts
-from reliance.sae.files import Data, Sae, load_data, readable_blocks, save_sae
+from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA, Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
 from reliance.sae.step import Objective, step, update
 
@@ -41,7 +41,6 @@ HISTORY = TableSpec(
         ("dead", "int64"),  # latents silent for more than dead_after images
     ),
 )
-QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
 _EVALUATED_ROWS = 1024  # rows reconstructed at a time
 _LOG_SECONDS = 30.0
 _FEW_FIRINGS = 100  # mean firings per latent below which a dictionary is too large for its data

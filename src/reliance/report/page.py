@@ -1,0 +1,255 @@
+"""Stage `report`: one self-contained page per variant, and its findings as a table of their own."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+
+from reliance.components.table import COMPONENTS
+from reliance.failures.files import read_failures, read_samples
+from reliance.faithfulness.findings import findings as faithfulness_findings
+from reliance.faithfulness.schema import FAITHFULNESS
+from reliance.findings import HELD, VERDICTS, Finding
+from reliance.identity import Stamp, atomic, derived_stamp, read_json, read_table, write_json, write_meta
+from reliance.images.tables import CLASSES, EXCLUDED, INDEX
+from reliance.interpretability.findings import findings as interpretability_findings
+from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
+from reliance.report import provenance, rows
+from reliance.report.markup import Grid, data_uri, markdown, read_grid
+from reliance.robustness.findings import findings as robustness_findings
+from reliance.robustness.summary import read_results
+from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
+
+KIND, SCHEMA = "report", 1
+ROWS = 200  # rows of a table that the page shows
+SECTIONS = {
+    "Failure modes": ("fig5", "fig14", "table1", "fig12", "fig13"),
+    "Faithfulness": ("fig3", "fig7", "fig8"),
+    "Interpretability": ("fig4", "fig9", "fig10", "fig11"),
+}
+
+
+class Shown(NamedTuple):
+    """One figure or table of the paper, as it stands on the page."""
+
+    name: str  # fig5
+    title: str  # Figure 5
+    image: str  # data URI; "" for a table
+    caption: str  # HTML
+    numbers: Grid
+    csv: str  # data URI
+    csv_name: str
+
+
+class Tables(NamedTuple):
+    """What every variant has."""
+
+    robustness: pd.DataFrame  # with the columns of `summary.read_results`
+    failures: pd.DataFrame
+    samples: pd.DataFrame
+    gone: list[str]  # reviewed cases that are no longer listed
+    mined: pd.DataFrame  # components of the variant that mined
+    images: pd.DataFrame  # split, image_id, class_id
+    classes: pd.DataFrame
+    excluded: pd.DataFrame
+    weights: dict[str, Any]
+
+
+class SaeTables(NamedTuple):
+    """What only a variant with an SAE has."""
+
+    components: pd.DataFrame
+    neurons: pd.DataFrame
+    pca: pd.DataFrame
+    alignments: pd.DataFrame
+    hidden: pd.DataFrame
+    curves: pd.DataFrame
+    quality: dict[str, Any]
+
+
+def report(
+    *,
+    template: Path,
+    figures: Sequence[Path],
+    captions: Sequence[Path],
+    numbers: Sequence[Path],
+    table1: Path,
+    robustness: Path,
+    failures: Path,
+    failure_samples: Path,
+    mined_components: Path,
+    index: Path,
+    classes: Path,
+    excluded: Path,
+    weights: Path,
+    html: Path,
+    findings: Path,
+    variant: str,
+    mined_by: str,
+    configuration: Mapping[str, Any],
+    random_weights: bool = False,
+    components: Path | None = None,
+    neurons: Path | None = None,
+    pca: Path | None = None,
+    alignments: Path | None = None,
+    hidden: Path | None = None,
+    faithfulness: Path | None = None,
+    quality: Path | None = None,
+    truth: Path | None = None,
+    benchmarks: str = "",
+    owners: Sequence[str] = (),
+) -> None:
+    """Write the page of a variant (HTML) and its findings (JSON).
+
+    Parameters
+    ----------
+    template : Jinja template of the page.
+    figures, captions, numbers : PNG, Markdown and CSV of each figure, and last in `numbers` that of Table 1.
+    table1 : Table 1 with its caption, Markdown.
+    failures, failure_samples, mined_components : cases of the variant `mined_by`, and its components.
+    components to quality : all given for a variant with an SAE, none for one without.
+    truth : the score against planted truth, if the data is planted and the variant mines.
+    configuration : settings of the variant, shown as they are.
+    benchmarks, owners : folder of job times, and the variant, encoders and data sets whose jobs are listed.
+
+    Raises RelianceError for an artifact that is not what it should be.
+    """
+    common = [robustness, failures, failure_samples, mined_components, index, classes, excluded, weights]
+    given = (components, neurons, pca, alignments, hidden, faithfulness, quality)
+    own = [path for path in given if path]
+    sources = [*common, *own, *([truth] if truth else []), *figures]
+    tables, sae = read_tables(common, variant), read_sae(own) if own else None
+    found = all_findings(tables, sae)
+    values = {
+        "variant": variant,
+        "mined_by": mined_by,
+        "random_weights": random_weights,
+        **tables_shown(tables, sae),
+        "truth": rows.truth_rows(json.loads(truth.read_text())) if truth else None,
+        "found": {topic: verdicts(part) for topic, part in found.items()},
+        "sections": sections(figures, captions, numbers, table1),
+        "configuration": Grid(["key", "value"], provenance.settings_rows(configuration)),
+        "artifacts": provenance.artifacts(sources),
+        "versions": provenance.versions(),
+        "times": provenance.times(Path(benchmarks), owners),
+    }
+    ids = {str(path): provenance.read_stamp(path).id for path in sources}
+    stamp = derived_stamp(KIND, SCHEMA, {"variant": variant}, ids)
+    write_page(template, values, html, stamp)
+    write_findings(findings, found, stamp)
+
+
+def read_tables(paths: Sequence[Path], variant: str) -> Tables:
+    """Read what every variant has, from the paths in the order of `report`'s arguments."""
+    robustness, failures, samples, mined, index, classes, excluded, weights = paths
+    return Tables(
+        read_results([robustness], [variant]).frame,
+        read_failures(failures)[0],
+        read_samples(samples)[0],
+        json.loads(Path(f"{failures}.meta.json").read_text()).get("gone", []),
+        read_table(mined, COMPONENTS).frame,
+        read_table(index, INDEX, columns=["split", "image_id", "class_id"]).frame,
+        read_table(classes, CLASSES).frame,
+        read_table(excluded, EXCLUDED).frame,
+        json.loads(weights.read_text()),
+    )
+
+
+def read_sae(paths: Sequence[Path]) -> SaeTables:
+    """Read the files of a variant's SAE, from the paths in the order of SaeTables."""
+    specs = (COMPONENTS, COMPONENTS, COMPONENTS, ALIGNMENTS, HIDDEN, FAITHFULNESS)
+    a, b, c, d, e, f = (read_table(path, spec).frame for path, spec in zip(paths, specs, strict=False))
+    return SaeTables(a, b, c, d, e, f, read_json(paths[-1], QUALITY_KIND, QUALITY_SCHEMA)[0])
+
+
+def all_findings(tables: Tables, sae: SaeTables | None) -> dict[str, list[Finding]]:
+    """What the paper found, by topic, held against this variant's numbers."""
+    found = {"Failure modes": robustness_findings(tables.robustness)}
+    if sae:
+        found["Faithfulness"] = faithfulness_findings(sae.curves)
+        compared = (sae.components, sae.neurons, sae.pca, sae.alignments)
+        found["Interpretability"] = interpretability_findings(*compared)
+    return found
+
+
+def tables_shown(tables: Tables, sae: SaeTables | None) -> dict[str, Any]:
+    """The page's own tables and facts."""
+    kinds = tables.failures["kind"].value_counts()
+    return {
+        "facts": facts(tables, sae),
+        "kinds": {rows.KINDS[str(kind)]: int(n) for kind, n in kinds.items()},
+        "gone": tables.gone,
+        "cases": rows.case_rows(
+            tables.failures, tables.samples, tables.images, tables.classes, tables.mined, tables.robustness
+        ),
+        "hidden": rows.hidden_rows(sae.hidden, tables.classes, ROWS) if sae else None,
+        "components": rows.component_rows(sae.components, ROWS) if sae else None,
+    }
+
+
+def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
+    """What the page is about, in a few pairs of a name and a value."""
+    counts = ", ".join(f"{n:,} {split}" for split, n in tables.images["split"].value_counts().items())
+    unreadable = f", {len(tables.excluded)} unreadable" if len(tables.excluded) else ""
+    listed = [
+        ("images", f"{counts}{unreadable}, {len(tables.classes)} classes"),
+        ("encoder", f"{tables.weights['encoder']} ({tables.weights['architecture']})"),
+    ]
+    if sae:
+        named = int((sae.components["label"] != "").sum())
+        listed += [
+            ("latents", f"{len(sae.components):,}, of which {named:,} fire often enough to be named"),
+            ("active per image", f"{sae.quality['l0']:.1f}"),
+            ("explained variance", f"{sae.quality['explained_variance']:.3f} ({sae.quality['data']} data)"),
+            ("cosine of reconstruction", f"{sae.quality['cosine']:.3f}"),
+        ]
+    return listed
+
+
+def verdicts(found: Sequence[Finding]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Per claim: its words, and (verdict, numbers) wherever it was looked at."""
+    claims = dict.fromkeys(f.claim for f in found)
+    return [(c, [(VERDICTS[f.holds], f.numbers) for f in found if f.claim == c]) for c in claims]
+
+
+def sections(
+    figures: Sequence[Path], captions: Sequence[Path], numbers: Sequence[Path], table1: Path
+) -> dict[str, list[Shown]]:
+    """The figures that were given, by topic; without the findings, which the page has once."""
+    shown = {"table1": _shown("table1", "Table 1", "", table1, numbers[-1])}
+    for png, caption, csv in zip(figures, captions, numbers, strict=False):
+        title = f"Figure {png.stem.removeprefix('fig')}"
+        shown[png.stem] = _shown(png.stem, title, data_uri(png, "image/png"), caption, csv)
+    topics = {topic: [shown[name] for name in names if name in shown] for topic, names in SECTIONS.items()}
+    return {topic: part for topic, part in topics.items() if part}
+
+
+def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Stamp) -> None:
+    """Fill the template; everything that is not marked as HTML is escaped."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(template.read_text(encoding="utf-8")).render(values)
+    with atomic(html) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    write_meta(html, stamp)
+
+
+def write_findings(path: Path, found: Mapping[str, Sequence[Finding]], stamp: Stamp) -> None:
+    """Write the findings of every topic as JSON."""
+    record = {
+        topic: [
+            {"name": f.name, "verdict": VERDICTS[f.holds], "claim": f.claim, "numbers": f.numbers}
+            for f in part
+        ]
+        for topic, part in found.items()
+    }
+    write_json(path, {"findings": record}, derived_stamp("findings", SCHEMA, stamp.params, stamp.inputs))
+
+
+def _shown(name: str, title: str, image: str, caption: Path, csv: Path) -> Shown:
+    words = markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
+    return Shown(name, title, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name)

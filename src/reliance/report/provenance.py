@@ -1,0 +1,81 @@
+"""Where a page comes from: ids of artifacts, versions of software, times of jobs."""
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reliance.identity import STAMP_KEY, Stamp, unreadable
+from reliance.report.markup import Grid
+
+PACKAGES = (
+    "reliance",
+    "snakemake",
+    "torch",
+    "open_clip_torch",
+    "numpy",
+    "zarr",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "matplotlib",
+)
+
+
+def artifacts(paths: Sequence[Path]) -> Grid:
+    """Path, kind and id of the artifacts a page was made from.
+
+    Raises RelianceError for a file without a stamp.
+    """
+    stamps = [(path, read_stamp(path)) for path in paths]
+    rows = [[str(path), f"{stamp.kind} (schema {stamp.schema})", stamp.id] for path, stamp in stamps]
+    return Grid(["artifact", "kind", "id (SHA-256)"], rows)
+
+
+def read_stamp(path: Path) -> Stamp:
+    """The stamp of a table (parquet), of a JSON artifact, or of any file with a `.meta.json` beside it."""
+    try:
+        if path.suffix == ".parquet":
+            text = (pq.read_schema(path).metadata or {})[STAMP_KEY.encode()]
+            return Stamp.from_json(text)
+        source = path if path.suffix == ".json" else Path(f"{path}.meta.json")
+        return Stamp(**json.loads(source.read_text(encoding="utf-8"))[STAMP_KEY])
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise unreadable(path, "stamped", error) from error
+
+
+def versions() -> Grid:
+    """Python and the packages that results depend on."""
+    rows = [["python", ".".join(map(str, sys.version_info[:3]))]]
+    for name in PACKAGES:
+        try:
+            rows.append([name, importlib.metadata.version(name)])
+        except importlib.metadata.PackageNotFoundError:
+            rows.append([name, "run from its folder" if name == "reliance" else "not installed"])
+    return Grid(["package", "version"], rows)
+
+
+def times(folder: Path, owners: Sequence[str]) -> Grid:
+    """Wall time and memory of the last run of every job of some variants, encoders and data sets.
+
+    folder : the benchmark files of Snakemake, <rule>/<owner>[.<more>].tsv. Jobs without one are left out.
+    """
+    rows = []
+    for path in sorted(folder.glob("*/*.tsv")):
+        if any(path.stem == owner or path.stem.startswith(f"{owner}.") for owner in owners):
+            header, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
+            found = dict(zip(header, values, strict=False))
+            rows.append([path.parent.name, path.stem, found.get("s", ""), found.get("max_pss", "")])
+    return Grid(["rule", "job", "wall time (s)", "memory (PSS, MB)"], rows)
+
+
+def settings_rows(settings: object, prefix: str = "") -> list[list[str]]:
+    """A nested configuration as rows of key and value."""
+    if isinstance(settings, dict) and settings:
+        pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in settings.items()]
+        return [row for key, value in pairs for row in settings_rows(value, key)]
+    return [[prefix, json.dumps(settings, ensure_ascii=False)]]

@@ -1,0 +1,141 @@
+"""The tables of the page: failure cases with what they are about, hidden concepts, strongest components."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reliance.report.markup import Grid
+
+KINDS = {
+    "polysemous": "polysemous word",
+    "compound": "compound noun",
+    "typography": "written word",
+    "spurious": "spurious correlation",
+    "other": "other",
+}
+
+
+def case_rows(
+    failures: pd.DataFrame,
+    samples: pd.DataFrame,
+    index: pd.DataFrame,
+    classes: pd.DataFrame,
+    components: pd.DataFrame,
+    robustness: pd.DataFrame,
+) -> Grid:
+    """One row per failure case: whose prompt is fooled, by images of what, through which component.
+
+    failures, samples : of the variant that mined. index, classes : of its data set. components : its names.
+    robustness : of the variant shown; its areas are those of the short prompt, of the enriched one and
+    of the linear probe.
+    """
+    name = classes.set_index("class_id")["short_name"]
+    label = components.set_index("component")["label"]
+    mined = robustness[robustness["source"].isin(failures["source"])]
+    keys = zip(mined["failure_id"], mined["probe"], strict=True)
+    area = dict(zip(keys, mined["spurious_auc"].to_numpy(np.float64), strict=True))
+    shown = samples.merge(index, on=["split", "image_id"], how="left")
+    rows = []
+    for case in failures.sort_values("score", ascending=False, na_position="last").itertuples():
+        own = shown.loc[shown["failure_id"] == case.failure_id, "class_id"]
+        areas = [_area(area, str(case.failure_id), probe) for probe in ("short", "both", "linear")]
+        rows.append(
+            [
+                str(name.get(case.class_id, case.class_id)),
+                KINDS[str(case.kind)],
+                commonest(own.map(name)),
+                f"#{case.component} {label.get(case.component, '')}".strip(),
+                str(len(own)),
+                *areas,
+                "yes" if case.reviewed == "yes" else "suggested",
+            ]
+        )
+    columns = ["prompt", "kind", "fooled by images of", "through component", "images", "spurious AUC: short"]
+    return Grid([*columns, "full + templates", "linear probe", "reviewed"], rows)
+
+
+def commonest(names: pd.Series, count: int = 3) -> str:
+    """The most frequent names with their shares."""
+    known = names.dropna()
+    if known.empty:
+        return "unlabelled images"
+    shares = known.value_counts()
+    parts = [f"{name} {n / len(names):.0%}" for name, n in shares.head(count).items()]
+    more = len(shares) - count
+    return ", ".join(parts) + (f", {more} more" if more > 0 else "")
+
+
+def hidden_rows(hidden: pd.DataFrame, classes: pd.DataFrame, limit: int) -> Grid:
+    """The hidden concepts of Eq. 7 and those by activation alone, the most relevant first."""
+    name = classes.set_index("class_id")["short_name"]
+    flagged = hidden[hidden["by_relevance"] | hidden["by_activation"]]
+    flagged = flagged.sort_values(["share", "component"], ascending=[False, True])
+    rows = [
+        [
+            f"#{c.component}",
+            str(c.band),
+            f"{c.clarity:.2f}",
+            f"{c.activation:.2f}",
+            f"{c.alignment:+.3f}",
+            str(c.label),
+            str(name.get(c.class_id, "")),
+            f"{c.share:.1%}",
+            " and ".join(
+                word
+                for word, flag in (("relevance", c.by_relevance), ("activation", c.by_activation))
+                if flag
+            ),
+        ]
+        for c in flagged.head(limit).itertuples()
+    ]
+    columns = ["component", "clarity band", "clarity", "activation", "alignment", "nearest name"]
+    columns += ["drives most", "share of its output", "found by"]
+    return Grid(columns, rows, max(0, len(flagged) - limit))
+
+
+def component_rows(components: pd.DataFrame, limit: int) -> Grid:
+    """The named components that fire most strongly."""
+    named = components[components["label"] != ""].sort_values(
+        ["top20_mean", "component"], ascending=[False, True]
+    )
+    rows = [
+        [
+            f"#{c.component}",
+            str(c.label),
+            str(c.runner_up),
+            f"{c.alignment:+.3f}",
+            f"{c.clarity:.2f}",
+            f"{c.top20_mean:.2f}",
+            str(c.n_active),
+            f"{c.firing_rate:.2%}",
+        ]
+        for c in named.head(limit).itertuples()
+    ]
+    columns = ["component", "name", "second name", "alignment", "clarity", "activation (top 20)", "images"]
+    return Grid([*columns, "firing rate"], rows, max(0, len(named) - limit))
+
+
+def truth_rows(truth: Mapping[str, Any]) -> Grid:
+    """Recall and precision over all listed cases against what was planted, in total and per kind."""
+    record = truth["all"]
+    parts = {"all kinds": record, **{KINDS[kind]: part for kind, part in record["kinds"].items()}}
+    rows = [
+        [
+            name,
+            _ratio(part["found"], part["testable"], part["recall"]),
+            _ratio(part["true"], part["listed"], part["precision"]),
+        ]
+        for name, part in parts.items()
+    ]
+    return Grid(["kind", "recall: plants found", "precision: cases that are planted"], rows)
+
+
+def _ratio(part: int, whole: int, value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f} ({part} of {whole})"
+
+
+def _area(areas: dict[tuple[str, str], float], failure_id: str, probe: str) -> str:
+    value = areas.get((failure_id, probe), np.nan)
+    return "" if np.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,98 @@
+"""The template with hostile texts; a real page is built in tests/workflow."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+from reliance.findings import Finding
+from reliance.identity import derived_stamp
+from reliance.report.markup import Grid, markdown
+from reliance.report.page import Shown, verdicts, write_findings, write_page
+
+TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
+STAMP = derived_stamp("report", 1, {}, {})
+HOSTILE = "<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \u202e"
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and ids."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def values(self, name):
+        return [value for key, value in self.attributes if key == name]
+
+
+def values(text: str, **changes: object) -> dict[str, object]:
+    grid = Grid([text, "n"], [[text, "1"]], 3)
+    figure = Shown(
+        "fig5", "Figure 5", "data:image/png;base64,AA==", markdown(text), grid, "data:,", "fig5.csv"
+    )
+    content = {
+        "variant": text,
+        "mined_by": "other",
+        "random_weights": True,
+        "facts": [(text, text)],
+        "kinds": {text: 2},
+        "gone": [text],
+        "cases": grid,
+        "truth": grid,
+        "found": {"Faithfulness": verdicts([Finding("a:b", None, text, text)])},
+        "sections": {"Failure modes": [figure]},
+        "hidden": grid,
+        "components": grid,
+        "configuration": grid,
+        "artifacts": grid,
+        "versions": grid,
+        "times": grid,
+    }
+    return {**content, **changes}
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    write_page(TEMPLATE, values(HOSTILE), tmp_path / "report.html", STAMP)
+    page = Page(tmp_path / "report.html")
+    assert "script" not in page.tags
+    assert not [key for key, _ in page.attributes if key.startswith("on")]
+    assert "49" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_page_loads_nothing_from_elsewhere(tmp_path):
+    write_page(TEMPLATE, values("x"), tmp_path / "report.html", STAMP)
+    page = Page(tmp_path / "report.html")
+    assert all(value.startswith("data:") for value in page.values("src"))
+    assert all(value.startswith(("#", "data:")) for value in page.values("href"))
+    assert "link" not in page.tags
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {value[1:] for value in page.values("href") if value.startswith("#")} <= set(ids)
+    assert all(page.values("alt"))
+
+
+def test_a_variant_without_an_sae_or_cases_has_a_page(tmp_path):
+    empty = Grid(["a"], [])
+    some = values("x", components=None, hidden=None, truth=None, cases=empty, kinds={}, gone=[], found={})
+    write_page(TEMPLATE, some, tmp_path / "report.html", STAMP)
+    text = (tmp_path / "report.html").read_text()
+    assert "No case passed the thresholds" in text
+    assert 'id="components"' not in text
+
+
+def test_findings_are_grouped_by_claim_and_written(tmp_path):
+    found = [
+        Finding("a:x", True, "claim", "here (+1)"),
+        Finding("b", None, "other", "there"),
+        Finding("a:y", False, "claim", "there (-1)"),
+    ]
+    assert verdicts(found)[0] == ("claim", [("holds", "here (+1)"), ("does not hold", "there (-1)")])
+    write_findings(tmp_path / "f.json", {"Faithfulness": found}, STAMP)
+    record = json.loads((tmp_path / "f.json").read_text())["findings"]["Faithfulness"]
+    assert record[1] == {"name": "b", "verdict": "undecided", "claim": "other", "numbers": "there"}
