@@ -26,13 +26,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from reliance.attribution.closed_form import act_x_grad, latent_tables, prompt_tables
 from reliance.attribution.integrated import at_point, locate, relevance, see_prompts, terms_at
-from reliance.encoders.head import KIND as HEAD
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
 from reliance.faithfulness.curves import curve, grams, walk
 from reliance.faithfulness.orderings import best_active
 from reliance.faithfulness.table import faithfulness
-from reliance.identity import derived_stamp, write_table
+from reliance.identity import write_table
 from reliance.images.tables import INDEX
 from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 from reliance.sae.files import Sae, save_sae
@@ -80,7 +79,7 @@ class Made:
         inputs = {"sae": save_sae(paths["sae"], sae, {}, {"encoder": WEIGHTS}).id, "embeddings": embeddings}
         arrays = {"values": self.values, "indices": self.indices.astype(np.uint16)}
         paths["codes"], _ = self._parts(folder, "codes", arrays, inputs)
-        save_head(paths["head"], self.head, derived_stamp(HEAD, 1, {}, {"weights": WEIGHTS}))
+        save_head(paths["head"], self.head, WEIGHTS)
         ids = range(self.classes)
         rows = {"prompt_id": ids, "class_id": ids, "prompts": [[""]] * self.classes}
         frame = pd.DataFrame(rows | {"embedding": list(self.text)})

@@ -386,6 +386,14 @@ def test_wrong_json_is_refused(tmp_path: Path, text: str) -> None:
     five_parts(raised(lambda: read_json(path, "k", 1)), path)
 
 
+def test_an_edited_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1, "b": [0.1, None, "ü"]}, identity.derived_stamp("k", 1, {}, {}))
+    assert read_json(path, "k", 1)[0] == {"a": 1, "b": [0.1, None, "ü"]}
+    path.write_text(path.read_text().replace(" 1,", " 2,"))
+    five_parts(raised(lambda: read_json(path, "k", 1)), path, "checksum")
+
+
 def test_json_of_another_kind_or_version_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {}, identity.derived_stamp("k", 1, {}, {}))
     five_parts(raised(lambda: read_json(tmp_path / "x.json", "l", 1)), tmp_path / "x.json", "'k'", "'l'")
@@ -394,13 +402,16 @@ def test_json_of_another_kind_or_version_is_refused(tmp_path: Path) -> None:
 
 def test_the_stamp_beside_a_figure(tmp_path: Path) -> None:
     stamp = identity.derived_stamp("fig", 1, {}, {})
+    (tmp_path / "fig.pdf").write_bytes(b"")
     identity.write_meta(tmp_path / "fig.pdf", stamp, n=3)
-    assert identity.read_meta(tmp_path / "fig.pdf", "fig", 1) == stamp
+    assert read_json(f"{tmp_path / 'fig.pdf'}.meta.json", "fig", 1)[1] == stamp
     record = json.loads((tmp_path / "fig.pdf.meta.json").read_text())
     assert record["n"] == 3
+    assert record["sha256"] == hashlib.sha256(b"").hexdigest()
     assert record["versions"]["numpy"] == np.__version__
     five_parts(
-        raised(lambda: identity.read_meta(tmp_path / "fig.pdf", "f", 1)), tmp_path / "fig.pdf.meta.json"
+        raised(lambda: read_json(f"{tmp_path / 'fig.pdf'}.meta.json", "f", 1)[1]),
+        tmp_path / "fig.pdf.meta.json",
     )
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from reliance.errors import RelianceError
 
-STAMP_KEY = "reliance"
+STAMP_KEY, CHECKSUM = "reliance", "checksum"
 
 
 class Stamp(NamedTuple):
@@ -153,8 +153,9 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
 
 
 def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> Stamp:
-    """Write a small JSON artifact atomically, its stamp under the key "reliance"."""
+    """Write a small JSON artifact atomically, its stamp under the key "reliance", and its checksum."""
     record = {**payload, STAMP_KEY: stamp._asdict()}
+    record[CHECKSUM] = _checksum(record)
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return stamp
@@ -166,24 +167,21 @@ def read_json(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any],
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise unreadable(path, kind, error) from error
-    found = record.pop(STAMP_KEY, None) if isinstance(record, dict) else None
+    record = record if isinstance(record, dict) else {}
+    if (checksum := record.pop(CHECKSUM, None)) not in (None, _checksum(record)):
+        raise unreadable(path, kind, ValueError(f"its content does not have the checksum {checksum}"))
+    found = record.pop(STAMP_KEY, None)
     stamp = _stamp_of(path, json.dumps(found) if found else None, kind)
     check_kind(path, stamp, kind, schema)
     return record, stamp
 
 
 def write_meta(path: str | Path, stamp: Stamp, **extra: Any) -> None:
-    """Write `<path>.meta.json`: the stamp of a text file or figure, and the versions that made it."""
+    """Write `<path>.meta.json`: stamp and SHA-256 of a text file or figure, and the versions that made it."""
     versions = {"python": ".".join(map(str, sys.version_info[:3])), "numpy": np.__version__}
-    record = {STAMP_KEY: stamp._asdict(), "versions": versions, **extra}
+    record = {STAMP_KEY: stamp._asdict(), "sha256": hash_file(Path(path)), "versions": versions, **extra}
     with atomic(f"{path}.meta.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def read_meta(path: str | Path, kind: str, schema: int) -> Stamp:
-    """The stamp beside a text file or figure, checked as in `read_table`."""
-    _, stamp = read_json(f"{path}.meta.json", kind, schema)
-    return stamp
 
 
 def check_kind(path: str | Path, stamp: Stamp, kind: str, schema: int) -> None:
@@ -223,10 +221,14 @@ def unreadable(path: str | Path, kind: str, error: Exception) -> RelianceError:
         f"this file must be a readable '{kind}' artifact",
         found="no such file" if missing else f"{type(error).__name__}: {error}",
         allowed=f"the file that the pipeline wrote as '{kind}'",
-        next_step="build it with snakemake"
+        next_step="build it"
         if missing
         else "it was truncated or changed: delete it and run the target again",
     )
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:

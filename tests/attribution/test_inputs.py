@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from reliance.attribution.inputs import blocks, open_inputs
-from reliance.encoders.head import KIND as HEAD
 from reliance.encoders.head import save_head
 from reliance.errors import RelianceError
-from reliance.identity import derived_stamp, read_table, write_table
+from reliance.identity import read_table, write_table
 from reliance.images.tables import INDEX
 from reliance.parts import Parts
 from reliance.sae.files import Sae, save_sae
@@ -48,7 +47,7 @@ def test_blocks_hold_each_usable_image_once(toy, every_nth, block_rows):
 
 def test_artifacts_of_other_origin_are_refused_naming_both(toy, tmp_path):
     head, text = tmp_path / "head.safetensors", tmp_path / "text.parquet"
-    save_head(head, toy.head, derived_stamp(HEAD, 1, {}, {"weights": "0" * 64}))
+    save_head(head, toy.head, "0" * 64)
     toy.write_text(text, weights="0" * 64)
     sae = tmp_path / "sae.safetensors"
     other = Sae(-toy.decoder, np.zeros(M, np.float32), -toy.decoder, np.zeros(D, np.float32), K)

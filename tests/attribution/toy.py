@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reliance.encoders.head import KIND as HEAD
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
-from reliance.identity import derived_stamp, write_table
+from reliance.identity import write_table
 from reliance.images.tables import INDEX
 from reliance.parts import Layout, PartWriter, part_range, write_manifest
 from reliance.sae.files import Sae, save_sae
@@ -79,7 +78,7 @@ class ToySplit:
         sae_id = save_sae(paths["sae"], sae, {}, {"encoder": WEIGHTS}).id
         arrays = {"values": self.values, "indices": self.indices.astype(np.uint16)}
         paths["codes"], _ = self.write_parts("codes", arrays, {"sae": sae_id, "embeddings": embeddings_id})
-        save_head(paths["head"], self.head, derived_stamp(HEAD, 1, {}, {"weights": WEIGHTS}))
+        save_head(paths["head"], self.head, WEIGHTS)
         self.write_text(paths["text"])
         return {name: paths[name] for name in FILES}
 

@@ -10,7 +10,7 @@ from reliance.codes.top_samples import top_samples
 from reliance.components.table import COMPONENTS, component_table
 from reliance.encoders.head import Head, project, save_head
 from reliance.errors import RelianceError
-from reliance.identity import derived_stamp, read_table
+from reliance.identity import read_table
 from sae.examples import write_split
 
 from .test_naming import cosine, write_vocabulary
@@ -106,7 +106,7 @@ def test_a_labeller_that_stores_class_tokens_needs_its_head(world: World) -> Non
     with pytest.raises(RelianceError, match="labeller_head"):
         world.run(labels=labels)
     head = world.folder / "head.safetensors"
-    save_head(head, world.head, derived_stamp("head", 1, {}, {"weights": LABELLER}))
+    save_head(head, world.head, LABELLER)
     frame, stamp = world.run(labels=labels, labeller_head=head)
     check(frame, world.expected(project(world.x, world.head), 5, 4))
     assert "labeller_head" in stamp.inputs
@@ -118,7 +118,7 @@ def test_images_that_the_labeller_could_not_read_are_left_out(world: World) -> N
     valid = np.arange(N) != best
     labels = write_split(world.folder / "tokens", {"x": world.x, "valid": valid}, weights=LABELLER)
     head = world.folder / "head.safetensors"
-    save_head(head, world.head, derived_stamp("head", 1, {}, {"weights": LABELLER}))
+    save_head(head, world.head, LABELLER)
     frame = world.run(labels=labels, labeller_head=head, top_n=2).frame
     assert np.isnan(frame["clarity"][j])  # one image is left
     assert frame["label"][j] != ""
@@ -137,7 +137,7 @@ def test_inputs_that_do_not_belong_together_are_refused(world: World, tmp_path: 
     with pytest.raises(RelianceError, match="80 rows"):
         world.run(labels=labels("c", rows=80))
     head = tmp_path / "head.safetensors"
-    save_head(head, world.head, derived_stamp("head", 1, {}, {"weights": "v" * 64}))
+    save_head(head, world.head, "v" * 64)
     tokens = write_split(tmp_path / "d", {"x": world.x}, weights=LABELLER)
     with pytest.raises(RelianceError, match="same labeller weights"):
         world.run(labels=tokens, labeller_head=head)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from reliance.encoders.head import Head, export_head, load_head, project, save_head
 from reliance.encoders.model import load_model
@@ -54,10 +55,10 @@ def test_export_head_is_the_models(weights, tmp_path):
 def test_save_and_load_keep_every_bit(tmp_path):
     rng = np.random.default_rng(0)
     head = Head(*(rng.normal(size=s).astype(np.float32) for s in ((4,), (4,), (4, 3))), eps=1e-5)
-    stamp = derived_stamp("head", 1, {"eps": 1e-5}, {"weights": "w"})
-    save_head(tmp_path / "h.safetensors", head, stamp)
+    save_head(tmp_path / "h.safetensors", head, "w")
     again, found = load_head(tmp_path / "h.safetensors")
-    assert found == stamp and again.eps == 1e-5
+    assert found.inputs == {"weights": "w"} and again.eps == 1e-5
+    assert found == derived_stamp("head", 1, found.params, found.inputs)
     for a, b in zip(head[:3], again[:3], strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -70,9 +71,15 @@ def test_what_is_not_a_head(tmp_path, checkpoint):
         with pytest.raises(RelianceError, match="readable 'head' artifact"):
             load_head(path)
     head = Head(*(np.zeros(s, np.float32) for s in ((4,), (4,), (4, 3))), eps=1e-5)
-    save_head(tmp_path / "h.safetensors", head, derived_stamp("probe", 1, {}, {}))
+    path = tmp_path / "h.safetensors"
+    tensors = {n: getattr(head, n) for n in ("ln_weight", "ln_bias", "proj")}
+    save_file(tensors, path, {"eps": "1e-5", "reliance": derived_stamp("probe", 1, {}, {}).to_json()})
     with pytest.raises(RelianceError, match="must be 'head'"):
-        load_head(tmp_path / "h.safetensors")
+        load_head(path)
+    save_head(path, head, "w")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RelianceError, match="its tensors are not those"):
+        load_head(path)
 
 
 def test_importing_the_head_does_not_import_torch():

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from reliance.errors import RelianceError
 from reliance.figures.fig10 import fig10
 from reliance.figures.fig11 import fig11
-from reliance.identity import read_meta
+from reliance.identity import read_json
 
 from .pictures import HOSTILE, POOL, write_hidden
 
@@ -94,7 +94,9 @@ def test_same_input_same_bytes(tmp_path, outputs, draw, kind):
     for target in (outputs, again):
         draw(**files, **target)
     assert all(path.read_bytes() == again[key].read_bytes() for key, path in outputs.items())
-    assert {"hidden", "top_samples", "classes"} <= set(read_meta(outputs["png"], kind, 1).inputs)
+    assert {"hidden", "top_samples", "classes"} <= set(
+        read_json(f"{outputs['png']}.meta.json", kind, 1)[1].inputs
+    )
 
 
 def test_tables_of_another_sae_are_refused(tmp_path, outputs):

@@ -10,7 +10,7 @@ from reliance.failures.files import read_failures
 from reliance.figures.failure_galleries import choose
 from reliance.figures.fig12 import fig12
 from reliance.figures.fig13 import fig13
-from reliance.identity import read_meta, read_table, write_table
+from reliance.identity import read_json, read_table, write_table
 from reliance.images.tables import INDEX
 from reliance.robustness.summary import ROBUSTNESS
 
@@ -158,7 +158,7 @@ def test_same_input_same_bytes(tmp_path, outputs, draw):
         draw(**files, **target)
     assert all(path.read_bytes() == again[key].read_bytes() for key, path in outputs.items())
     kind = {fig12: "fig12", fig13: "fig13"}[draw]
-    stamp = read_meta(outputs["pdf"], kind, 1)
+    stamp = read_json(f"{outputs['pdf']}.meta.json", kind, 1)[1]
     assert stamp.inputs["failures_0"] == read_failures(files["failures"])[1].id
     assert {"index_home", "index_far", "robustness", "outlier_samples", "components"} <= set(stamp.inputs)
 

@@ -4,7 +4,7 @@ import pytest
 
 from reliance.figures.fig5 import fig5
 from reliance.figures.fig14 import fig14
-from reliance.identity import read_meta
+from reliance.identity import read_json
 from reliance.robustness.summary import read_results
 
 from .examples import ALL_KINDS, PLANTS, table_of
@@ -30,7 +30,7 @@ def test_files_carry_the_id_of_the_benchmark(write, outputs):
     paths = write({"demo": table_of(ALL_KINDS)})
     fig5(robustness=paths, variants=["demo"], **outputs)
     for path in outputs.values():
-        assert read_meta(path, "fig5", 1).inputs == read_results(paths, ["demo"]).ids
+        assert read_json(f"{path}.meta.json", "fig5", 1)[1].inputs == read_results(paths, ["demo"]).ids
 
 
 def test_same_input_same_bytes(write, outputs, tmp_path):
@@ -88,11 +88,11 @@ def test_skipped_lists_are_said_and_part_of_the_identity(write, outputs, drawn, 
     paths = write({"demo": table_of(ALL_KINDS)})
     draw(robustness=paths, variants=["demo"], **outputs)
     assert "skipped" not in outputs["caption"].read_text()
-    before = read_meta(outputs["csv"], draw.__name__, 1)
+    before = read_json(f"{outputs['csv']}.meta.json", draw.__name__, 1)[1]
     draw(robustness=paths, variants=["demo"], skipped_lists=["spurious_imagenet", "mine"], **outputs)
     sentence = "Lists without a folder or tables were skipped: spurious_imagenet, mine."
     assert sentence in outputs["caption"].read_text()
-    assert read_meta(outputs["csv"], draw.__name__, 1).id != before.id
+    assert read_json(f"{outputs['csv']}.meta.json", draw.__name__, 1)[1].id != before.id
 
 
 def test_nothing_is_drawn_outside_the_page(write, outputs, drawn_figure):

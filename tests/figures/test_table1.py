@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from reliance.figures.table1 import table1
-from reliance.identity import read_meta
+from reliance.identity import read_json
 
 from .examples import ALL_KINDS, PLANTS, table_of
 
@@ -63,4 +63,7 @@ def test_skipped_lists_are_said(write, tmp_path):
 
 def test_both_files_carry_the_same_stamp(write, tmp_path):
     run(write, tmp_path, {"demo": table_of(ALL_KINDS)})
-    assert read_meta(tmp_path / "table1.csv", "table1", 1) == read_meta(tmp_path / "table1.md", "table1", 1)
+    assert (
+        read_json(f"{tmp_path / 'table1.csv'}.meta.json", "table1", 1)[1]
+        == read_json(f"{tmp_path / 'table1.md'}.meta.json", "table1", 1)[1]
+    )

@@ -7,7 +7,7 @@ import pytest
 from reliance.components.naming import align
 from reliance.encoders.head import Head, project, save_head
 from reliance.errors import RelianceError
-from reliance.identity import derived_stamp, read_table
+from reliance.identity import read_table
 from reliance.interpretability.alignments import alignment_baseline
 from reliance.interpretability.schema import ALIGNMENTS
 
@@ -82,7 +82,7 @@ def test_a_labeller_that_stores_class_tokens(world: World) -> None:
     x, valid = rng.standard_normal((len(CLASS_OF), D)).astype(np.float32), np.arange(len(CLASS_OF)) != 1
     head = Head(*(rng.standard_normal(s).astype(np.float32) for s in (D, D, (D, P))), 1e-5)
     path = world.folder / "head.safetensors"
-    save_head(path, head, derived_stamp("head", 1, {}, {"weights": LABELLER}))
+    save_head(path, head, LABELLER)
     labels = write_embeddings(world.folder / "tokens", "test", world.index, x=x, valid=valid)
     frame, stamp = world.run(labels=labels, labeller_head=path)
     assert frame["n"].tolist() == [3, 2, 4]

@@ -125,7 +125,7 @@ class Mined:
         weights = {"weights": "w" * 64}
         proj = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)
         head = Head(np.ones(4, np.float32), np.zeros(4, np.float32), proj, 1e-12)
-        save_head(out / "head.safetensors", head, derived_stamp("head", 1, {}, weights))
+        save_head(out / "head.safetensors", head, weights["weights"])
         ids = np.arange(CLASSES)
         text = {"prompt_id": ids, "class_id": ids, "prompts": [[str(i)] for i in ids]}
         text["embedding"] = [np.array([1, 0], np.float32)] * CLASSES

@@ -1,11 +1,14 @@
 import base64
+import io
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from reliance.report.markup import Grid, data_uri, markdown, read_grid
+from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 
 ALLOWED = {"p", "strong", "em", "ul", "ol", "li", "code", "pre", "br", "hr", "blockquote"}
 ALLOWED |= {"table", "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6"}
@@ -74,3 +77,17 @@ def test_a_data_uri_holds_the_bytes(tmp_path):
     head, data = data_uri(path, "image/png").split(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data) == b"\x00\x01"
+
+
+@pytest.mark.parametrize(("noise", "exact"), [(0, True), (60, False)])
+def test_plots_are_kept_exactly_and_photographs_nearly(tmp_path, noise, exact):
+    ramp = np.arange(64)[:, None, None] // 16 * 60 + np.zeros((64, 64, 3))
+    pixels = (ramp + np.random.default_rng(0).uniform(0, noise + 1, ramp.shape)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    head, data = picture(tmp_path / "x.png").split(",")
+    assert head == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.format == "WEBP"
+        gap = np.abs(np.asarray(image).astype(int) - pixels)
+    assert (gap.max() == 0) == exact
+    assert gap.mean() < 16

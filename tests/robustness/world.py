@@ -46,7 +46,7 @@ class World:
         self.index = folder / "index.parquet"
         self.index_id = self.write_index(self.index).id
         self.manifests = {s: self.embed(s, self.x[s], self.valid[s]) for s in self.x}
-        save_head(folder / "head.safetensors", self.head, derived_stamp("head", 1, {}, {"weights": WEIGHTS}))
+        save_head(folder / "head.safetensors", self.head, WEIGHTS)
         self.texts = {name: self.write_text(name, rng.normal(size=(classes, P))) for name in SETS}
         self.probe = folder / "probe.safetensors"
 

@@ -72,7 +72,7 @@ def test_the_page_holds_every_figure_and_every_finding(built: Project) -> None:
     page = (built.folder / "results/tiny/report.html").read_text()
     for name in (*FIGURES, "table1"):
         assert f'<figure id="{name}">' in page
-    assert page.count("data:image/png;base64,") == len(FIGURES)
+    assert page.count("data:image/webp;base64,") == len(FIGURES)
     assert "Against the planted truth" in page
     findings = json.loads((built.folder / "results/tiny/findings.json").read_text())["findings"]
     names = {f["name"].split(":")[0] for topic in findings.values() for f in topic}

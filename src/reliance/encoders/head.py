@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from reliance.identity import STAMP_KEY, Stamp, atomic, check_kind, derived_stamp, unreadable
+from reliance.identity import STAMP_KEY, Stamp, atomic, check_kind, derived_stamp, hash_arrays, unreadable
 
 KIND, SCHEMA = "head", 1
 
@@ -41,14 +41,17 @@ def project(x: np.ndarray, head: Head) -> np.ndarray:
     return z.astype(x.dtype, copy=False)
 
 
-def save_head(path: str | os.PathLike[str], head: Head, stamp: Stamp) -> None:
-    """Write a head atomically as safetensors, with eps and its stamp as metadata."""
-    tensors = {
-        name: np.ascontiguousarray(getattr(head, name), np.float32)
-        for name in ("ln_weight", "ln_bias", "proj")
-    }
+def save_head(path: str | os.PathLike[str], head: Head, weights: str) -> None:
+    """Write a head atomically as safetensors, with eps and its stamp; `weights` is the id of its weights."""
+    tensors = _tensors(head)
+    params = {"eps": float(head.eps), "content": hash_arrays(tensors)}
+    stamp = derived_stamp(KIND, SCHEMA, params, {"weights": weights})
     with atomic(Path(path)) as temporary:
         save_file(tensors, temporary, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
+
+
+def _tensors(head: Head) -> dict[str, np.ndarray]:
+    return {n: np.ascontiguousarray(getattr(head, n), np.float32) for n in ("ln_weight", "ln_bias", "proj")}
 
 
 def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
@@ -62,7 +65,10 @@ def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
             stamp = Stamp.from_json(metadata[STAMP_KEY])
             check_kind(os.fspath(path), stamp, KIND, SCHEMA)
             tensors = {name: file.get_tensor(name) for name in ("ln_weight", "ln_bias", "proj")}
-            return Head(**tensors, eps=float(metadata["eps"])), stamp
+            head = Head(**tensors, eps=float(metadata["eps"]))
+            if hash_arrays(_tensors(head)) != stamp.params["content"]:
+                raise ValueError("its tensors are not those its stamp names")
+            return head, stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error
 
@@ -79,5 +85,4 @@ def export_head(*, weights: Path, head: Path) -> None:
     found = Head(
         tower.ln_post.weight.numpy(), tower.ln_post.bias.numpy(), tower.proj.numpy(), tower.ln_post.eps
     )
-    stamp = derived_stamp(KIND, SCHEMA, {"eps": found.eps}, {"weights": clip.stamp.id})
-    save_head(head, found, stamp)
+    save_head(head, found, clip.stamp.id)

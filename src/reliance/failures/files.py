@@ -119,7 +119,7 @@ def write_failures(path: str | Path, frame: pd.DataFrame, stamp: Stamp, **extra:
         writer.writerow("" if pd.isna(value) else value for value in row)
     with atomic(path) as temporary:
         temporary.write_bytes(text.getvalue().encode())
-    write_meta(path, stamp, sha256=hash_file(Path(path)), **extra)
+    write_meta(path, stamp, **extra)
     return stamp
 
 

@@ -18,7 +18,7 @@ from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.interpretability.findings import findings as interpretability_findings
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 from reliance.report import provenance, rows
-from reliance.report.markup import Grid, data_uri, markdown, read_grid
+from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
 from reliance.robustness.summary import read_results
 from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
@@ -222,7 +222,7 @@ def sections(
     shown = {"table1": _shown("table1", "Table 1", "", table1, numbers[-1])}
     for png, caption, csv in zip(figures, captions, numbers, strict=False):
         title = f"Figure {png.stem.removeprefix('fig')}"
-        shown[png.stem] = _shown(png.stem, title, data_uri(png, "image/png"), caption, csv)
+        shown[png.stem] = _shown(png.stem, title, picture(png), caption, csv)
     topics = {topic: [shown[name] for name in names if name in shown] for topic, names in SECTIONS.items()}
     return {topic: part for topic, part in topics.items() if part}
 
