@@ -1,5 +1,6 @@
 """The wrapper around scripts, in a process of its own: log, terminal, exit code, arguments."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Params
 
+from reliance import jobs
 from reliance.errors import RelianceError
 from reliance.jobs import arguments, choose_device
 
@@ -141,3 +143,56 @@ def test_the_device_of_a_config_value(monkeypatch: pytest.MonkeyPatch, there: bo
         return
     with pytest.raises(RelianceError, match=r"compute.device: (.|\n)*write `device: auto`"):
         choose_device("cuda")
+
+
+def hold(output: Path) -> subprocess.Popen[str]:
+    """Another process that works on an output until it is killed."""
+    code = (
+        f"import sys, time; from pathlib import Path; from reliance.jobs import claim\n"
+        f"claim(Path({str(output)!r}), 'k').mkdir(); print('held', flush=True); time.sleep(60)"
+    )
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONPATH": path}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_one_process_at_a_time_works_on_an_output(tmp_path: Path) -> None:
+    output = tmp_path / "x.zarr"
+    process = hold(output)
+    try:
+        with pytest.raises(RelianceError, match=f"process {process.pid} on .* is at work") as caught:
+            jobs.claim(output, "other")
+        assert caught.value.where == str(output)
+        assert (tmp_path / ".x.zarr.partial-k").exists(), "its work is left alone"
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+    assert jobs.claim(output, "other") == tmp_path / ".x.zarr.partial-other"
+    assert not (tmp_path / ".x.zarr.partial-k").exists(), "unfinished work under another key is thrown away"
+    jobs.release(output)
+
+
+def test_a_claim_can_be_repeated_and_released(tmp_path: Path) -> None:
+    output = tmp_path / "a[1]" / "x"
+    folder = jobs.claim(output, "k")
+    folder.mkdir()
+    assert jobs.claim(output, "k") == folder and folder.exists()
+    jobs.release(output)
+    jobs.release(output)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_file_system_without_locks_is_warned_about(tmp_path: Path, monkeypatch, caplog) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(jobs.fcntl, "flock", refuse)
+    jobs.claim(tmp_path / "x", "k")
+    jobs.release(tmp_path / "x")
+    assert "cannot be locked" in caplog.text

@@ -1,14 +1,20 @@
-"""The wrapper around every script: its log, its arguments, its one-line error."""
+"""The wrapper around every script: its log, its arguments, its one-line error; and its unfinished work."""
 
+import fcntl
+import glob
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from reliance.errors import RelianceError, printable
+
+log = logging.getLogger(__name__)
+_held: dict[Path, IO[str]] = {}  # locks of this process, by the output they are for
 
 
 def run(snakemake: Any, function: Callable[..., object]) -> None:
@@ -17,10 +23,10 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
     Everything the process prints goes to the job's log. On an error the log has the
     traceback, the terminal has the message and the log's path, and the process exits with 1.
     """
-    log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.dup(2)
-    with open(log, "w", encoding="utf-8") as stream:
+    with open(path, "w", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
@@ -59,6 +65,63 @@ def arguments(snakemake: Any) -> dict[str, Any]:
             raise ValueError(f"rule {snakemake.rule} gives '{name}' twice")
         keywords[name] = value
     return keywords
+
+
+def claim(output: Path, key: str) -> Path:
+    """The hidden folder beside `output` for its unfinished work under a key, for this process alone.
+
+    It need not exist yet; unfinished work under other keys is thrown away. The claim lasts until `release`,
+    or until the process ends, however it ends.
+
+    Raises RelianceError if another process is at work on the same output.
+    """
+    output = Path(output).absolute()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output not in _held:
+        _held[output] = _lock(output)
+    start = f".{output.name}.partial-"
+    for other in output.parent.glob(f"{glob.escape(start)}*"):
+        if other.name != start + key:
+            shutil.rmtree(other)
+    return output.with_name(start + key)
+
+
+def release(output: Path) -> None:
+    """End a claim: the work on `output` is finished."""
+    if stream := _held.pop(Path(output).absolute(), None):
+        Path(stream.name).unlink(missing_ok=True)
+        stream.close()
+
+
+def _lock(output: Path) -> IO[str]:
+    """A file that is locked until it is closed; it says who locked it."""
+    path = output.with_name(f".{output.name}.lock")
+    while True:
+        stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            raise _occupied(output, stream.read()) from None
+        except OSError as error:
+            log.warning("%s cannot be locked (%s): make sure that no other run works on it", output, error)
+        if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+            break  # else whoever had it has just released it
+    stream.truncate(0)
+    stream.write(f"process {os.getpid()} on {os.uname().nodename}")
+    stream.flush()
+    return stream
+
+
+def _occupied(output: Path, owner: str) -> RelianceError:
+    return RelianceError(
+        output,
+        "one process at a time works on an output",
+        found=f"{owner or 'another process'} is at work on it",
+        allowed="no other run in this results folder",
+        next_step="a second run was started, or the job of a killed run is still going: wait until it ends, "
+        "or stop it, and run the target again",
+    )
 
 
 def choose_device(device: str) -> str:

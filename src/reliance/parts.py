@@ -5,7 +5,6 @@ beside its final name, so that a killed job goes on where it stopped, and rename
 lists the parts with their content hashes; readers open parts through it.
 """
 
-import glob
 import hashlib
 import json
 import math
@@ -30,6 +29,7 @@ from reliance.identity import (
     unreadable,
     write_json,
 )
+from reliance.jobs import claim, release
 
 SCHEMA = 1
 
@@ -79,10 +79,7 @@ class PartWriter:
         self.params, self.inputs, self.layouts = dict(params), dict(inputs), dict(layouts)
         shape = {"code": code, "rows": rows, "chunk_rows": chunk_rows, "layouts": self.layouts}
         key = derived_stamp(kind, SCHEMA, {"params": self.params, **shape}, inputs).id[:16]
-        self.partial = self.path.with_name(f".{self.path.name}.partial-{key}")
-        for other in self.path.parent.glob(glob.escape(f".{self.path.name}.partial-") + "*"):
-            if other != self.partial:
-                shutil.rmtree(other)
+        self.partial = claim(self.path, key)
         self._state = self.partial / "progress.json"
         with zarr.config.set({"array.write_empty_chunks": True}):  # a chunk without a file is a lost one
             self._open()
@@ -122,6 +119,7 @@ class PartWriter:
             shutil.rmtree(self.path)
         self.partial.rename(self.path)
         (self.path / self._state.name).unlink(missing_ok=True)  # last: until here a kill loses nothing
+        release(self.path)
         return stamp
 
     def _open(self) -> None:

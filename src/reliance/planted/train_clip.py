@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, content_stamp, derived_stamp, hash_arrays, write_table
-from reliance.jobs import choose_device
+from reliance.jobs import choose_device, claim, release
 from reliance.planted import captions as sentences
 from reliance.planted import scenes, tiny_clip
 from reliance.planted import world as worlds
@@ -82,7 +82,8 @@ def train_clip(
     )  # fmt: skip
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
-    partial = _partial(checkpoint, settings, code)
+    partial = claim(checkpoint, derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16])
+    partial.mkdir(parents=True, exist_ok=True)
     data = make_pool(seed, classes, pool, captions)
     model = tiny_clip.build(seed)
     table = tiny_clip.keep_tokens(model, data.tokens.used)
@@ -107,6 +108,7 @@ def train_clip(
     with atomic(halfway) as temporary:  # a copy: whatever is killed from here on can be made again
         shutil.copyfile(partial / "halfway", temporary)
     shutil.rmtree(partial)
+    release(checkpoint)
 
 
 def make_pool(seed: int, classes: int, count: int, style: str) -> Pool:
@@ -196,17 +198,6 @@ def _check(captions: str, pool: int, batch_size: int) -> None:
             allowed=f"{batch_size} or more",
             next_step="raise `pool` in the config",
         )
-
-
-def _partial(checkpoint: Path, settings: dict[str, Any], code: str) -> Path:
-    """The folder for progress; progress under other settings or code is thrown away."""
-    key = derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16]
-    partial = checkpoint.with_name(f".{checkpoint.name}.partial-{key}")
-    for other in checkpoint.parent.glob(f".{checkpoint.name}.partial-*"):
-        if other != partial:
-            shutil.rmtree(other)
-    partial.mkdir(parents=True, exist_ok=True)
-    return partial
 
 
 def _store(partial: Path, progress: Progress, step: int) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, check_same, derived_stamp, write_json, write_table
-from reliance.jobs import choose_device
+from reliance.jobs import choose_device, claim, release
 from reliance.parts import Parts
 from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA, Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
@@ -124,7 +124,9 @@ def train_sae(
         inputs["held_out"] = held.stamp.id
     params = {**chosen._asdict(), "decay_at": list(chosen.decay_at)}
     key = {**params, "device": device, "threads": threads, "code": code}
-    checkpoint = _progress_folder(sae, key, inputs) / "checkpoint.pt"
+    folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
     state = _start(chosen, data, device)
     if checkpoint.exists():
         _restore(state, checkpoint, device)
@@ -134,7 +136,8 @@ def train_sae(
     columns = [name for name, _ in HISTORY.columns]
     write_table(history, pd.DataFrame(state.history, columns=columns), HISTORY, {}, {"sae": stamp.id})
     _write_quality(quality, state, chosen, data, held, stamp.id)
-    shutil.rmtree(checkpoint.parent, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    release(sae)
 
 
 def _check(settings: Settings, data: Data, sae: Path) -> None:
@@ -158,17 +161,6 @@ def _check(settings: Settings, data: Data, sae: Path) -> None:
             "dead or fire too rarely for a name; lower sae.m to about %d",
             m, n, n * k / m, max(k, n * k // _FEW_FIRINGS),
         )  # fmt: skip
-
-
-def _progress_folder(sae: Path, params: dict[str, Any], inputs: dict[str, str]) -> Path:
-    """The folder of this very job's checkpoint; those of other settings, code or inputs are removed."""
-    key = derived_stamp("sae", 1, params, inputs).id[:16]
-    folder = sae.with_name(f".{sae.name}.partial-{key}")
-    for other in sae.parent.glob(f".{sae.name}.partial-*"):
-        if other != folder:
-            shutil.rmtree(other)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _start(settings: Settings, data: Data, device: str) -> State:
