@@ -10,7 +10,7 @@ import pytest
 
 from reliance.encoders.head import Head, save_head
 from reliance.errors import RelianceError
-from reliance.identity import TableSpec, derived_stamp, write_json, write_meta, write_table
+from reliance.identity import TableSpec, derived_stamp, hash_file, write_json, write_meta, write_table
 from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 from reliance.sae.files import Sae, save_sae
 from reliance.verify import main, verify
@@ -111,6 +111,12 @@ def test_an_input_that_is_gone_is_told(results, capsys):
     (results / "encoders/e/weights.json").unlink()
     assert main(["mine", "--results", str(results)]) == 0
     assert "sae.safetensors was made from encoder" in capsys.readouterr().err
+
+
+def test_an_input_may_be_named_by_the_hash_of_its_file(results):
+    inputs = {"weights": hash_file(results / "encoders/e/weights.json")}
+    write_table(results / "mine/u.parquet", pd.DataFrame({"a": [1]}), THING, {"x": 2}, inputs)
+    assert not verify(results, "mine").orphans
 
 
 def test_a_file_without_a_readable_stamp_is_broken(results):

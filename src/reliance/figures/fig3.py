@@ -74,7 +74,7 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         sampled(results),
         f"Bands and mean y ± SEM: standard error of the mean over {subsets(results)} disjoint subsets of the "
         "images, std(ddof=1)/sqrt(subsets); mean y is the mean over all steps. Greedy: at every step the "
-        "latent that changes the output most, as a bound.",
+        "latent that changes the output most, a strong reference, not a bound.",
         gaps(results),
     ]
     found = judged(results, reference=False)
