@@ -1,8 +1,11 @@
-# Reads the configuration before Snakemake does, for an error that names the line.
+# Reads the configuration files themselves, for errors that name the line, and for keys that are given twice.
 from reliance.errors import RelianceError
-from reliance.settings import check_yaml
+from reliance.yaml_file import check_yaml
+
+given = [str(file) for file in workflow.overwrite_configfiles]
 
 try:
-    check_yaml("config/config.yaml")
+    for file in ["config/config.yaml", *(f for f in given if f.endswith((".yaml", ".yml")))]:
+        check_yaml(file)
 except RelianceError as error:
     sys.exit(f"\nERROR {error}\n")

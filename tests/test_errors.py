@@ -30,6 +30,22 @@ def test_long_values_are_cut() -> None:
     assert error(found="x" * 300).found == "x" * 300
 
 
+def test_a_value_is_shown_however_large_or_deep_it_is() -> None:
+    deep: object = "x"
+    for _ in range(10_000):
+        deep = [deep, deep]
+    inside: dict[str, object] = {}
+    inside["itself"] = inside
+    for found in (deep, inside, 10**5000, -(10**5000), {10**5000: deep}, object(), range(10**9)):
+        assert 0 < len(error(found=found).found) < 400
+    assert len(str(error(where="k" * 100_000))) < 1000
+
+
+@pytest.mark.parametrize("found", ["", " ", "\n"])
+def test_what_is_blank_stands_in_quotes(found: str) -> None:
+    assert error(found=found).found == repr(found)
+
+
 def test_nothing_can_write_to_the_terminal_behind_our_back() -> None:
     bad = "\x1b[2J\r\ud800\u202e"
     shown = str(error(where=bad, rule=bad, found=bad, allowed=bad, next_step=bad))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from reliance import config as models
 from reliance.errors import RelianceError
-from reliance.settings import check_file, check_root, check_yaml, dataset_of, load, resolve
+from reliance.settings import check_file, check_root, dataset_of, load, resolve
+from reliance.yaml_file import check_yaml
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -135,6 +136,14 @@ def test_a_mistake_is_one_clear_error(apply: Callable[[dict[str, Any]], None], w
     assert all(part in message for part in ("found:", "allowed:", "next:"))
 
 
+@pytest.mark.parametrize("suffix", [".n0", ".n-1", ".nx", ".n1.n1", ".n" + "9" * 5000, ".n\u0663", ".N5"])
+def test_a_suffix_that_is_no_rehearsal_says_what_one_is(suffix: str) -> None:
+    config = load(shipped())
+    for ask in (lambda: resolve(config, f"demo{suffix}"), lambda: dataset_of(config, f"planted{suffix}")):
+        with pytest.raises(RelianceError, match=r"by \.n\{N\}"):
+            ask()
+
+
 def test_an_unknown_variant_names_the_nearest() -> None:
     with pytest.raises(RelianceError, match="did you mean 'vit_l14'"):
         resolve(load(shipped()), "vit_l15")
@@ -148,12 +157,23 @@ def test_an_unknown_variant_names_the_nearest() -> None:
         ("\t- x", "line 1"),
         ("[1, 2]", "mapping"),
         ("", "mapping"),
+        ("a: 1\nb: {c: 1,\n    c: 2}", r"line 3, column 5(.|\n)*the key c stands there for the second time"),
+        ("a: 2020-13-45", "month"),
+        ("a: " + "[" * 10_000, "recursion"),
     ],
+    ids=range(8),
 )
 def test_broken_yaml_names_the_line(tmp_path: Path, text: str, hint: str) -> None:
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(RelianceError, match=hint):
         check_yaml(tmp_path / "c.yaml")
+
+
+def test_what_is_merged_in_may_be_given_again(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("a: &a {k: 1, l: 2}\nb: &b {<<: *a, k: 3}\nc: {<<: *b, k: 4}\n")
+    check_yaml(tmp_path / "c.yaml")
+    for shipped_file in ("config.yaml", "tiny.yaml"):
+        check_yaml(ROOT / "config" / shipped_file)
 
 
 KEYS = sorted(f"{s}/{k}" for s, v in SHIPPED.items() if isinstance(v, dict) for k in v)

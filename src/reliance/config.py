@@ -22,7 +22,7 @@ from reliance.config_stages import (
 )
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
-REHEARSAL = re.compile(r"^(?P<name>[a-z0-9_]+?)(?:\.n(?P<n>[1-9]\d*))?$")
+REHEARSAL = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.n(?P<n>[1-9][0-9]{0,8}))?")
 RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
 
 
@@ -30,7 +30,7 @@ class Compute(Section):
     """Where and how jobs run."""
 
     device: Literal["auto", "cpu", "cuda"]
-    threads: Positive
+    threads: Annotated[int, Field(ge=1, le=1024)]
     block_rows: Positive
 
 
@@ -48,14 +48,14 @@ class Embedding(Section):
     dtype: Literal["float16", "float32"]
     precision: Literal["fp32", "bf16", "fp16"]
     batch_size: Positive
-    workers: Annotated[int, Field(ge=0)]
+    workers: Annotated[int, Field(ge=0, le=1024)]
     chunk_rows: Positive
 
 
 class Preprocess(Section):
     """Image preprocessing of an encoder whose weights do not bring their own."""
 
-    size: Positive
+    size: Annotated[int, Field(ge=1, le=4096)]
     mean: tuple[float, float, float]
     std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
@@ -130,7 +130,7 @@ class Dataset(Section):
     planted: Planted | None = None
     split: Split | None = None
     names: str | None = None
-    parts: Positive = 1
+    parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str = "classes"
     per_class: Positive | None = None
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-PromptSet = Literal["short", "templated", "extended", "both"]
 INT32_MAX = 2**31 - 1
+Positive = Annotated[int, Field(ge=1, le=INT32_MAX)]
+PromptSet = Literal["short", "templated", "extended", "both"]
 
 
 class Section(BaseModel):
@@ -50,8 +50,8 @@ class Naming(Section):
     """Strongest images, labels and clarity of components."""
 
     stored: Positive
-    top_n: Annotated[int, Field(ge=2)]
-    min_active: Annotated[int, Field(ge=2)]
+    top_n: Annotated[int, Field(ge=2, le=INT32_MAX)]
+    min_active: Annotated[int, Field(ge=2, le=INT32_MAX)]
 
     @model_validator(mode="after")
     def _enough_stored(self) -> "Naming":
@@ -83,7 +83,7 @@ class Faithfulness(Section):
     steps: Positive
     path_steps: Positive
     reference: Positive
-    subsets: Annotated[int, Field(ge=2)]
+    subsets: Annotated[int, Field(ge=2, le=INT32_MAX)]
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
 
 

@@ -1,6 +1,9 @@
 """One exception type for everything a user can cause, in five parts."""
 
+import reprlib
 from typing import Any
+
+WHERE_LIMIT, FOUND_LIMIT = 500, 300  # characters
 
 
 class RelianceError(Exception):
@@ -16,9 +19,9 @@ class RelianceError(Exception):
     """
 
     def __init__(self, where: object, rule: str, *, found: object, allowed: str, next_step: str) -> None:
-        self.where = printable(str(where))
+        self.where = _short(printable(str(where)), WHERE_LIMIT)
         self.rule = printable(rule, keep="\n")
-        self.found = _short(printable(found if isinstance(found, str) else repr(found)))
+        self.found = _short(printable(shown(found)), FOUND_LIMIT)
         self.allowed = printable(allowed, keep="\n")
         self.next_step = printable(next_step, keep="\n")
         super().__init__(self.where, self.rule, self.found, self.allowed, self.next_step)
@@ -36,6 +39,13 @@ class RelianceError(Exception):
         )
 
 
+def shown(value: object) -> str:
+    """A value in words, cut where it is deep, long or inside itself; what is blank stands in quotes."""
+    if isinstance(value, str):
+        return value if value.strip() else repr(value)
+    return _SHOWN.repr(value)
+
+
 def printable(text: str, keep: str = "") -> str:
     """Text with all but printable characters and `keep` escaped: names of files may hold anything."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
@@ -48,5 +58,24 @@ def _rebuild(where: str, rule: str, found: str, allowed: str, next_step: str) ->
     return error
 
 
-def _short(text: str, limit: int = 300) -> str:
+class _Shown(reprlib.Repr):
+    """Python's `repr`, but of bounded size: a few lines of YAML can stand for billions of values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = 12
+        self.maxstring = self.maxother = self.maxlong = FOUND_LIMIT
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # Python refuses to write very long numbers
+            return f"a whole number of {x.bit_length()} bits"
+
+
+_SHOWN = _Shown()
+
+
+def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

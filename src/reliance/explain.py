@@ -15,7 +15,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, .
     """The first problem in five parts, the others in a line each."""
     first, *others = error.errors(include_url=False)
     loc = tuple(str(part) for part in first["loc"])
-    where = ".".join((*prefix, *loc))
+    where = ".".join((*prefix, *loc)) or "the whole of it"
     fields = _fields_at(model, loc[:-1])
     if first["type"] == "extra_forbidden":
         rule, found, allowed = "unknown key", loc[-1], ", ".join(fields)
@@ -26,7 +26,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, .
         found = "nothing" if first["type"] == "missing" else value or first["input"]
         step = "correct this value; config/config.yaml explains the key"
     if others:
-        rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])}" for e in others[:5]]
+        rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])[:200]}" for e in others[:5]]
         step += f"\n  also wrong ({len(others)}): " + "; ".join(rest)
     return RelianceError(
         f"{FILE}, --configfile or --config: {where}", rule, found=found, allowed=allowed, next_step=step

@@ -1,10 +1,9 @@
 """From a raw configuration to checked settings of one variant, or one clear error."""
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import ValidationError
 
 from reliance.config import REHEARSAL, RESERVED, Config, Dataset
@@ -29,26 +28,6 @@ class Resolved(NamedTuple):
     external: tuple[str, ...]
 
 
-def check_yaml(path: str | Path) -> None:
-    """Raise RelianceError with line and column if a file is missing, not YAML, or not a mapping of keys."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        raise RelianceError(
-            where,
-            "the configuration must be readable YAML",
-            found=getattr(error, "problem", None) or str(error),
-            allowed="keys and values as in the shipped config/config.yaml",
-            next_step="start snakemake in the repository's root folder"
-            if isinstance(error, FileNotFoundError)
-            else "look at this line and the one before it: indentation, a missing colon or quote",
-        ) from error
-    if not isinstance(content, dict):
-        raise invalid(path, "the configuration is a mapping of keys", content, "key: value lines", "")
-
-
 def load(raw: Mapping[str, Any]) -> Config:
     """Check a configuration as read from YAML and the command line; raises RelianceError."""
     try:
@@ -66,9 +45,8 @@ def resolve(config: Config, name: str) -> Resolved:
 
     Raises RelianceError for a name that is not a variant.
     """
-    match = REHEARSAL.match(name)
-    base, suffix = (match["name"], f".n{match['n']}" if match["n"] else "") if match else (name, "")
-    known("variants", base, config.variants, where=f"results/{name}")
+    base, count = _rehearsal(name, "variants", config.variants, f"results/{name}")
+    suffix = f".n{count}" if count else ""
     variant = config.variants[base]
     failures = config.failures_of(base)
     if suffix:
@@ -90,16 +68,13 @@ def resolve(config: Config, name: str) -> Resolved:
 
 def dataset_of(config: Config, name: str) -> Dataset:
     """A data set by folder name; with a rehearsal suffix, `per_class` is set."""
-    match = REHEARSAL.match(name)
-    base = match["name"] if match else name
-    known("datasets", base, config.datasets, where=f"results/datasets/{name}")
-    count = int(match["n"]) if match and match["n"] else None
+    base, count = _rehearsal(name, "datasets", config.datasets, f"results/datasets/{name}")
     return config.datasets[base].model_copy(update={"per_class": count})
 
 
 def check_root(section: str, name: str, root: str | None) -> None:
     """Raise RelianceError unless the folder of a data set or of an external list is there."""
-    if root is None or not Path(root).is_dir():
+    if root is None or not os.path.isdir(root):  # which, unlike Path's, takes any text
         raise RelianceError(
             f"{FILE}, --configfile or --config: {section}.{name}.root",
             "it must be the folder that holds the images",
@@ -111,7 +86,7 @@ def check_root(section: str, name: str, root: str | None) -> None:
 
 def check_file(where: str, path: str) -> None:
     """Raise RelianceError unless a file that the configuration names is there."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise RelianceError(
             f"{FILE}, --configfile or --config: {where}",
             "it must be an existing file",
@@ -121,17 +96,34 @@ def check_file(where: str, path: str) -> None:
         )
 
 
-def known(section: str, name: str, names: Iterable[str], where: str) -> None:
+def known(section: str, name: object, names: Iterable[str], where: str) -> None:
     """Raise RelianceError unless `name` is one of `names`, suggesting the nearest one."""
     names = list(names)
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
+        near = nearest(name, names) if isinstance(name, str) else ""
         raise RelianceError(
             where,
             f"it must name an entry of '{section}' in the configuration",
             found=name,
             allowed=", ".join(names) or "(none defined)",
-            next_step=nearest(name, names) or f"add an entry '{name}' under '{section}', or correct the name",
+            next_step=near or f"add an entry of this name under '{section}', or correct the name",
         )
+
+
+def _rehearsal(name: str, section: str, names: Iterable[str], where: str) -> tuple[str, int | None]:
+    """The entry that a folder's name stands for, and N of its suffix .n{N}. Raises RelianceError."""
+    names, (base, dot, suffix) = list(names), name.partition(".")
+    match = REHEARSAL.fullmatch(name)
+    if base in names and dot and not match:
+        raise invalid(
+            where,
+            "a rehearsal is asked for by .n{N} behind the name",
+            f".{suffix}",
+            "the number of images per class, 1 to 999999999",
+            f"for example {base}.n20",
+        )
+    known(section, match["name"] if match else name, names, where)
+    return base, int(match["n"]) if match and match["n"] else None
 
 
 def _check_variant(config: Config, name: str) -> None:
@@ -157,7 +149,8 @@ def _check_variant(config: Config, name: str) -> None:
                 f"preset: {' | '.join(config.sae_presets)}, and any keys that differ from it",
                 "add the key preset",
             )
-        known("sae_presets", str(variant.sae["preset"]), config.sae_presets, f"{here}.sae.preset")
+        preset = variant.sae["preset"]
+        known("sae_presets", preset, config.sae_presets, f"{here}.sae.preset")
         if variant.labeller is None:
             raise invalid(here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it")
     if variant.sae is None and variant.failures_from is None:

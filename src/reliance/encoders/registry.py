@@ -11,6 +11,8 @@ import copy
 import difflib
 import importlib.util
 import json
+import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +22,7 @@ from reliance.encoders.local import HUB, check_described
 from reliance.errors import RelianceError
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}/[\w.\-]{1,96}", flags=re.ASCII)
 HF_OPTIONS, CLIP_OPTIONS = ("clean", "strip_sep_token", "language"), ("clean",)
 
 
@@ -54,6 +57,8 @@ def check_encoder(
             allowed=", ".join(PREPROCESS_KEYS),
             next_step="correct or remove the key",
         )
+    if architecture is not None and architecture.startswith(HUB):
+        _check_hub_id(architecture.removeprefix(HUB), where)
     known = {key for key, value in (preprocess or {}).items() if value is not None}
     if architecture is not None and not architecture.startswith(HUB):
         config = model_config(architecture, where)
@@ -63,14 +68,14 @@ def check_encoder(
             check_class_token(config, f"{where}.architecture", architecture)
         check_tokenizer(config["text_cfg"], where)
     if file is not None:
-        check_described(Path(file).expanduser(), architecture, known, where)
+        check_described(Path(os.path.expanduser(file)), architecture, known, where)
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
     """open_clip's model config of an architecture. Raises RelianceError with the nearest names."""
     folder = _package() / "model_configs"
     path = folder / f"{architecture}.json"
-    if Path(architecture).name == architecture and path.is_file():
+    if Path(architecture).name == architecture and os.path.isfile(path):
         config: dict[str, Any] = json.loads(path.read_text())
         return config
     raise RelianceError(
@@ -182,13 +187,25 @@ def _check_sources(
             allowed="architecture with pretrained, with file, or with weights: random; or hf-hub:owner/name",
             next_step="remove or add the key",
         )
-    if file is not None and not Path(file).expanduser().exists():
+    if file is not None and not os.path.exists(os.path.expanduser(file)):  # which take any text
         raise RelianceError(
             f"{where}.file",
             "a file of weights must exist",
             found=f"{file}: no such file",
             allowed="a .safetensors, .bin or .pt file",
             next_step="correct the path, or mount the disk it is on",
+        )
+
+
+def _check_hub_id(name: str, where: str) -> None:
+    """Raise RelianceError unless a name could be one of a model on the Hugging Face hub."""
+    if not HUB_ID.fullmatch(name) or ".." in name:
+        raise RelianceError(
+            f"{where}.architecture",
+            "a model on the Hugging Face hub is named hf-hub:owner/name",
+            found=name,
+            allowed="owner and name in letters, digits, '-', '_' and '.', with one '/' between them",
+            next_step="copy the name from the model's page",
         )
 
 
