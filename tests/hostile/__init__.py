@@ -1,0 +1,1 @@
+"""Bad and hostile input, all of it in one place."""

@@ -1,0 +1,80 @@
+"""A thousand broken configurations: each is valid or ends in one clear error, never in a traceback."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+
+from reliance.errors import RelianceError
+from reliance.settings import dataset_of, load, resolve
+
+from .mutations import SUBTLY, SUFFIX, WILDLY, mutated
+from .rules_alone import evaluate, questions
+
+EXAMPLES = 1000
+
+
+def clear(error: RelianceError) -> None:
+    """Five parts, each said, in characters that a terminal can show; the first one names a key or file."""
+    parts = error.where, error.rule, error.allowed, error.next_step, error.found
+    assert all(part.strip() for part in parts[:4]), error.args
+    assert all(c.isprintable() or c == "\n" for c in str(error))
+    assert len(str(error)) < 20_000
+    str(error).encode()
+    named = error.where.rpartition(": ")[2]
+    assert named
+
+
+def seldom(examples: int) -> Any:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@seldom(EXAMPLES // 2)
+@given(mutations=WILDLY)
+def test_a_configuration_in_disorder_is_valid_or_one_clear_error(mutations: list[Any]) -> None:
+    check(mutated(mutations), "")
+
+
+@seldom(EXAMPLES // 2)
+@given(mutations=SUBTLY, suffix=SUFFIX)
+def test_a_configuration_that_is_nearly_right_is_valid_or_one_clear_error(
+    mutations: list[Any], suffix: str
+) -> None:
+    check(mutated(mutations), suffix)
+
+
+def check(raw: dict[str, Any], suffix: str) -> None:
+    """Load, resolve and plan: a result, or one clear error."""
+    try:
+        config = load(raw)
+    except RelianceError as error:
+        clear(error)
+        return
+    for name in config.variants:
+        assert resolve(config, name).name == name
+        dataset_of(config, resolve(config, name).dataset)
+    first = next(iter(config.variants), "none") + suffix
+    try:
+        dataset_of(config, resolve(config, first).dataset)
+    except RelianceError as error:
+        clear(error)
+        return
+    plan_each(raw, [*config.variants, first] if suffix else list(config.variants))
+
+
+def plan_each(raw: dict[str, Any], names: list[str]) -> None:
+    """What the rules ask of a valid configuration has an answer or a message."""
+    rules = evaluate(raw)
+    for name in names:
+        for function, ask in questions(rules, name):
+            try:
+                ask()
+            except SystemExit as end:
+                message = str(end.code)
+                assert message.startswith("\nERROR ") and "next:" in message, function
+                assert all(c.isprintable() or c == "\n" for c in message), function
