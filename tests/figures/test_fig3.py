@@ -4,7 +4,7 @@ import pytest
 
 from reliance.errors import RelianceError
 from reliance.figures.fig3 import fig3
-from reliance.identity import read_meta
+from reliance.identity import read_json
 
 from .curve_examples import curves_table, write_curves
 from .pages import check_inside
@@ -58,7 +58,7 @@ def test_same_input_same_bytes(tmp_path, outputs):
     for files in (outputs, again):
         fig3(**paths, variants=["demo"], **files)
     assert all(path.read_bytes() == again[key].read_bytes() for key, path in outputs.items())
-    ids = [read_meta(path, "fig3", 1).inputs for path in outputs.values()]
+    ids = [read_json(f"{path}.meta.json", "fig3", 1)[1].inputs for path in outputs.values()]
     assert all(found == ids[0] and set(found) == {"demo", "demo.summary"} for found in ids)
 
 

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from reliance.figures import style
-from reliance.identity import derived_stamp, read_meta
+from reliance.identity import derived_stamp, read_json
 
 STAMP = derived_stamp("fig5", 1, {"title": "x"}, {"robustness": "0" * 64})
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
@@ -65,7 +65,7 @@ def test_equal_figures_are_equal_bytes_and_carry_their_stamp(tmp_path):
     first, second = write(tmp_path / "a"), write(tmp_path / "b")
     for key, path in first.items():
         assert path.read_bytes() == second[key].read_bytes(), key
-        assert read_meta(path, "fig5", 1) == STAMP
+        assert read_json(f"{path}.meta.json", "fig5", 1)[1] == STAMP
     assert first["csv"].read_text() == "a\n0.123457\n\n" or first["csv"].read_text() == 'a\n0.123457\n""\n'
     assert first["caption"].read_text(encoding="utf-8") == "Übung\n"
     assert not list(tmp_path.rglob(".*"))
