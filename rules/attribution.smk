@@ -17,8 +17,8 @@ rule attribute_split:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 4000 + 0.1 * s.latents),
+        runtime=minutes(lambda s: 10 + s.images / 25000),
     params:
         **code("attribute_split.py"),
         settings=lambda w: settings(

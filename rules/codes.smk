@@ -16,8 +16,8 @@ rule encode:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 4000 + 0.1 * s.latents),
+        runtime=minutes(lambda s: 10 + s.images / 2000),
     params:
         **code("encode.py"),
         settings=lambda w: settings(
@@ -50,8 +50,8 @@ rule gather_codes:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         **code("gather_codes.py"),
         settings=settings(),
@@ -73,8 +73,8 @@ rule top_samples:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 3000 + 0.1 * s.latents),
+        runtime=minutes(lambda s: 10 + s.train / 30000),
     params:
         **code("top_samples.py"),
         settings=settings(count=CONFIG.naming.stored),

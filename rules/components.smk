@@ -15,8 +15,8 @@ rule component_table:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 4000 + 0.1 * s.latents),
+        runtime=minutes(lambda s: 10 + s.train / 30000),
     params:
         **code("component_table.py"),
         settings=settings(

@@ -13,8 +13,8 @@ rule resolve_weights:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         **code("resolve_weights.py"),
         settings=weights_settings,
@@ -36,8 +36,8 @@ rule export_head:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=10,
+        mem_mb=memory(8000),
+        runtime=minutes(10),
     params:
         **code("export_head.py"),
         settings=settings(),
@@ -62,8 +62,9 @@ rule embed_images:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=12000,
-        runtime=240,
+        cpus_per_task=THREADS + CONFIG.embedding.workers,
+        mem_mb=memory(lambda s: 10000 + 0.001 * s.train),
+        runtime=minutes(lambda s: 15 + s.images / (1000 if GPU else 150)),
     params:
         **code("embed_images.py"),
         settings=lambda w: settings(
@@ -103,8 +104,8 @@ rule gather_embeddings:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         **code("gather_embeddings.py"),
         untracked=untracked(max_invalid=CONFIG.images.max_invalid),
@@ -134,8 +135,8 @@ rule embed_text:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=memory(8000),
+        runtime=minutes(30),
     params:
         **code("embed_text.py"),
         settings=settings(**TEXT, prompt_sets=["short", "extended", "words"]),

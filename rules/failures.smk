@@ -15,8 +15,8 @@ rule expectations:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 4000 + 8e-5 * s.classes * s.latents),
+        runtime=minutes(lambda s: 10 + s.train / 25000),
     params:
         **code("expectations.py"),
         settings=lambda w: settings(
@@ -48,8 +48,8 @@ rule mine_outliers:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory(lambda s: 4000 + 1e-4 * s.classes * s.latents),
+        runtime=minutes(lambda s: 20 + s.train * s.classes / 1e7),
     params:
         **code("mine_outliers.py"),
         settings=lambda w: settings(
@@ -99,8 +99,8 @@ rule list_cases:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=memory(lambda s: 4000 + 0.003 * s.train),
+        runtime=minutes(30),
     params:
         **code("list_cases.py"),
         settings=lambda w: settings(

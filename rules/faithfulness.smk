@@ -16,8 +16,8 @@ rule faithfulness:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 4000 + 0.1 * s.latents),
+        runtime=minutes(60),
     params:
         **code("faithfulness.py"),
         settings=settings(

@@ -13,8 +13,8 @@ rule fig3:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig3.py"),
         settings=lambda w: settings(**shown([w.variant])),
@@ -36,8 +36,8 @@ rule fig4:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig4.py"),
         settings=lambda w: settings(**shown([w.variant])),
@@ -59,8 +59,8 @@ rule fig5:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig5.py"),
         settings=lambda w: benchmarked([w.variant]),
@@ -82,8 +82,8 @@ rule fig7:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig7.py"),
         settings=lambda w: settings(**shown([w.variant])),
@@ -105,8 +105,8 @@ rule fig8:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig8.py"),
         settings=lambda w: settings(**shown([w.variant])),
@@ -128,8 +128,8 @@ rule fig9:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig9.py"),
         settings=lambda w: settings(**shown([w.variant])),
@@ -151,8 +151,8 @@ rule fig10:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig10.py"),
         settings=lambda w: concept_gallery(w),
@@ -174,8 +174,8 @@ rule fig11:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig11.py"),
         settings=lambda w: concept_gallery(w),
@@ -197,8 +197,8 @@ rule fig12:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig12.py"),
         settings=lambda w: case_gallery(w),
@@ -220,8 +220,8 @@ rule fig13:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig13.py"),
         settings=lambda w: case_gallery(w),
@@ -243,8 +243,8 @@ rule fig14:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("fig14.py"),
         settings=lambda w: benchmarked([w.variant]),
@@ -272,8 +272,8 @@ rule table1:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         **code("table1.py"),
         settings=lambda w: benchmarked([w.variant]),

@@ -14,8 +14,8 @@ rule index_images:
     conda:
         ENV
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(lambda s: 2000 + 0.002 * s.train),
+        runtime=minutes(lambda s: 10 + s.train / 25000),
     params:
         **code("index_images.py"),
         settings=index_settings,
@@ -38,8 +38,8 @@ rule gather_excluded:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         **code("gather_excluded.py"),
         settings=settings(splits=["train", "test"]),

@@ -45,8 +45,8 @@ rule basis_table:
     conda:
         ENV
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory(lambda s: 4000 + 0.002 * s.train),
+        runtime=minutes(lambda s: 20 + s.train / 15000),
     params:
         **code("basis_table.py"),
         settings=lambda w: settings(
@@ -73,8 +73,8 @@ rule alignment_baseline:
     conda:
         ENV
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(lambda s: 3000 + 0.01 * s.test),
+        runtime=minutes(30),
     params:
         **code("alignment_baseline.py"),
         settings=settings(split="test"),
@@ -100,8 +100,8 @@ rule hidden_concepts:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("hidden_concepts.py"),
         settings=settings(**CONFIG.hidden.model_dump(exclude={"vocabulary", "prompts"})),

@@ -15,8 +15,8 @@ rule render_planted:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("render_planted.py"),
         settings=lambda w: settings(**planted_of(w.dataset).model_dump()),
@@ -39,8 +39,8 @@ rule train_clip:
     conda:
         ENV
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         **code("train_clip.py"),
         settings=lambda w: settings(
@@ -71,8 +71,8 @@ rule planted_cases:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         **code("planted_cases.py"),
         settings=lambda w: settings(dataset=w.dataset),
@@ -103,8 +103,8 @@ rule score_truth:
     conda:
         ENV
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=memory(1000),
+        runtime=minutes(5),
     params:
         **code("score_truth.py"),
         settings=lambda w: settings(

@@ -15,8 +15,8 @@ rule report:
     conda:
         ENV
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory(4000),
+        runtime=minutes(10),
     params:
         **code("report.py"),
         settings=page_settings,

@@ -16,8 +16,8 @@ rule fit_probe:
         ENV
     threads: THREADS
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory(lambda s: 2000 + 0.02 * s.test + 3e-5 * s.test * s.classes),
+        runtime=minutes(lambda s: 10 + s.test * s.classes / 5e5),
     params:
         **code("fit_probe.py"),
         settings=settings(**CONFIG.probe.model_dump(), threads=THREADS),
@@ -42,8 +42,8 @@ rule list_external:
     conda:
         ENV
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(10),
     params:
         **code("list_external.py"),
         settings=lambda w: settings(
@@ -82,8 +82,8 @@ rule benchmark:
         ENV
     threads: THREADS
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(lambda s: 3000 + 0.003 * s.train),
+        runtime=minutes(lambda s: 15 + s.train / 30000),
     params:
         **code("benchmark.py"),
         settings=lambda w: settings(

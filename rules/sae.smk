@@ -20,8 +20,8 @@ rule train_sae:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=12000,
-        runtime=240,
+        mem_mb=memory(lambda s: 4000 + 0.004 * s.train + 0.1 * s.latents),
+        runtime=minutes(lambda s: 15 + 6e-9 * s.train * s.latents),
     params:
         **code("train_sae.py"),
         settings=lambda w: settings(
