@@ -1,16 +1,18 @@
 # make demo   set up and run the embedded demo
 # make test   set up and run every check
+# make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo test lint format unlock clean
+.PHONY: help setup demo test test-slurm lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make test     set up, then run every check (what CI runs)"
+	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
 
@@ -30,8 +32,11 @@ demo: setup
 	@ls results/demo/*.png results/demo/table1.md results/demo/truth.json results/compare/demo/*.png
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow
+	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/slurm
 	$(BIN)/python -m pytest tests/workflow --durations=5
+
+test-slurm: setup
+	tests/slurm/run
 
 lint: setup
 	$(BIN)/ruff check .
