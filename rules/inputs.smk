@@ -1,5 +1,6 @@
 # Input functions and settings of the rules, by stage.
 from reliance.encoders.registry import check_encoder
+from reliance.images.names import read_lines, read_names
 from reliance.settings import BUILT_IN
 
 # ---- planted ----------------------------------------------------------------------------------------
@@ -53,6 +54,8 @@ def index_source(w):
         checked(check_file)(f"datasets.{base_name(w.dataset)}.names", d.names)
     beside = os.path.join(d.root, "names.csv")
     names = d.names or (beside if os.path.isfile(beside) else None)
+    if names:
+        checked(read_names)(names)
     return {"names": names} if names else {}
 
 
@@ -143,6 +146,7 @@ def names_file(dataset_name, name):
         planted_of(dataset_name)
         return {"vocabulary": drawn(dataset_name, "vocabulary.txt")}
     checked(check_file)(f"vocabularies.{name}", CONFIG.vocabularies[name])
+    checked(read_lines)(Path(CONFIG.vocabularies[name]))
     return {"vocabulary": CONFIG.vocabularies[name]}
 
 
@@ -520,7 +524,8 @@ def page_settings(w):
             },
             "sae": v.sae.model_dump() if v.sae else "none",
             "failures": variant(v.failures_from).failures.model_dump(),
-            **some(CONFIG, "templates", "embedding", "naming", "probe", "faithfulness", "hidden"),
+            "embedding": CONFIG.embedding.model_dump(exclude={"workers"}),  # a change of these reruns nothing
+            **some(CONFIG, "templates", "naming", "probe", "faithfulness", "hidden"),
         },
     )
 

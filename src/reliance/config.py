@@ -17,6 +17,7 @@ from reliance.config_stages import (
     Naming,
     Positive,
     Probe,
+    Prompt,
     Sae,
     Section,
 )
@@ -196,7 +197,7 @@ class Config(Section):
     compute: Compute
     images: Images
     embedding: Embedding
-    templates: Annotated[tuple[str, ...], Field(min_length=1)]
+    templates: Annotated[tuple[Prompt, ...], Field(min_length=1)]
     encoders: dict[Name, Encoder]
     datasets: dict[Name, Dataset]
     external_lists: dict[Name, ExternalList]

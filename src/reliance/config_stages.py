@@ -2,12 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from reliance.images.names import ONE_LINE, unfit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 INT32_MAX = 2**31 - 1
 Positive = Annotated[int, Field(ge=1, le=INT32_MAX)]
 PromptSet = Literal["short", "templated", "extended", "both"]
+
+
+def _one_line(text: str) -> str:
+    if problem := unfit(text):
+        raise ValueError(f"{ONE_LINE}, found {problem}")
+    return text
+
+
+Prompt = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
 class Section(BaseModel):
@@ -91,7 +102,7 @@ class Hidden(Section):
     """When a component counts as a concept that nobody would expect."""
 
     vocabulary: str | None
-    prompts: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
+    prompts: tuple[Prompt, ...]
     min_relevance: Annotated[float, Field(ge=0)]
     max_alignment: float | None
     min_activation: float | None

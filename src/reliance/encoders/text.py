@@ -26,6 +26,7 @@ import pandas as pd
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, read_table, write_table
 from reliance.images.classes import imagenet21k_names
+from reliance.images.names import read_lines
 from reliance.images.tables import CLASSES
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def read_vocabulary(vocabulary: str | Path | Sequence[str] | None, classes: pd.D
         elif str(vocabulary) == "imagenet21k":
             names = imagenet21k_names()
         else:
-            names = _read_lines(Path(vocabulary))
+            names = read_lines(Path(vocabulary))
     else:
         names = list(vocabulary or ())
     names = list(dict.fromkeys(name for name in (name.strip() for name in names) if name))
@@ -192,19 +193,6 @@ def mean_directions(vectors: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     sums = np.add.reduceat(vectors.astype(np.float64), starts, axis=0)
     unit: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return unit.astype(np.float32)
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RelianceError(
-            path,
-            "a vocabulary is a text file in UTF-8 with one name per line",
-            found=f"{type(error).__name__}: {error}",
-            allowed="a readable text file, or `classes`, or `imagenet21k`",
-            next_step="correct the path, or save the file in UTF-8",
-        ) from error
 
 
 def _log_truncated(prompts: Sequence[str], tokenizer: Any) -> None:

@@ -6,6 +6,7 @@ folders become cases. `check_cases` holds for lists from anywhere.
 """
 
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def folder_cases(
     ranks: dict[int, int] = {}
     for folder, rows in images.groupby(images["path"].str.split("/").str[0], sort=True):
         parsed = parse_case(str(folder))
-        if parsed is None or not parsed.component.isdecimal():
+        if parsed is None or not re.fullmatch("[0-9]{1,9}", parsed.component):
             raise RelianceError(
                 f"{where}, {folder}",
                 "the folder of a failure case is named <class id>..._<component>, both whole numbers",

@@ -19,6 +19,8 @@ failures.tsv, one row per case:
 
 import csv
 import io
+import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ FAILURE_SAMPLES = TableSpec(
     (("failure_id", "string"), ("dataset", "string"), ("split", "string"), ("image_id", "int64")),
 )
 
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 _SAMPLE_COLUMNS = [name for name, _ in FAILURE_SAMPLES.columns]
 
 
@@ -81,17 +84,19 @@ def short_text(limit: int, required: bool) -> Callable[[str], str]:
 
 
 def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("a whole number") from None
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("a whole number of at most 9 digits")
+    return int(text)
 
 
 def _number(text: str) -> float:
     try:
-        return float(text) if text else float("nan")
+        value = float(text) if text else 0.0
     except ValueError:
-        raise ValueError("a number, or nothing") from None
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError("a number that is finite, or nothing")
+    return value if text else math.nan
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
@@ -162,22 +167,33 @@ def read_samples(path: str | Path) -> tuple[pd.DataFrame, Stamp]:
     """
     try:
         schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        if STAMP_KEY.encode() in (schema.metadata or {}):
+            return read_table(path, FAILURE_SAMPLES)
+        missing = [name for name in _SAMPLE_COLUMNS if name not in schema.names]
+        frame = pd.DataFrame() if missing else pd.read_parquet(path, columns=_SAMPLE_COLUMNS)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(path, FAILURE_SAMPLES.kind, error) from error
-    if STAMP_KEY.encode() in (schema.metadata or {}):
-        return read_table(path, FAILURE_SAMPLES)
-    missing = [name for name in _SAMPLE_COLUMNS if name not in schema.names]
-    frame = pd.DataFrame() if missing else pd.read_parquet(path, columns=_SAMPLE_COLUMNS)
-    if missing or frame.isna().to_numpy().any() or not pd.api.types.is_integer_dtype(frame["image_id"]):
+    problem = f"without {', '.join(missing)}" if missing else _misfit(frame)
+    if problem:
         raise RelianceError(
             path,
             "the images of cases are named by data set, split and image_id",
-            found=f"without {', '.join(missing)}" if missing else "empty cells or fractions in image_id",
+            found=problem,
             allowed=", ".join(f"{name} ({kind})" for name, kind in FAILURE_SAMPLES.columns),
             next_step="write the table with these columns; image_id is the row inside the split's index",
         )
     stamp = content_stamp(FAILURE_SAMPLES.kind, FAILURE_SAMPLES.version, hash_file(Path(path)), {}, {})
     return frame.astype({"image_id": np.int64}), stamp
+
+
+def _misfit(frame: pd.DataFrame) -> str:
+    """What is wrong with the cells of a table of samples, or nothing."""
+    if frame.isna().to_numpy().any():
+        return "empty cells"
+    if not pd.api.types.is_integer_dtype(frame["image_id"]):
+        return "fractions or text in image_id"
+    words = [name for name in _SAMPLE_COLUMNS[:3] if not frame[name].map(lambda v: isinstance(v, str)).all()]
+    return f"what is not text in {', '.join(words)}" if words else ""
 
 
 def read_tsv(path: str | Path, parsers: Mapping[str, Callable[[str], object]]) -> list[dict[str, object]]:
@@ -187,17 +203,25 @@ def read_tsv(path: str | Path, parsers: Mapping[str, Callable[[str], object]]) -
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", restval="")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", restval="", strict=True)
         lines = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise unreadable(path, "tab-separated list", error) from error
-    missing = [name for name in parsers if name not in (reader.fieldnames or [])]
-    if missing:
+    except (OSError, ValueError, csv.Error) as error:
+        raise RelianceError(
+            path,
+            "a list is a text file in UTF-8 with tabs between its cells",
+            found=f"{type(error).__name__}: {error}",
+            allowed=f"the columns {', '.join(parsers)}; a cell that starts with a quote ends with one",
+            next_step="correct the path or the file; a quote that is never closed swallows all lines below",
+        ) from error
+    header = reader.fieldnames or []
+    twice = [name for name in parsers if header.count(name) > 1]
+    missing = [name for name in parsers if name not in header]
+    if missing or twice:
         raise RelianceError(
             path,
             "the first line names the columns, separated by tabs",
-            found=f"without {', '.join(missing)}",
-            allowed=", ".join(parsers),
+            found=f"without {', '.join(missing)}" if missing else f"{', '.join(twice)} twice",
+            allowed=f"{', '.join(parsers)}, each once",
             next_step="add the columns; an editor may have replaced tabs by blanks",
         )
     return [_parse(path, line, row, parsers) for line, row in lines]

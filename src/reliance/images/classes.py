@@ -9,27 +9,17 @@ import csv
 import importlib.util
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from reliance.errors import RelianceError
+from reliance.images.names import ClassName, read_names
 
 log = logging.getLogger(__name__)
-REQUIRED = ("folder", "short_name", "full_name")
-OPTIONAL = ("definition",)
 WNID = re.compile(r"n\d{8}")
-
-
-class ClassName(NamedTuple):
-    """What a class is called."""
-
-    short_name: str
-    full_name: str
-    definition: str = ""
 
 
 def class_table(folders: Sequence[str], names: Path | None) -> pd.DataFrame:
@@ -51,30 +41,19 @@ def class_table(folders: Sequence[str], names: Path | None) -> pd.DataFrame:
         )
     if names is not None and len(known) > len(folders):
         log.warning("%s: %d rows have no class folder", names, len(known) - len(folders))
+    _warn_of_namesakes({folder: known[folder].short_name for folder in folders})
     rows = [(i, folder, *known[folder]) for i, folder in enumerate(folders)]
     return pd.DataFrame(rows, columns=["class_id", "folder", "short_name", "full_name", "definition"])
 
 
-def read_names(path: Path) -> dict[str, ClassName]:
-    """Folder -> name from a CSV in UTF-8. Raises RelianceError naming line and column."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            _check_header(path, header)
-            names: dict[str, ClassName] = {}
-            for row in reader:
-                if row:
-                    _add_row(names, path, reader.line_num, header, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RelianceError(
-            path,
-            "the names of classes are read from a CSV file in UTF-8",
-            found=f"{type(error).__name__}: {error}",
-            allowed=f"a heading {','.join(REQUIRED)} and one row per class folder",
-            next_step="correct the path `names`, or save the file as CSV in UTF-8",
-        ) from error
-    return names
+def _warn_of_namesakes(short_names: Mapping[str, str]) -> None:
+    """Classes of one name have one prompt: no short prompt tells their images apart."""
+    folders: dict[str, list[str]] = {}
+    for folder, name in short_names.items():
+        folders.setdefault(name, []).append(folder)
+    for name, shared in sorted(folders.items()):
+        if len(shared) > 1:
+            log.warning("%d classes have the short name %r: %s", len(shared), name, ", ".join(shared[:5]))
 
 
 def wordnet_names() -> dict[str, ClassName]:
@@ -114,41 +93,3 @@ def _default_names(folders: Sequence[str]) -> dict[str, ClassName]:
         return wordnet_names()
     spaced = {folder: folder.replace("_", " ").strip() or folder for folder in folders}
     return {folder: ClassName(name, name) for folder, name in spaced.items()}
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
-    strange = [name for name in header if name not in (*REQUIRED, *OPTIONAL)]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if missing or strange or twice:
-        problems = (("without", missing), ("unknown", strange), ("twice", twice))
-        raise RelianceError(
-            f"{path}, line 1",
-            "the first line of a names file names its columns",
-            found="; ".join(f"{what} {', '.join(names)}" for what, names in problems if names),
-            allowed=f"{', '.join(REQUIRED)}, and perhaps {', '.join(OPTIONAL)}, separated by commas",
-            next_step="correct the first line (a file with semicolons must be saved with commas)",
-        )
-
-
-def _add_row(names: dict[str, ClassName], path: Path, line: int, header: list[str], row: list[str]) -> None:
-    if len(row) != len(header):
-        raise _bad_row(path, line, "all columns", f"{len(row)} values", f"{len(header)} values")
-    values = {name: value.strip() for name, value in zip(header, row, strict=True)}
-    for name in REQUIRED:
-        if not values[name]:
-            raise _bad_row(path, line, name, "nothing", "some text")
-    folder = values["folder"]
-    if folder in names:
-        raise _bad_row(path, line, "folder", f"{folder} for the second time", "each folder once")
-    names[folder] = ClassName(values["short_name"], values["full_name"], values.get("definition", ""))
-
-
-def _bad_row(path: Path, line: int, column: str, found: str, allowed: str) -> RelianceError:
-    return RelianceError(
-        f"{path}, line {line}, column {column}",
-        "every row of a names file gives a class folder its names",
-        found=found,
-        allowed=allowed,
-        next_step='correct the line; a name with a comma needs quotes: "tench, Tinca tinca"',
-    )

@@ -12,6 +12,8 @@ Formats are restricted to FORMATS: Pillow's readers for EPS and others run progr
 """
 
 import io
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from reliance.errors import RelianceError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_16_BIT = 65535
+BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
 
 
 class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure of the program
@@ -111,7 +114,7 @@ def load_image(path: str | Path, *, apply_exif: bool = False, max_pixels: int = 
     Raises Unreadable for everything that is wrong with the content, and RelianceError if the disk
     does not give the file: that says nothing about the image.
     """
-    content = _read(path)
+    content = _read(path, BYTES_BESIDE_PIXELS + BYTES_PER_PIXEL * max_pixels)
     try:
         with _no_pixel_limit():
             image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -147,9 +150,17 @@ def _from_wide_grey(pixels: np.ndarray, mode: str) -> Image.Image:
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
-def _read(path: str | Path) -> bytes:
-    """All bytes of a file, before anything looks at them: what fails here is the disk, not the image."""
+def _read(path: str | Path, limit: int) -> bytes:
+    """All bytes of a file, before anything looks at them: what fails here is the disk, not the image.
+
+    A pipe, which would be waited for, and a file too large to be an image are not opened: Unreadable.
+    """
     try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):
+            raise Unreadable("not a file")
+        if about.st_size > limit:
+            raise Unreadable(f"{about.st_size} bytes are more than an image of max_pixels pixels has")
         return Path(path).read_bytes()
     except OSError as error:
         raise RelianceError(

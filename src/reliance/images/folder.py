@@ -93,6 +93,14 @@ def divide(groups: list[Group], test: float, seed: int) -> list[Group]:
 def _split_folders(scanner: Scanner) -> dict[str, str] | None:
     """Split name -> folder, or None if the root holds the class folders or images themselves."""
     folders = scanner.folders()
+    if folders and set(folders) <= {"test", "val"}:
+        raise RelianceError(
+            scanner.where,
+            "a folder with a split to test on has one to train on",
+            found=f"{' and '.join(folders)} without train",
+            allowed="train and test (or val), or the class folders themselves",
+            next_step=f"add the folder train, or point root at {folders[0]} to divide what is in it",
+        )
     held_out = [name for name in ("test", "val") if name in folders]
     if "train" not in folders or not (held_out or folders == ["train"]):
         return None

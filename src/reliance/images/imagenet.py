@@ -90,7 +90,7 @@ def _read_labels(path: Path, wnids: list[str]) -> dict[str, str]:
         if not line.strip() or fields[0] == "ImageId":
             continue
         label = fields[1] if len(fields) > 1 else ""
-        if label.isdecimal() and int(label) < len(wnids):
+        if label.isdecimal() and len(label) < 10 and int(label) < len(wnids):
             label = wnids[int(label)]
         if not WNID.fullmatch(label):
             raise RelianceError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, printable
 from reliance.identity import check_same, hash_file, read_table, write_table
 from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
@@ -59,13 +59,14 @@ def index_images(
         groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
     if not any(group.files for group in groups):
         raise _no_images(scanner, layout)
+    _check_splits(scanner, layout, groups)
     folders = sorted({group.folder for group in groups if group.folder})
     if table is None:
         table = class_table(folders, Path(names) if names else None)
     frame = index_frame(groups, dict(zip(table["folder"], table["class_id"], strict=True)))
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
-        log.warning("left out: %s (%s)", path, reason)
+        log.warning("left out: %s (%s)", printable(path), reason)
     log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
     params = {"layout": layout, "content": _hash_rows(frame), "left_out": left_out[:LEFT_OUT_LIMIT]}
     write_table(index, frame, INDEX, params, {"plants": hash_file(plants)} if plants else {})
@@ -139,6 +140,19 @@ def _no_images(scanner: Scanner, layout: str) -> RelianceError:
         allowed=f"files that end in .{', .'.join(SUFFIXES)} (upper or lower case), in class folders or not",
         next_step="check the path; hidden files and links out of the folder do not count",
     )
+
+
+def _check_splits(scanner: Scanner, layout: str, groups: Sequence[Group]) -> None:
+    """Raise RelianceError unless there are images to train on and images to test on."""
+    counts = {s: sum(len(g.files) for g in groups if g.split == s) for s in ("train", "test")}
+    if layout != "cases" and not all(counts.values()):
+        raise RelianceError(
+            scanner.where,
+            "a data set has images to train on and images to test on",
+            found=f"{counts['train']} to train on, {counts['test']} to test on",
+            allowed="at least one of each; a class of one image gives none to test on",
+            next_step="add images, or put some into train/ and some into test/",
+        )
 
 
 def _hash_rows(frame: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reliance.errors import RelianceError
+from reliance.images.names import unfit
 
 SUFFIXES = ("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
 JUNK = ("__MACOSX", "lost+found")
@@ -47,13 +48,13 @@ class Scanner:
     def folders(self, relative: str = "") -> list[str]:
         """Sorted names of the folders directly below `relative`, without hidden ones.
 
-        Raises RelianceError for a link out of the root, for two names of one folder, and for a
-        name that is not UTF-8: leaving a class out would renumber the others.
+        Raises RelianceError for a link out of the root, for two names of one folder, and for a name
+        that is not UTF-8 or has control characters: leaving a class out would renumber the others.
         """
         names: list[str] = []
         seen: dict[str, str] = {}
         for entry in sorted(self._entries(relative), key=lambda e: e.name):
-            if not entry.is_dir():
+            if not _is_folder(entry):
                 continue
             path = _join(relative, entry.name)
             real = os.path.realpath(entry.path)
@@ -61,6 +62,8 @@ class Scanner:
                 raise self._refused(path, "a link out of the root")
             if not _is_utf8(entry.name):
                 raise self._refused(_shown(path), "a name that is not UTF-8")
+            if problem := unfit(entry.name):
+                raise self._refused(path, f"a name with {problem}")
             if real in seen:
                 raise self._refused(path, f"the same folder as {seen[real]}")
             seen[real] = path
@@ -78,7 +81,7 @@ class Scanner:
                 if entry.is_dir(follow_symlinks=False):
                     if recursive:
                         pending.append(path)
-                elif entry.is_symlink() and entry.is_dir():
+                elif entry.is_symlink() and _is_folder(entry):
                     self.left_out.append((_shown(path), "a link to a folder"))
                 elif _is_image(entry.name):
                     size = self._size(entry, path)
@@ -95,10 +98,13 @@ class Scanner:
             reason = "a link to nothing"
         elif entry.is_symlink() and not self._inside(os.path.realpath(entry.path)):
             reason = "a link out of the data set's root"
-        elif not entry.is_file():
+        elif not os.path.isfile(entry.path):
             reason = "not a file"
         if reason is None:
-            return entry.stat().st_size
+            try:
+                return entry.stat().st_size
+            except OSError as error:  # removed just now
+                reason = f"{type(error).__name__}: {error.strerror}"
         self.left_out.append((_shown(path), reason))
         return None
 
@@ -122,11 +128,19 @@ class Scanner:
     def _refused(self, path: str, found: str) -> RelianceError:
         return RelianceError(
             f"{self.where}: {path}",
-            "a folder of a data set is a folder of its own below the root, with a UTF-8 name",
+            "a folder of a data set is a folder of its own below the root, with a name in plain UTF-8",
             found=found,
-            allowed="real folders below the root, each once",
+            allowed="real folders below the root, each once, whose names are one line of text",
             next_step="move or mount the folder below the root, rename it, or remove the link",
         )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link to itself is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _join(folder: str, name: str) -> str:
