@@ -165,7 +165,7 @@ def read_json(path: str | Path, kind: str, schema: int) -> tuple[dict[str, Any],
     """Read what `write_json` wrote: (payload, stamp). Raises RelianceError as `read_table`."""
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise unreadable(path, kind, error) from error
     record = record if isinstance(record, dict) else {}
     if (checksum := record.pop(CHECKSUM, None)) not in (None, _checksum(record)):
@@ -242,7 +242,7 @@ def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
         )
     try:
         return Stamp.from_json(text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise unreadable(path, kind, error) from error
 
 

@@ -48,11 +48,13 @@ class Scanner:
     def folders(self, relative: str = "") -> list[str]:
         """Sorted names of the folders directly below `relative`, without hidden ones.
 
-        Raises RelianceError for a link out of the root, for two names of one folder, and for a name
-        that is not UTF-8 or has control characters: leaving a class out would renumber the others.
+        Raises RelianceError for a link out of the root or to a folder around it, for two names of one
+        folder, and for a name that is not UTF-8 or has control characters: leaving a class out would
+        renumber the others.
         """
         names: list[str] = []
         seen: dict[str, str] = {}
+        above = os.path.realpath(os.path.join(self.root, relative))
         for entry in sorted(self._entries(relative), key=lambda e: e.name):
             if not _is_folder(entry):
                 continue
@@ -62,6 +64,8 @@ class Scanner:
                 raise self._refused(path, "a link out of the root")
             if not _is_utf8(entry.name):
                 raise self._refused(_shown(path), "a name that is not UTF-8")
+            if _below(above, real):
+                raise self._refused(path, "a link to a folder that it lies in")
             if problem := unfit(entry.name):
                 raise self._refused(path, f"a name with {problem}")
             if real in seen:
@@ -123,7 +127,7 @@ class Scanner:
             ) from error
 
     def _inside(self, real: str) -> bool:
-        return real == self._real or real.startswith(self._real.rstrip(os.sep) + os.sep)
+        return _below(real, self._real)
 
     def _refused(self, path: str, found: str) -> RelianceError:
         return RelianceError(
@@ -141,6 +145,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _below(path: str, folder: str) -> bool:
+    """Whether a real path is that of a folder, or of something in it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _join(folder: str, name: str) -> str:
