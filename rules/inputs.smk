@@ -475,10 +475,12 @@ def case_gallery(w):
 # ---- report -----------------------------------------------------------------------------------------
 
 
+ABOUT_LATENTS = [3, 4, 7, 8, 9, 10, 11]  # figures that need an SAE
+
+
 def figures_of(v):
     """The figures that apply to a variant; only those of the robustness benchmark need no SAE."""
-    benchmark = [5, 14, 12, 13]
-    return [f"fig{n}" for n in sorted(benchmark + [3, 4, 7, 8, 9, 10, 11] if v.sae else benchmark)]
+    return [f"fig{n}" for n in sorted([5, 12, 13, 14] + (ABOUT_LATENTS if v.sae else []))]
 
 
 def page_of(w):
@@ -503,6 +505,7 @@ def page_of(w):
     if v.sae:
         files |= {name: paths[0] for name, paths in bases_of([w.variant]).items()}
         files |= {
+            "tested": f"{here}/components/sae/test.parquet",
             "hidden": f"{here}/hidden.parquet",
             "faithfulness": f"{here}/faithfulness.parquet",
             "quality": f"{here}/sae/quality.json",
@@ -514,18 +517,23 @@ def page_of(w):
 
 def page_settings(w):
     v = variant(w.variant)
+    encoders = {name: encoder(name).model_dump() for name in (v.encoder, v.labeller) if name}
     return settings(
         variant=w.variant,
         mined_by=v.failures_from,
         random_weights=encoder(v.encoder).weights == "random",
+        left_out=[] if v.sae else [str(n) for n in ABOUT_LATENTS],
         configuration={
             "variant": {
                 name: value for name, value in v._asdict().items() if name not in ("sae", "failures")
             },
+            "encoders": encoders,
+            "dataset": dataset(v.dataset).model_dump(),
             "sae": v.sae.model_dump() if v.sae else "none",
             "failures": variant(v.failures_from).failures.model_dump(),
+            "images": reading(),
             "embedding": CONFIG.embedding.model_dump(exclude={"workers"}),  # a change of these reruns nothing
-            **some(CONFIG, "templates", "naming", "probe", "faithfulness", "hidden"),
+            **some(CONFIG, "templates", "naming", "probe", "faithfulness", "hidden", "galleries"),
         },
     )
 

@@ -2,9 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.components.table import COMPONENTS
 from reliance.errors import RelianceError
 from reliance.figures.fig4 import fig4
 from reliance.figures.scatter import MANY
+from reliance.identity import read_table, write_table
+from reliance.interpretability.schema import ALIGNMENTS
 
 from .component_examples import (
     alignments_table,
@@ -87,7 +90,7 @@ def test_labels_in_all_and_in_one(tmp_path, outputs, drawn_figure):
     assert (rows["n_all"] == len(set.intersection(*labels.values()))).all()
     assert rows["n_only"].to_list() == [1, 0, 0, 0, 0]
     check_inside(drawn_figure())
-    assert f"for {names[4]} over components" in outputs["caption"].read_text()
+    assert f"for {names[4]} on the train split" in outputs["caption"].read_text()
 
 
 def test_many_points_become_a_density(tmp_path, outputs, drawn_figure):
@@ -115,6 +118,17 @@ def test_one_component(tmp_path, outputs, drawn_figure):
     tables[0] = tables[0][tables[0]["label"] != ""].head(1)
     fig4(**write_bases(tmp_path, {"one": tables}), variants=["one"], **outputs)
     check_inside(drawn_figure())
+
+
+def test_variants_named_from_different_vocabularies_are_not_compared(tmp_path, outputs):
+    paths = write_bases(tmp_path, {"one": bases(), "two": bases(3)})
+    for name in ("components", "neurons", "pca", "alignments"):
+        spec = ALIGNMENTS if name == "alignments" else COMPONENTS
+        write_table(
+            paths[name][1], read_table(paths[name][1], spec).frame, spec, {}, {"vocabulary": "w" * 64}
+        )
+    with pytest.raises(RelianceError, match="named from one vocabulary"):
+        fig4(**paths, variants=["one", "two"], **outputs)
 
 
 def test_other_vocabularies_are_refused(tmp_path, outputs):

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.figures.fig9 import fig9, findings
+from reliance.figures.fig9 import fig9
 from reliance.figures.scatter import MANY
+from reliance.interpretability.findings import clarity_findings
 
 from .component_examples import components_table, write_components
 from .pages import check_inside
@@ -41,12 +42,12 @@ def test_caption_states_the_numbers(tmp_path, outputs, drawn):
 
 
 def test_the_strongest_correlation(tmp_path):
-    verdicts = {f.name: f.holds for f in findings(components_table(400))}
+    verdicts = {f.name: f.holds for f in clarity_findings(components_table(400))}
     assert verdicts["positive:top5_mean"] is True
     assert verdicts["strongest"] is True
     swapped = components_table(400).assign(n_active=lambda f: np.exp(f["top5_mean"]), top5_mean=1.0)
     swapped["top5_mean"] += np.random.default_rng(0).random(400)
-    assert {f.name: f.holds for f in findings(swapped)}["strongest"] is False
+    assert {f.name: f.holds for f in clarity_findings(swapped)}["strongest"] is False
 
 
 def test_a_row_per_variant(tmp_path, outputs, drawn_figure):

@@ -123,12 +123,14 @@ def test_every_clarity_is_in_its_band(clarity: list[float], low: float, width: f
         assert band == ("clear" if value >= low + width else "middle" if value >= low else "diffuse")
 
 
-def test_thresholds_that_are_not_set_are_quantiles() -> None:
+def test_thresholds_that_are_not_set_follow_from_the_tables() -> None:
     frame = components(["a"] * 11, top20_mean=np.arange(11.0))
     baseline = pd.Series(np.linspace(0, 1, 21))
-    assert thresholds(frame, baseline) == pytest.approx((0.03, 0.05, 9.0))
+    assert thresholds(frame, baseline) == pytest.approx(
+        (0.03, 0.25, 9.0)
+    )  # half the median of 0, .05, ..., 1
     assert thresholds(frame, baseline, 0.1, 0.0, 3.0) == (0.1, 0.0, 3.0)
-    assert thresholds(frame[:0], baseline[:0]) == (0.03, -1.0, 0.0)
+    assert thresholds(frame[:0], baseline[:0]) == (0.03, 0.0, 0.0)
 
 
 def gallery() -> pd.DataFrame:
@@ -214,9 +216,11 @@ def test_the_table_and_the_thresholds_it_was_made_with(world: World) -> None:
     assert frame["component"].tolist() == [0, 2, 3, 4]
     assert stamp.params["bands"] == [0.4, 0.6]
     assert stamp.params["derived"] == ["max_alignment", "min_activation"]
-    assert Thresholds.of(stamp) == pytest.approx((0.03, 0.15, 3.7))  # 0.9 quantile of 1, 2, 3, 4
+    assert Thresholds.of(stamp) == pytest.approx(
+        (0.03, 0.525, 3.7)
+    )  # 1.05 / 2, and the 0.9 quantile of 1, 2, 3, 4
     assert frame["by_relevance"].tolist() == [True, False, False, False]
-    assert not frame["by_activation"].any()
+    assert frame["by_activation"].tolist() == [False, False, False, True]
     assert frame["band"].tolist() == ["clear", "clear", "middle", "diffuse"]  # float32 0.6 and 0.4, too
     assert set(stamp.inputs) == {"components", "expectations", "alignments"}
 

@@ -4,10 +4,14 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
+import pytest
+
+from reliance.errors import RelianceError
 from reliance.findings import Finding
-from reliance.identity import derived_stamp
+from reliance.identity import TableSpec, derived_stamp, write_meta, write_table
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import Shown, verdicts, write_findings, write_page
+from reliance.report.page import Shown, check_figures, verdicts, write_findings, write_page
 
 TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 STAMP = derived_stamp("report", 1, {}, {})
@@ -40,6 +44,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "variant": text,
         "mined_by": "other",
         "random_weights": True,
+        "left_out": ["3", text],
         "facts": [(text, text)],
         "kinds": {text: 2},
         "gone": [text],
@@ -96,3 +101,23 @@ def test_findings_are_grouped_by_claim_and_written(tmp_path):
     write_findings(tmp_path / "f.json", {"Faithfulness": found}, STAMP)
     record = json.loads((tmp_path / "f.json").read_text())["findings"]["Faithfulness"]
     assert record[1] == {"name": "b", "verdict": "undecided", "claim": "other", "numbers": "there"}
+
+
+def test_a_figure_drawn_from_another_table_is_refused(tmp_path):
+    table, other = (tmp_path / name for name in ("a.parquet", "b.parquet"))
+    spec = TableSpec("thing", 1, (("a", "int64"),))
+    frame = pd.DataFrame({"a": [1]})
+    stamps = [write_table(path, frame, spec, {"path": path.name}, {}) for path in (table, other)]
+    figures = [tmp_path / "fig3.png", tmp_path / "fig7.png"]
+    for figure, stamp in zip(figures, stamps, strict=True):
+        figure.write_bytes(b"")
+        write_meta(figure, derived_stamp(figure.stem, 1, {}, {"demo": stamp.id}))
+    check_figures({"fig3": table}, figures[:1])
+    check_figures({"fig3": None}, figures)
+    with pytest.raises(RelianceError, match=r"fig7\.png"):
+        check_figures({"fig3": table}, figures)
+
+
+def test_the_page_says_what_is_left_out(tmp_path):
+    write_page(TEMPLATE, values("x", left_out=["3", "4"]), tmp_path / "report.html", STAMP)
+    assert "Not shown: Figures 3, 4." in (tmp_path / "report.html").read_text()

@@ -30,12 +30,21 @@ def test_a_file_without_a_stamp_is_an_error(tmp_path, name, content):
 
 
 def test_times_are_those_of_the_owners(tmp_path):
-    for job in ("fig5/demo", "fig5/demo_early", "encode/demo.train.0-of-1", "index_images/planted"):
+    own = ("fig5/demo", "encode/demo.train.0-of-1")
+    others = (
+        "fig5/demo_early",
+        "index_images/planted",
+        "compare_fig5/demo",
+        "fig5/demo.n20",
+        "fig5/demo.n20.x",
+    )
+    for job in (*own, *others):
         path = tmp_path / f"{job}.tsv"
         path.parent.mkdir(exist_ok=True)
         path.write_text("s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\n1.5\t0:00:01\t1\t2\t3\t200.5\n")
     grid = provenance.times(tmp_path, ["demo"])
     assert grid.rows == [["encode", "demo.train.0-of-1", "1.5", "200.5"], ["fig5", "demo", "1.5", "200.5"]]
+    assert [row[1] for row in provenance.times(tmp_path, ["demo.n20"]).rows] == ["demo.n20", "demo.n20.x"]
     assert provenance.times(tmp_path / "none", ["demo"]).rows == []
 
 

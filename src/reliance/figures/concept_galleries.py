@@ -1,4 +1,4 @@
-"""Galleries of hidden concepts (Figs. 10 and 11): components that matter and that no name describes."""
+"""Galleries of hidden concepts (Figs. 10 and 11): components that matter and that fit no name well."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ COLUMNS = ["band", "component", "flagged", "clarity", "activation", "alignment",
 COLUMNS += ["class_id", "short_name", "relevance", "share", "n_classes"]
 IMAGE_COLUMNS = ["place", "image_id", "path", "image_activation", "drawn"]
 TITLES = {
-    "activation": "Components that are strong and that no name describes",
-    "relevance": "Components that drive a class and that no name describes",
+    "activation": "Components that are strong and that fit no name well",
+    "relevance": "Components that drive a class and that fit no name well",
 }
 EMPTY = {"activation": "no strong component", "relevance": "no relevant component"}
 CLASS_LINE = (

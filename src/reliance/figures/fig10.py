@@ -1,4 +1,4 @@
-"""Fig. 10: components that are strong and that no name describes, by clarity."""
+"""Fig. 10: components that are strong and that fit no name well, by clarity."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Fig. 11: components that drive a class and that no name describes, by clarity."""
+"""Fig. 11: components that drive a class and that fit no name well, by clarity."""
 
 import functools
 

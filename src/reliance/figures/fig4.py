@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.components.table import COMPONENTS
+from reliance.errors import RelianceError
 from reliance.figures import style
 from reliance.figures.captions import compose, counted, number, span, spread
 from reliance.figures.components_page import Page, draw
@@ -55,7 +56,7 @@ def fig4(
     random_weights : per variant, whether its encoder was never trained; said in the figure.
     skipped : variants without an SAE, which are left out; said in the caption.
 
-    Raises RelianceError if the tables of a variant were named from different vocabularies.
+    Raises RelianceError if the tables were named from different vocabularies.
     """
     paths = {"sae": components, "neurons": neurons, "pca": pca, "classes": alignments}
     frames, ids = _read(paths, variants)
@@ -145,7 +146,7 @@ def _bar(series: str, unique: int, rarefied: float, components: int) -> Bar:
 
 def _read(paths: Mapping[str, Sequence[Path]], variants: Sequence[str]) -> tuple[Frames, dict[str, str]]:
     frames: dict[str, dict[str, pd.DataFrame]] = {}
-    ids = {}
+    ids, vocabularies = {}, {}
     for i, variant in enumerate(variants):
         frames[variant] = {}
         vocabulary = None
@@ -156,7 +157,23 @@ def _read(paths: Mapping[str, Sequence[Path]], variants: Sequence[str]) -> tuple
             check_same("vocabulary", own, vocabulary)
             frames[variant][name] = table.frame
             ids[f"{variant}.{name}"] = table.stamp.id
+        vocabularies[variant] = vocabulary[1] if vocabulary else ""
+    _check_one_vocabulary(vocabularies, paths["sae"])
     return frames, ids
+
+
+def _check_one_vocabulary(vocabularies: Mapping[str, str], paths: Sequence[Path]) -> None:
+    """Labels can be counted together only if they were chosen from the same names by the same labeller."""
+    first, *others = vocabularies
+    for other, path in zip(others, paths[1:], strict=True):
+        if vocabularies[other] != vocabularies[first]:
+            raise RelianceError(
+                path,
+                "the components of all variants of this figure are named from one vocabulary by one labeller",
+                found=f"{other} has another vocabulary, or labeller, than {first}",
+                allowed="variants on one data set, with the same labeller",
+                next_step="give them the same labeller and data set, or take one out of the comparison",
+            )
 
 
 def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,9 @@ from reliance.figures import style
 from reliance.figures.canvas import EDGE, HEADING, RIGHT, Canvas
 from reliance.figures.captions import compose, counted, number, span
 from reliance.figures.scatter import Cloud, draw_cloud
-from reliance.findings import Finding, positive
 from reliance.identity import derived_stamp, read_table
-from reliance.interpretability.concepts import Correlation, correlation, usable
+from reliance.interpretability.concepts import correlation, usable
+from reliance.interpretability.findings import MEASURES, Measure, clarity_findings
 
 SCHEMA = 1
 HEADER, TITLE, NOTE, FOOTER = 0.22, 0.18, 0.12, 0.36  # heights, inches
@@ -25,21 +24,6 @@ JUDGED = (
     "What the paper found, held against these numbers (correlations r with their 95 % intervals by Fisher's "
     "transformation):"
 )
-
-
-class Measure(NamedTuple):
-    """What clarity is compared with."""
-
-    label: str  # of the axis
-    words: str
-    log: bool
-
-
-MEASURES = {
-    "top5_mean": Measure("mean activation, top 5", "the mean of the five strongest activations", False),
-    "mean": Measure("mean activation, all images", "the logarithm of the mean activation", True),
-    "n_active": Measure("images it fires on", "the logarithm of the number of images it fires on", True),
-}
 
 
 def fig9(
@@ -117,36 +101,6 @@ def numbers_of(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(rows, columns=names), *points], ignore_index=True)
 
 
-def findings(frame: pd.DataFrame) -> list[Finding]:
-    """What the paper found on clarity and activations, for one table.
-
-    A correlation is positive if its interval lies above 0. That of the strongest activations is the
-    largest if its interval lies above the others', and is not if it lies below one of them.
-    """
-    all_r = {column: correlation(frame, column, m.log) for column, m in MEASURES.items()}
-    found = [
-        Finding(
-            f"positive:{column}",
-            positive(r.low, r.high),
-            f"clarity rises with {MEASURES[column].words}",
-            f"(r = {_interval(r)}, {counted(r.n, 'component')})",
-        )
-        for column, r in all_r.items()
-    ]
-    top, *others = all_r.values()
-    above = all(top.low > other.high for other in others)
-    below = any(top.high < other.low for other in others)
-    numbers = " and ".join(_interval(other) for other in others)
-    claim = "of the three, the mean of the five strongest activations correlates most with clarity"
-    holds = True if above else False if below else None
-    return [*found, Finding("strongest", holds, claim, f"(r = {_interval(top)} against {numbers})")]
-
-
-def _interval(found: Correlation) -> str:
-    known = not np.isnan(found.low)
-    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if known else "unknown"
-
-
 def _cloud(frame: pd.DataFrame, column: str, measure: Measure) -> Cloud:
     points, found = usable(frame, column, measure.log), correlation(frame, column, measure.log)
     x, y = points[column].to_numpy(np.float64), points["clarity"].to_numpy(np.float64)
@@ -167,6 +121,6 @@ def _words(frames: Mapping[str, pd.DataFrame], heading: str, skipped: Sequence[s
     judged = [
         f._replace(numbers=f"for {variant} {f.numbers}") if len(frames) > 1 else f
         for variant, frame in frames.items()
-        for f in findings(frame)
+        for f in clarity_findings(frame)
     ]
     return compose("Figure 9", "Clarity and activation", heading, content, JUDGED, judged, skipped)

@@ -5,20 +5,37 @@ paper's side and fails otherwise; it is undecided if a table has no named compon
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from reliance.findings import Finding, positive
-from reliance.interpretability.concepts import correlation, named, unique_concepts
+from reliance.interpretability.concepts import Correlation, correlation, named, unique_concepts
 
 MOST = 0.5  # the share from which "a large share" is said to hold
 BASES = {"neurons": "the neurons", "pca": "the principal axes"}
 
 
+class Measure(NamedTuple):
+    """What clarity is compared with."""
+
+    label: str  # of the axis
+    words: str
+    log: bool
+
+
+MEASURES = {
+    "top5_mean": Measure("mean activation, top 5", "the mean of the five strongest activations", False),
+    "mean": Measure("mean activation, all images", "the logarithm of the mean activation", True),
+    "n_active": Measure("images it fires on", "the logarithm of the number of images it fires on", True),
+}
+
+
 def findings(
     components: pd.DataFrame, neurons: pd.DataFrame, pca: pd.DataFrame, baseline: pd.DataFrame
 ) -> list[Finding]:
-    """The findings on an SAE's components.
+    """The findings on an SAE's components on the train split (Fig. 4); see also `clarity_findings`.
 
     components, neurons, pca : columns of COMPONENTS. baseline : columns of ALIGNMENTS.
     """
@@ -44,6 +61,7 @@ def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
                 where = f"at {drawn} components drawn from each"
                 numbers = f"({ours:.1f} labels expected against {theirs:.1f})"
             claim = f"the SAE finds more different concepts than {words}"
+            numbers = numbers if known else "(one of them has no component with a name)"
             holds = bool(ours > theirs) if known else None
             found.append(Finding(f"{counted}:{name}", holds, claim, f"{where} {numbers}"))
     return found
@@ -52,9 +70,9 @@ def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
 def _clarity(components: pd.DataFrame) -> Finding:
     """Holds if the 95 % interval of the correlation is above 0, undecided if it includes 0."""
     found = correlation(components, "top20_mean")
-    numbers = f"(r = {found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} components)"
+    numbers = f"on the train split (r = {_interval(found)}, {found.n} components)"
     claim = "components that fire more strongly are clearer"
-    return Finding("activation_clarity", positive(found.low, found.high), claim, f"over components {numbers}")
+    return Finding("activation_clarity", positive(found.low, found.high), claim, numbers)
 
 
 def _alignment(components: pd.DataFrame, baseline: pd.DataFrame) -> Finding:
@@ -64,9 +82,40 @@ def _alignment(components: pd.DataFrame, baseline: pd.DataFrame) -> Finding:
     but its own name.
     """
     alignment, median = named(components)["alignment"], baseline["alignment"].median()
+    claim = "most components fit the best of all names less well than a class fits its own name"
+    if not (len(alignment) and len(baseline)):
+        return Finding("below_baseline", None, claim, "(no component has a name, or no class has images)")
     below = (alignment < median).mean()
-    holds = bool(below > MOST) if len(alignment) and len(baseline) else None
-    claim = "a large share of components is less aligned with its label than a class with its own name"
     numbers = f"({100 * below:.0f} % of {len(alignment)} components are below the median {median:.3f} "
-    numbers += f"of {len(baseline)} classes)"
-    return Finding("below_baseline", holds, claim, f"over components {numbers}")
+    return Finding("below_baseline", bool(below > MOST), claim, f"{numbers}of {len(baseline)} classes)")
+
+
+def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
+    """What the paper found on clarity and activations on the test split (App. C.1, Fig. 9).
+
+    A correlation is positive if its interval lies above 0. That of the strongest activations is the
+    largest if its interval lies above the others', and is not if it lies below one of them.
+    """
+    all_r = {column: correlation(frame, column, m.log) for column, m in MEASURES.items()}
+    found = [
+        Finding(
+            f"positive:{column}",
+            positive(r.low, r.high),
+            f"clarity rises with {MEASURES[column].words}",
+            f"on the test split (r = {_interval(r)}, {r.n} components)",
+        )
+        for column, r in all_r.items()
+    ]
+    top, *others = all_r.values()
+    above = all(top.low > other.high for other in others)
+    below = any(top.high < other.low for other in others)
+    numbers = " and ".join(_interval(other) for other in others)
+    claim = "of the three, the mean of the five strongest activations correlates most with clarity"
+    holds = True if above else False if below else None
+    where = f"on the test split (r = {_interval(top)} against {numbers})"
+    return [*found, Finding("strongest", holds, claim, where)]
+
+
+def _interval(found: Correlation) -> str:
+    known = not np.isnan(found.low)
+    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if known else "unknown"

@@ -1,11 +1,12 @@
-"""Stage `hidden_concepts`: components that matter and that no name describes (Eq. 7; Figs. 10 and 11).
+"""Stage `hidden_concepts`: components that matter and that fit no name well (Eq. 7; Figs. 10 and 11).
 
     by relevance    R_j(c) / y(c) >= min_relevance for a class c, and s_j <= max_alignment
     by activation   mean of the 20 strongest activations > min_activation, and s_j <= max_alignment
 
 R_j(c) mean relevance of component j over the images of class c, those without it counted as 0; y(c)
 their mean output; s_j alignment of the component with its label (Eq. 2). The second form does not
-depend on any class or prompt.
+depend on any class or prompt. Where `max_alignment` is not set, it is half of what a class has with its
+own name (the median over classes): a component below is nearer to no name at all than to a usual name.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from reliance.interpretability.concepts import named
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 
 BANDS = ("clear", "middle", "diffuse")  # of clarity, as the figures order them
-LOW_ALIGNMENT, HIGH_ACTIVATION = 0.05, 0.9  # quantiles that stand in for thresholds that are not set
+LOW_ALIGNMENT = 0.5  # of the median class with its own name, if no threshold is set
+HIGH_ACTIVATION = 0.9  # quantile over components, if no threshold is set
 
 
 class Thresholds(NamedTuple):
@@ -55,7 +57,7 @@ def hidden_concepts(
     expectations, components : of the same codes. alignments : of classes with their own names.
     asked : a second table of the same components, held against other names; its labels and
     alignments are used instead.
-    max_alignment : None for the 0.05 quantile of `alignments`. min_activation : None for the 0.9
+    max_alignment : None for half the median of `alignments`. min_activation : None for the 0.9
     quantile over named components. bands : clarity from which a component is middle, and clear.
     The stamp's params hold the thresholds used; "derived" lists those that were not set.
     Raises RelianceError if the tables do not belong together.
@@ -86,9 +88,9 @@ def thresholds(
     max_alignment: float | None = None,
     min_activation: float | None = None,
 ) -> Thresholds:
-    """The thresholds, with quantiles of the baseline and of `frame` where one is None; -1 and 0 of none."""
+    """The thresholds, from the baseline and from `frame` where one is None; 0 if those are empty."""
     if max_alignment is None:
-        max_alignment = float(baseline.quantile(LOW_ALIGNMENT)) if len(baseline) else -1.0
+        max_alignment = LOW_ALIGNMENT * float(baseline.median()) if len(baseline) else 0.0
     if min_activation is None:
         min_activation = float(frame["top20_mean"].quantile(HIGH_ACTIVATION)) if len(frame) else 0.0
     return Thresholds(min_relevance, max_alignment, min_activation)

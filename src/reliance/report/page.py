@@ -9,12 +9,23 @@ import jinja2
 import pandas as pd
 
 from reliance.components.table import COMPONENTS
+from reliance.errors import RelianceError
 from reliance.failures.files import read_failures, read_samples
 from reliance.faithfulness.findings import findings as faithfulness_findings
 from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.findings import HELD, VERDICTS, Finding
-from reliance.identity import Stamp, atomic, derived_stamp, read_json, read_table, write_json, write_meta
+from reliance.identity import (
+    Stamp,
+    atomic,
+    derived_stamp,
+    hash_file,
+    read_json,
+    read_table,
+    write_json,
+    write_meta,
+)
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
+from reliance.interpretability.findings import clarity_findings
 from reliance.interpretability.findings import findings as interpretability_findings
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 from reliance.report import provenance, rows
@@ -64,6 +75,7 @@ class SaeTables(NamedTuple):
     components: pd.DataFrame
     neurons: pd.DataFrame
     pca: pd.DataFrame
+    tested: pd.DataFrame  # components on the test split
     alignments: pd.DataFrame
     hidden: pd.DataFrame
     curves: pd.DataFrame
@@ -94,11 +106,13 @@ def report(
     components: Path | None = None,
     neurons: Path | None = None,
     pca: Path | None = None,
+    tested: Path | None = None,
     alignments: Path | None = None,
     hidden: Path | None = None,
     faithfulness: Path | None = None,
     quality: Path | None = None,
     truth: Path | None = None,
+    left_out: Sequence[str] = (),
     benchmarks: str = "",
     owners: Sequence[str] = (),
 ) -> None:
@@ -110,7 +124,9 @@ def report(
     figures, captions, numbers : PNG, Markdown and CSV of each figure, and last in `numbers` that of Table 1.
     table1 : Table 1 with its caption, Markdown.
     failures, failure_samples, mined_components : cases of the variant `mined_by`, and its components.
-    components to quality : all given for a variant with an SAE, none for one without.
+    components to quality : all given for a variant with an SAE, none for one without; `tested` are the
+        components on the test split.
+    left_out : figures that do not apply, for want of an SAE.
     truth : the score against planted truth, if the data is planted and the variant mines.
     configuration : settings of the variant, shown as they are.
     benchmarks, owners : folder of job times, and the variant, encoders and data sets whose jobs are listed.
@@ -118,15 +134,18 @@ def report(
     Raises RelianceError for an artifact that is not what it should be.
     """
     common = [robustness, failures, failure_samples, mined_components, index, classes, excluded, weights]
-    given = (components, neurons, pca, alignments, hidden, faithfulness, quality)
+    given = (components, neurons, pca, tested, alignments, hidden, faithfulness, quality)
     own = [path for path in given if path]
     sources = [*common, *own, *([truth] if truth else []), *figures]
+    shown = {"fig5": robustness, "fig12": failures, "fig3": faithfulness, "fig4": components, "fig9": tested}
+    check_figures({**shown, "fig10": hidden}, figures)
     tables, sae = read_tables(common, variant), read_sae(own) if own else None
     found = all_findings(tables, sae)
     values = {
         "variant": variant,
         "mined_by": mined_by,
         "random_weights": random_weights,
+        "left_out": list(left_out),
         **tables_shown(tables, sae),
         "truth": rows.truth_rows(json.loads(truth.read_text())) if truth else None,
         "found": {topic: verdicts(part) for topic, part in found.items()},
@@ -137,9 +156,31 @@ def report(
         "times": provenance.times(Path(benchmarks), owners),
     }
     ids = {str(path): provenance.read_stamp(path).id for path in sources}
-    stamp = derived_stamp(KIND, SCHEMA, {"variant": variant}, ids)
+    told = {"variant": variant, "configuration": configuration, "template": hash_file(template)}
+    stamp = derived_stamp(KIND, SCHEMA, told, ids)
     write_page(template, values, html, stamp)
     write_findings(findings, found, stamp)
+
+
+SAME = {"fig14": "fig5", "fig13": "fig12", "fig7": "fig3", "fig8": "fig3", "fig11": "fig10"}  # read the same
+
+
+def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) -> None:
+    """Raise RelianceError if a figure was drawn from another table than the page's.
+
+    tables : the table that a figure shows, by its name; figures that are not named show that of SAME.
+    """
+    for figure in figures:
+        table = tables.get(SAME.get(figure.stem, figure.stem))
+        inputs = provenance.read_stamp(figure).inputs
+        if table is not None and (expected := provenance.read_stamp(table).id) not in inputs.values():
+            raise RelianceError(
+                figure,
+                f"a figure of the page shows the page's own numbers, of {table}",
+                found="it was drawn from another table",
+                allowed=f"a figure made from {expected[:12]}",
+                next_step="it was copied from another run or is older: delete it and run the target again",
+            )
 
 
 def read_tables(paths: Sequence[Path], variant: str) -> Tables:
@@ -160,9 +201,10 @@ def read_tables(paths: Sequence[Path], variant: str) -> Tables:
 
 def read_sae(paths: Sequence[Path]) -> SaeTables:
     """Read the files of a variant's SAE, from the paths in the order of SaeTables."""
-    specs = (COMPONENTS, COMPONENTS, COMPONENTS, ALIGNMENTS, HIDDEN, FAITHFULNESS)
-    a, b, c, d, e, f = (read_table(path, spec).frame for path, spec in zip(paths, specs, strict=False))
-    return SaeTables(a, b, c, d, e, f, read_json(paths[-1], QUALITY_KIND, QUALITY_SCHEMA)[0])
+    *tables, quality = paths
+    specs = (*[COMPONENTS] * 4, ALIGNMENTS, HIDDEN, FAITHFULNESS)
+    a, b, c, d, e, f, g = (read_table(path, spec).frame for path, spec in zip(tables, specs, strict=True))
+    return SaeTables(a, b, c, d, e, f, g, read_json(quality, QUALITY_KIND, QUALITY_SCHEMA)[0])
 
 
 def all_findings(tables: Tables, sae: SaeTables | None) -> dict[str, list[Finding]]:
@@ -171,7 +213,7 @@ def all_findings(tables: Tables, sae: SaeTables | None) -> dict[str, list[Findin
     if sae:
         found["Faithfulness"] = faithfulness_findings(sae.curves)
         compared = (sae.components, sae.neurons, sae.pca, sae.alignments)
-        found["Interpretability"] = interpretability_findings(*compared)
+        found["Interpretability"] = [*interpretability_findings(*compared), *clarity_findings(sae.tested)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,11 +63,13 @@ def versions() -> Grid:
 def times(folder: Path, owners: Sequence[str]) -> Grid:
     """Wall time and memory of the last run of every job of some variants, encoders and data sets.
 
-    folder : the benchmark files of Snakemake, <rule>/<owner>[.<more>].tsv. Jobs without one are left out.
+    folder : the benchmark files of Snakemake, <rule>/<owner>[.<more>].tsv. Jobs without one are left out,
+    and so are those of comparisons, and of rehearsals (<owner>.n20) unless they are an owner.
     """
+    own = re.compile(rf"({'|'.join(map(re.escape, owners))})(\.(?!n\d+(\.|$)).*)?")
     rows = []
     for path in sorted(folder.glob("*/*.tsv")):
-        if any(path.stem == owner or path.stem.startswith(f"{owner}.") for owner in owners):
+        if own.fullmatch(path.stem) and not path.parent.name.startswith("compare_"):
             header, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
             found = dict(zip(header, values, strict=False))
             rows.append([path.parent.name, path.stem, found.get("s", ""), found.get("max_pss", "")])

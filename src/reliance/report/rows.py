@@ -37,9 +37,11 @@ def case_rows(
     keys = zip(mined["failure_id"], mined["probe"], strict=True)
     area = dict(zip(keys, mined["spurious_auc"].to_numpy(np.float64), strict=True))
     shown = samples.merge(index, on=["split", "image_id"], how="left")
+    fooled = {str(key): part for key, part in shown.groupby("failure_id")["class_id"]}
+    none = shown["class_id"].iloc[:0]
     rows = []
     for case in failures.sort_values("score", ascending=False, na_position="last").itertuples():
-        own = shown.loc[shown["failure_id"] == case.failure_id, "class_id"]
+        own = fooled.get(str(case.failure_id), none)
         areas = [_area(area, str(case.failure_id), probe) for probe in ("short", "both", "linear")]
         rows.append(
             [

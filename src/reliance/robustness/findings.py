@@ -4,7 +4,8 @@ Every finding is a difference of two areas, paired over cases (spurious AUCs of 
 valid and the spurious AUC of one); with several variants the
 differences of a case are averaged over them first, so that cases, not models, are the sample. A
 finding holds if the 95 % interval of the mean (Student's t) lies on the paper's side, fails if it
-lies on the other side, and is undecided otherwise, also with fewer than two cases.
+lies on the other side, and is undecided otherwise, also with fewer than two cases, or if a difference
+is below LEAST.
 """
 
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from reliance.means import interval
 from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
 
 MARGIN = 0.05  # a difference of areas that is called small
+LEAST = 0.01  # a difference of areas that is too small to bear out anything
 NAMES = {
     "polysemous": "polysemous words",
     "compound": "compound nouns",
@@ -90,6 +92,8 @@ def _judge(claim: Claim, kind: str, section: str, mode: str, values: np.ndarray)
     mean, low, high = interval(values)
     said = claim.words.format(NAMES[kind]) + (f" (by less than {MARGIN})" if claim.small else "")
     holds = small(low, high, MARGIN) if claim.small else positive(low, high)
+    if holds and not claim.small and mean < LEAST:
+        holds = None
     count = "one case, no interval" if len(values) == 1 else f"{len(values)} cases"
     reach = "" if len(values) == 1 else f" [{low:+.3f}, {high:+.3f}]"
     numbers = f"{WHERE[section, mode]} ({mean:+.3f}{reach}, {count})"
