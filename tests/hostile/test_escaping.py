@@ -5,6 +5,8 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jinja2
+import jinja2.meta
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,6 +138,9 @@ def page(folder: Path, bad: str) -> str:
         "versions": provenance.versions(),
         "times": provenance.times(folder / "jobs", ["owner"]),
     }
+    source = jinja2.Environment().parse(TEMPLATE.read_text(encoding="utf-8"))
+    for name in jinja2.meta.find_undeclared_variables(source) - set(values):
+        values[name] = [bad]  # whatever else the page may show one day
     write_page(TEMPLATE, values, folder / "report.html", derived_stamp("report", 1, {"variant": bad}, {}))
     return (folder / "report.html").read_text(encoding="utf-8")
 
