@@ -38,6 +38,11 @@ def test_unknown_wordnet_ids_are_named():
         class_table(["n01440764", "n99999999"], None)
 
 
+def test_classes_of_one_name_are_named_in_the_log(caplog):
+    class_table(["a_b", "a b", "c"], None)
+    assert [r.getMessage() for r in caplog.records] == ["2 classes have the short name 'a b': a_b, a b"]
+
+
 def test_no_classes():
     assert list(class_table([], None).columns) == [
         "class_id",

@@ -16,6 +16,8 @@ MISTAKES = [
     ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "only benchmarked"),
     (PHOTOS, None, "--config 'datasets={imagenet: {root: PATH}}'"),
     (PHOTOS, "datasets={imagenet: {root: /nowhere}}", "/nowhere is not a folder"),
+    (PHOTOS, "datasets={imagenet: {root: src, names: config/README.md}}", "config/README.md, line 1"),
+    ("results/tiny.n0/fig5.pdf", None, "for example tiny.n20"),
     (
         WEIGHTS.format("vit_b16"),
         "encoders={vit_b16: {pretrained: datacomp_xl_s13b_b90}}",
@@ -42,3 +44,10 @@ def test_broken_yaml_names_the_line(fresh: Project) -> None:
     done = fresh.run("results/tiny/fig5.pdf")
     assert done.returncode != 0
     assert "config/config.yaml, line" in done.stdout + done.stderr
+
+
+def test_a_key_that_a_file_gives_twice_is_told(fresh: Project) -> None:
+    (fresh.folder / "config/tiny.yaml").write_text("variants: {}\nvariants: {}\n")
+    done = fresh.run("results/demo/fig5.pdf", "-n")
+    assert done.returncode != 0
+    assert "config/tiny.yaml, line 2, column 1" in done.stdout + done.stderr
