@@ -85,6 +85,7 @@ DAMAGES = {
         lambda p: p.write_text(p.read_text().replace('"ab"', '"ac"')),
     ),
     "a figure": ("mine/fig.pdf", flip),
+    "a lost figure": ("mine/fig.pdf", Path.unlink),
 }
 
 

@@ -53,7 +53,7 @@ def verify(results: Path, variant: str) -> Outcome:
             stamps[path] = stamp_of(path)
         except RelianceError as error:
             broken.append((path, error))
-    made = {hash_file(path): path for path in stamps if path.suffix in TEXTS}
+    made = {hash_file(path): path for path in stamps if path.suffix in TEXTS and path.exists()}
     made |= {stamp.id: path for path, stamp in stamps.items()}
     checked = reachable([p for p in stamps if home in p.parents], stamps, made)
     errors = [error for path, error in broken if home in path.parents]
@@ -68,9 +68,13 @@ def artifacts(folder: Path) -> Iterator[Path]:
         hidden = any(
             part.startswith(".") or part.endswith(".zarr") for part in path.relative_to(folder).parts
         )
-        if hidden or path.name.endswith(META):
+        if hidden:
             continue
-        if path.suffix in READERS or Path(f"{path}{META}").exists():
+        if path.name.endswith(META):
+            owner = path.with_name(path.name.removesuffix(META))
+            if not owner.exists():
+                yield owner
+        elif path.suffix in READERS or Path(f"{path}{META}").exists():
             yield path
 
 
@@ -152,6 +156,8 @@ def _check_manifest(path: Path, stamp: Stamp) -> None:
 
 
 def _check_beside(path: Path, stamp: Stamp) -> None:
+    if not path.exists():
+        raise unreadable(path, stamp.kind, FileNotFoundError(path))
     record = json.loads(Path(f"{path}{META}").read_text(encoding="utf-8"))
     _same(
         path, f"its bytes are those {path.name}{META} was written for", hash_file(path), record.get("sha256")

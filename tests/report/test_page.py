@@ -10,8 +10,9 @@ import pytest
 from reliance.errors import RelianceError
 from reliance.findings import Finding
 from reliance.identity import TableSpec, derived_stamp, write_meta, write_table
+from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import Shown, check_figures, verdicts, write_findings, write_page
+from reliance.report.page import Shown, check_figures, write_page
 
 TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 STAMP = derived_stamp("report", 1, {}, {})
@@ -50,6 +51,9 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "gone": [text],
         "cases": grid,
         "truth": grid,
+        "misses": [text],
+        "strongest": [text] * 4,
+        "counts": {"holds": 1, "does not hold": 0, "undecided": 2},
         "found": {"Faithfulness": verdicts([Finding("a:b", None, text, text)])},
         "sections": {"Failure modes": [figure]},
         "hidden": grid,
@@ -74,7 +78,8 @@ def test_the_page_loads_nothing_from_elsewhere(tmp_path):
     write_page(TEMPLATE, values("x"), tmp_path / "report.html", STAMP)
     page = Page(tmp_path / "report.html")
     assert all(value.startswith("data:") for value in page.values("src"))
-    assert all(value.startswith(("#", "data:")) for value in page.values("href"))
+    links = [value for value in page.values("href") if not value.startswith(("#", "data:"))]
+    assert links == ["https://arxiv.org/abs/2505.20229"]  # followed only by a click
     assert "link" not in page.tags
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -84,7 +89,17 @@ def test_the_page_loads_nothing_from_elsewhere(tmp_path):
 
 def test_a_variant_without_an_sae_or_cases_has_a_page(tmp_path):
     empty = Grid(["a"], [])
-    some = values("x", components=None, hidden=None, truth=None, cases=empty, kinds={}, gone=[], found={})
+    some = values(
+        "x",
+        components=None,
+        hidden=None,
+        truth=None,
+        cases=empty,
+        strongest=None,
+        kinds={},
+        gone=[],
+        found={},
+    )
     write_page(TEMPLATE, some, tmp_path / "report.html", STAMP)
     text = (tmp_path / "report.html").read_text()
     assert "No case passed the thresholds" in text

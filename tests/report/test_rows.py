@@ -55,7 +55,6 @@ def test_a_case_says_whom_it_fools_with_what():
             "0.600",
             "",
             "",
-            "suggested",
         ]
     ]
 
@@ -104,6 +103,20 @@ def test_hidden_concepts_by_share():
     grid = rows.hidden_rows(hidden, CLASSES, 10)
     assert [row[0] for row in grid.rows] == ["#2", "#1"]
     assert grid.rows[1][-3:] == ["crane", "5.0%", "relevance and activation"]
+
+
+def test_reviewed_cases_say_so():
+    grid = rows.case_rows(failures(reviewed="yes"), samples([1]), INDEX, CLASSES, COMPONENTS, robustness())
+    assert grid.rows[0][1] == "polysemous word (reviewed)"
+
+
+def test_what_was_missed_and_what_nobody_planted():
+    plant = {"mode": "spurious", "class_id": 2, "confident": 28, "testable": True, "found_at": 0}
+    plants = [plant, {**plant, "class_id": 0, "found_at": 1}, {**plant, "mode": "artefact"}]
+    cases = [{"failure_id": "0-7-abc", "class_id": 0, "verdict": "unplanted"}]
+    missed, extra = rows.truth_misses({"plants": plants, "cases": cases}, CLASSES, failures())
+    assert missed == "Planted and not found: spurious correlation of “kite” (28 confident distractors)."
+    assert extra == "Found and not planted: “crane” through #7."
 
 
 def test_truth_in_words():

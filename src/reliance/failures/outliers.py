@@ -141,7 +141,7 @@ def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
             "unseen_in_reference": n_active == 0,
         }
     )
-    keep = (n_flagged >= rule.min_samples) & (relevance > rule.min_relevance * known.y_mean[row])
+    keep = (n_flagged >= rule.min_samples) & (relevance > rule.min_relevance * np.abs(known.y_mean[row]))
     if rule.max_q is not None:
         keep &= frame["q_value"].to_numpy() <= rule.max_q
     log.info("%d pairs tested, %d of them with a flagged image", tested.sum(), len(frame))

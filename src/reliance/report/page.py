@@ -21,7 +21,6 @@ from reliance.identity import (
     hash_file,
     read_json,
     read_table,
-    write_json,
     write_meta,
 )
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
@@ -29,6 +28,7 @@ from reliance.interpretability.findings import clarity_findings
 from reliance.interpretability.findings import findings as interpretability_findings
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 from reliance.report import provenance, rows
+from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
 from reliance.robustness.summary import read_results
@@ -37,7 +37,8 @@ from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
 SECTIONS = {
-    "Failure modes": ("fig5", "fig14", "table1", "fig12", "fig13"),
+    "Pictures of the cases": ("fig12", "fig13"),
+    "Failure modes": ("fig5", "fig14", "table1"),
     "Faithfulness": ("fig3", "fig7", "fig8"),
     "Interpretability": ("fig4", "fig9", "fig10", "fig11"),
 }
@@ -147,8 +148,9 @@ def report(
         "random_weights": random_weights,
         "left_out": list(left_out),
         **tables_shown(tables, sae),
-        "truth": rows.truth_rows(json.loads(truth.read_text())) if truth else None,
+        **truth_shown(truth, tables),
         "found": {topic: verdicts(part) for topic, part in found.items()},
+        "counts": {word: count(found, holds) for holds, word in VERDICTS.items()},
         "sections": sections(figures, captions, numbers, table1),
         "configuration": Grid(["key", "value"], provenance.settings_rows(configuration)),
         "artifacts": provenance.artifacts(sources),
@@ -220,16 +222,27 @@ def all_findings(tables: Tables, sae: SaeTables | None) -> dict[str, list[Findin
 def tables_shown(tables: Tables, sae: SaeTables | None) -> dict[str, Any]:
     """The page's own tables and facts."""
     kinds = tables.failures["kind"].value_counts()
+    cases = rows.case_rows(
+        tables.failures, tables.samples, tables.images, tables.classes, tables.mined, tables.robustness
+    )
     return {
         "facts": facts(tables, sae),
         "kinds": {rows.KINDS[str(kind)]: int(n) for kind, n in kinds.items()},
         "gone": tables.gone,
-        "cases": rows.case_rows(
-            tables.failures, tables.samples, tables.images, tables.classes, tables.mined, tables.robustness
-        ),
+        "cases": cases,
+        "strongest": cases.rows[0] if cases.rows else None,
         "hidden": rows.hidden_rows(sae.hidden, tables.classes, ROWS) if sae else None,
         "components": rows.component_rows(sae.components, ROWS) if sae else None,
     }
+
+
+def truth_shown(truth: Path | None, tables: Tables) -> dict[str, Any]:
+    """The score against planted truth, if there is one, and what was missed."""
+    if truth is None:
+        return {"truth": None, "misses": []}
+    record = json.loads(truth.read_text())
+    misses = rows.truth_misses(record, tables.classes, tables.failures)
+    return {"truth": rows.truth_rows(record), "misses": misses}
 
 
 def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
@@ -249,12 +262,6 @@ def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
             ("cosine of reconstruction", f"{sae.quality['cosine']:.3f}"),
         ]
     return listed
-
-
-def verdicts(found: Sequence[Finding]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Per claim: its words, and (verdict, numbers) wherever it was looked at."""
-    claims = dict.fromkeys(f.claim for f in found)
-    return [(c, [(VERDICTS[f.holds], f.numbers) for f in found if f.claim == c]) for c in claims]
 
 
 def sections(
@@ -278,18 +285,6 @@ def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Sta
     with atomic(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
     write_meta(html, stamp)
-
-
-def write_findings(path: Path, found: Mapping[str, Sequence[Finding]], stamp: Stamp) -> None:
-    """Write the findings of every topic as JSON."""
-    record = {
-        topic: [
-            {"name": f.name, "verdict": VERDICTS[f.holds], "claim": f.claim, "numbers": f.numbers}
-            for f in part
-        ]
-        for topic, part in found.items()
-    }
-    write_json(path, {"findings": record}, derived_stamp("findings", SCHEMA, stamp.params, stamp.inputs))
 
 
 def _shown(name: str, title: str, image: str, caption: Path, csv: Path) -> Shown:

@@ -46,16 +46,22 @@ def case_rows(
         rows.append(
             [
                 str(name.get(case.class_id, case.class_id)),
-                KINDS[str(case.kind)],
+                KINDS[str(case.kind)] + (" (reviewed)" if case.reviewed == "yes" else ""),
                 commonest(own.map(name)),
                 f"#{case.component} {label.get(case.component, '')}".strip(),
                 str(len(own)),
                 *areas,
-                "yes" if case.reviewed == "yes" else "suggested",
             ]
         )
-    columns = ["prompt", "kind", "fooled by images of", "through component", "images", "spurious AUC: short"]
-    return Grid([*columns, "full + templates", "linear probe", "reviewed"], rows)
+    columns = [
+        "prompt",
+        "kind",
+        "fooled by images of",
+        "through latent",
+        "images",
+        "spurious AUC: short name",
+    ]
+    return Grid([*columns, "full name in templates", "linear probe"], rows)
 
 
 def commonest(names: pd.Series, count: int = 3) -> str:
@@ -132,6 +138,24 @@ def truth_rows(truth: Mapping[str, Any]) -> Grid:
         for name, part in parts.items()
     ]
     return Grid(["kind", "recall: plants found", "precision: cases that are planted"], rows)
+
+
+def truth_misses(truth: Mapping[str, Any], classes: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
+    """In words: plants that could have been found and were not, and cases that nobody planted."""
+    name = classes.set_index("class_id")["short_name"]
+    prompts = failures.set_index("failure_id")
+    missed = [
+        f"{KINDS[p['mode']]} of “{name.get(p['class_id'], '?')}” ({p['confident']} confident distractors)"
+        for p in truth["plants"]
+        if p["testable"] and not p["found_at"] and p["mode"] in KINDS
+    ]
+    extra = [
+        f"“{name.get(c['class_id'], '?')}” through #{prompts['component'].get(c['failure_id'], '?')}"
+        for c in truth["cases"]
+        if c["verdict"] == "unplanted"
+    ]
+    lines = [f"Planted and not found: {'; '.join(missed) or 'none'}."]
+    return [*lines, f"Found and not planted: {'; '.join(extra) or 'none'}."]
 
 
 def _ratio(part: int, whole: int, value: float | None) -> str:

@@ -1,0 +1,32 @@
+"""Findings as the page and its JSON show them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reliance.findings import VERDICTS, Finding
+from reliance.identity import Stamp, derived_stamp, write_json
+
+SCHEMA = 1
+
+
+def verdicts(found: Sequence[Finding]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Per claim: its words, and (verdict, numbers) wherever it was looked at."""
+    claims = dict.fromkeys(f.claim for f in found)
+    return [(c, [(VERDICTS[f.holds], f.numbers) for f in found if f.claim == c]) for c in claims]
+
+
+def count(found: Mapping[str, Sequence[Finding]], holds: bool | None) -> int:
+    """How many findings have this verdict."""
+    return sum(f.holds is holds for part in found.values() for f in part)
+
+
+def write_findings(path: Path, found: Mapping[str, Sequence[Finding]], stamp: Stamp) -> None:
+    """Write the findings of every topic as JSON."""
+    record = {
+        topic: [
+            {"name": f.name, "verdict": VERDICTS[f.holds], "claim": f.claim, "numbers": f.numbers}
+            for f in part
+        ]
+        for topic, part in found.items()
+    }
+    write_json(path, {"findings": record}, derived_stamp("findings", SCHEMA, stamp.params, stamp.inputs))
