@@ -36,7 +36,7 @@ from reliance.images.tables import INDEX
 from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 from reliance.sae.files import Sae, save_sae
 
-STEPS, CURVES = 10, 68  # curves per image: (2 x 10 local, 2 x 7 by class) x 2 error terms
+STEPS, CURVES = 10, 68  # per image: (2 x 10 local, 2 x 7 by class) x 2 error terms; random ones are means
 WEIGHTS = "0" * 64
 
 

@@ -4,18 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.faithfulness.protocols import Key
-from reliance.faithfulness.summary import curve, mean_y
-from reliance.faithfulness.table import Moments
+from reliance.faithfulness import cells
+from reliance.faithfulness.summary import CURVE, by_class, curve, mean_y
 
-KEY = Key("local_deletion", "energy", "frozen", True)
+KEY = ("local_deletion", "energy", "frozen", True)
 
 
-def table(y, subsets):
-    """Rows of the table for curves y [n, S + 1]."""
-    moments = Moments(subsets, y.shape[1] - 1)
-    moments.add(y, np.arange(len(y)) % subsets)
-    return moments.rows(KEY)
+def table(y, subsets, classes=1):
+    """Rows of the table for curves y [n, S + 1]; the first images are of the first class, and so on."""
+    number = np.arange(len(y))
+    cell = number * classes // len(y) * subsets + number % subsets
+    return cells.table({KEY: [cells.by_cell(y, cell)]}, CURVE, 10 * np.arange(classes), subsets)
 
 
 def test_the_error_of_known_subsets():
@@ -32,9 +31,10 @@ def test_the_error_of_known_subsets():
     np.testing.assert_allclose(steps["sem_samples"], np.sqrt(14 / 3) / 2)
 
 
-def test_subsets_of_unequal_size_weigh_by_their_images():
+@pytest.mark.parametrize("classes", [1, 3, 11])
+def test_subsets_of_unequal_size_weigh_by_their_images_whatever_their_classes(classes):
     y = np.random.default_rng(0).normal(size=(11, 5))
-    frame = table(y, 3)  # 4, 4 and 3 images
+    frame = table(y, 3, classes)  # 4, 4 and 3 images
     steps = curve(frame)
     np.testing.assert_allclose(steps["y"], y.mean(axis=0))
     np.testing.assert_allclose(steps["sem_samples"], y.std(axis=0, ddof=1) / np.sqrt(11))
@@ -63,14 +63,30 @@ def test_curves_are_kept_apart():
     assert found["frozen"] == 0 and found["dropped"] == 1
 
 
-def test_moments_of_blocks_are_those_of_the_whole():
-    y, subset = np.random.default_rng(1).normal(size=(20, 3)), np.arange(20) % 3
-    whole, parts = Moments(3, 2), Moments(3, 2)
-    whole.add(y, subset)
-    for rows in (slice(0, 1), slice(1, 9), slice(9, 20)):
-        parts.add(y[rows], subset[rows])
-    pd.testing.assert_frame_equal(whole.rows(KEY), parts.rows(KEY))
-    found = whole.rows(KEY)
-    first = found[found["subset"] == 0]
-    np.testing.assert_allclose(first["y"], y[::3].mean(axis=0))
-    np.testing.assert_allclose(first["y_std"], y[::3].std(axis=0, ddof=1))
+def test_a_class_is_the_mean_over_its_images():
+    y = np.random.default_rng(0).normal(size=(10, 3))
+    found = by_class(table(y, 4, classes=2))  # 5 images of each in 4 subsets
+    assert found["class_id"].unique().tolist() == [0, 10] and (found["n"] == 5).all()
+    np.testing.assert_allclose(
+        found.pivot(index="class_id", columns="step", values="y"), [y[:5].mean(0), y[5:].mean(0)]
+    )
+
+
+def test_cells_are_gathered_in_any_order_and_empty_ones_have_no_row():
+    y, cell = np.random.default_rng(1).normal(size=(20, 3)), np.arange(20) * 7 % 5
+    cell[cell == 3] = 8
+    found = cells.by_cell(y, cell)
+    assert found.cell.tolist() == [0, 1, 2, 4, 8] and found.n.tolist() == [4] * 5
+    for i, c in enumerate(found.cell):
+        np.testing.assert_allclose(found.mean[i], y[cell == c].mean(axis=0))
+        np.testing.assert_allclose(found.std[i], y[cell == c].std(axis=0, ddof=1))
+    parts = [cells.by_cell(y[rows], cell[rows]) for rows in (cell < 2, cell >= 2)]
+    whole = cells.table({KEY: [found]}, CURVE, np.array([3, 5]), 5)
+    pd.testing.assert_frame_equal(cells.table({KEY: parts}, CURVE, np.array([3, 5]), 5), whole)
+    assert whole[["class_id", "subset"]].drop_duplicates().to_numpy().tolist() == [
+        [3, 0],
+        [3, 1],
+        [3, 2],
+        [3, 4],
+        [5, 3],
+    ]

@@ -13,7 +13,15 @@ from attribution.toy import WEIGHTS, K, M
 from reliance.attribution.inputs import open_inputs
 from reliance.errors import RelianceError
 from reliance.faithfulness.sample import choose, draw
-from reliance.faithfulness.schema import FAITHFULNESS, METHODS, SUMMARY, SUMMARY_SCHEMA
+from reliance.faithfulness.schema import (
+    CLASS_ORDERS,
+    FAITHFULNESS,
+    IMAGE_ORDERS,
+    METHODS,
+    SUMMARY,
+    SUMMARY_SCHEMA,
+)
+from reliance.faithfulness.summary import CURVE, curve
 from reliance.faithfulness.table import class_blocks, faithfulness
 from reliance.identity import read_json, read_table
 from reliance.sae.files import Sae, save_sae
@@ -47,10 +55,10 @@ def expected(toy):
 
 
 def curves(frame, column="y"):
-    """Key -> [subsets, S + 1]."""
+    """Key -> [cells, S + 1], by class and subset; one image per subset: by image."""
     keys = ["protocol", "method", "error_term", "restrict_to_active"]
     return {
-        key: part.pivot(index="subset", columns="step", values=column).to_numpy()
+        key: part.pivot(index=["class_id", "subset"], columns="step", values=column).to_numpy()
         for key, part in frame.groupby(keys)
     }
 
@@ -67,14 +75,31 @@ def test_every_curve_of_every_image_equals_brute_force(toy, tmp_path, expected, 
 
 
 @pytest.mark.parametrize("block_rows", [4096, 8])
-def test_subsets_are_every_ninth_image(toy, tmp_path, expected, block_rows):
-    (frame, _), _ = run(toy, tmp_path, subsets=4, block_rows=block_rows)
+def test_cells_are_every_third_image_of_a_class(toy, tmp_path, expected, block_rows):
+    """Images are numbered across classes: 7 per class, so that subsets start elsewhere in each."""
+    (frame, _), _ = run(toy, tmp_path, subsets=3, block_rows=block_rows)
     means, spreads, counts = (curves(frame, name) for name in ("y", "y_std", "n"))
+    number = np.arange(21)
     for key, y in expected.items():
-        for i in range(4):
-            np.testing.assert_allclose(means[tuple(key)][i], y[i::4].mean(axis=0), atol=1e-10)
-            np.testing.assert_allclose(spreads[tuple(key)][i], y[i::4].std(axis=0, ddof=1), atol=1e-8)
-            assert (counts[tuple(key)][i] == len(y[i::4])).all()
+        for cell in range(9):
+            own = y[(number // 7 == cell // 3) & (number % 3 == cell % 3)]
+            np.testing.assert_allclose(means[tuple(key)][cell], own.mean(axis=0), atol=1e-10)
+            np.testing.assert_allclose(spreads[tuple(key)][cell], own.std(axis=0, ddof=1), atol=1e-8)
+            assert (counts[tuple(key)][cell] == len(own)).all()
+    subset = curve(frame).groupby(CURVE)
+    for key, y in expected.items():
+        np.testing.assert_allclose(subset.get_group(tuple(key))["y"], y.mean(axis=0), atol=1e-10)
+
+
+def test_global_and_reference_deletion_share_their_random_orders(toy, tmp_path):
+    (frame, _), _ = run(toy, tmp_path, subsets=21)
+    found = curves(frame)
+    for method in ("random", "logit_lens"):
+        first, second = (found[f"{p}_deletion", method, "frozen", False] for p in ("global", "reference"))
+        np.testing.assert_array_equal(first, second)
+    drawn = draw(21, K, M, 3, SETTINGS["steps"], SETTINGS["seed"])
+    assert drawn.by_class.shape == (3, CLASS_ORDERS, 6) and drawn.active.shape == (21, IMAGE_ORDERS, K)
+    assert len(np.unique(drawn.by_class[0], axis=0)) > 1
 
 
 def test_the_images_are_the_first_readable_ones_of_the_first_classes(toy):
@@ -113,7 +138,8 @@ def test_rows_are_those_of_the_contract(toy, tmp_path):
     assert set(restricted["method"]) == {*METHODS, "greedy"}
     assert set(local[~local["restrict_to_active"]]["method"]) == {"logit_lens", "random"}
     assert set(rest["method"]) == set(METHODS) and not rest["restrict_to_active"].any()
-    assert len(frame) == (2 * 10 + 2 * 7) * 2 * 4 * 7
+    assert len(frame) == (2 * 10 + 2 * 7) * 2 * (3 * 4) * 7
+    assert set(frame["class_id"]) == {2, 3, 5} and set(frame["subset"]) == {0, 1, 2, 3}
     assert set(stamp.inputs) == {"index", "embeddings", "codes", "sae", "head", "text", "weights"}
     assert stamp.params == {**SETTINGS, "subsets": 4, "split": "train"}
     schema = pq.read_schema(tmp_path / "faithfulness.parquet")
@@ -139,7 +165,7 @@ def test_sizes_beyond_the_data_set_use_what_there_is(toy, tmp_path):
     (frame, _), (record, _) = run(toy, tmp_path, subsets=9, **sizes)
     usable = int((toy.valid & (toy.labels >= 0)).sum())
     assert (record["images"], record["classes"], record["reference"]) == (usable, 4, usable)
-    assert frame.groupby("subset")["n"].first().sum() == usable
+    assert frame.drop_duplicates(["class_id", "subset"])["n"].sum() == usable
 
 
 def test_more_subsets_than_images_are_refused(toy, tmp_path):

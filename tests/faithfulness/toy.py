@@ -92,6 +92,10 @@ class Naive:
         order = [j for j in order if j >= 0]
         return [self.after(row, label, order[: min(i, len(order))], insert) for i in range(self.steps + 1)]
 
+    def mean_along(self, row, label, several, insert):
+        """Mean y [S + 1] over orders."""
+        return np.mean([self.along(row, label, order[: self.steps], insert) for order in several], axis=0)
+
     def greedy(self, row, label, active, insert):
         order = []
         while len(order) < min(self.steps, len(active)):
@@ -104,30 +108,31 @@ class Naive:
         """Curves of one image: i is its number in the sample, for its random orders."""
         active = [int(j) for j in self.toy.indices[row][self.toy.values[row] != 0]]
         scores = {m: s[active] for m, s in self.scores(row, label).items()}
-        scores |= {"logit_lens": self.lens[label][active], "random": randoms.active[i][: len(active)]}
-        orders = {(m, True): [active[p] for p in ranked(s)] for m, s in scores.items()}
+        scores["logit_lens"] = self.lens[label][active]
+        orders = {(m, True): [[active[p] for p in ranked(s)]] for m, s in scores.items()}
         orders |= {
-            ("logit_lens", False): ranked(self.lens[label])[: self.steps],
+            ("random", True): [[active[p] for p in ranked(s[: len(active)])] for s in randoms.active[i]],
+            ("logit_lens", False): [ranked(self.lens[label])],
             ("random", False): randoms.all_latents[i],
         }
         curves = {}
         for protocol, insert in (("local_deletion", False), ("local_insertion", True)):
-            best = {("greedy", True): self.greedy(row, label, active, insert)}
-            for (method, restricted), order in (orders | best).items():
+            best = {("greedy", True): [self.greedy(row, label, active, insert)]}
+            for (method, restricted), several in (orders | best).items():
                 key = Key(protocol, method, self.error_term, restricted)
-                curves[key] = self.along(row, label, order[: self.steps], insert)
+                curves[key] = self.mean_along(row, label, several, insert)
         return curves
 
     def by_class(self, protocol, rows, label, samples, randoms, c):
         """Curves [n, S + 1] of images `rows` in the order of mean scores over `samples`."""
         each = [self.scores(row, label) for row in samples]
-        orders = {m: ranked(np.mean([s[m] for s in each], axis=0)) for m in SCORED}
-        orders |= {"logit_lens": ranked(self.lens[label]), "random": randoms.by_class[c]}
+        orders = {m: [ranked(np.mean([s[m] for s in each], axis=0))] for m in SCORED}
+        orders |= {"logit_lens": [ranked(self.lens[label])], "random": randoms.by_class[c]}
         return {
             Key(protocol, m, self.error_term, False): [
-                self.along(row, label, order[: self.steps], False) for row in rows
+                self.mean_along(row, label, several, False) for row in rows
             ]
-            for m, order in orders.items()
+            for m, several in orders.items()
         }
 
 

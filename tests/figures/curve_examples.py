@@ -16,35 +16,43 @@ from reliance.faithfulness.schema import (
     SUMMARY_SCHEMA,
     UNRESTRICTED,
 )
+from reliance.faithfulness.summary import CURVE
 from reliance.identity import derived_stamp, write_json, write_table
 
 RATES = dict(zip((*METHODS, GREEDY), (0.09, 0.088, 0.095, 0.07, 0.04, 0.03, 0.01, 0.1), strict=True))
 
 
-def curves_table(seed=0, y=0.25, steps=4, subsets=3, images=5, rate=1.0):
-    """Curves that fall (or rise) at a rate per method; negative y and flat curves are possible."""
+def curves_table(seed=0, y=0.25, steps=4, subsets=3, images=5, rate=1.0, classes=2):
+    """Curves that fall (or rise) at a rate per method; negative y and flat curves are possible.
+
+    `images` per class and subset.
+    """
     rng = np.random.default_rng(seed)
-    rows = []
+    step, cells = np.arange(steps + 1), classes * subsets
+    frames = []
     for error_term in ERROR_TERMS:
         for protocol in PROTOCOLS:
             local = protocol in (LOCAL_DELETION, LOCAL_INSERTION)
             for method in (*METHODS, GREEDY) if local else METHODS:
                 for restricted in (True, False) if local and method in UNRESTRICTED else (local,):
-                    for subset in range(subsets):
-                        shift = rng.normal(0, 0.002) * rate
-                        for step in range(steps + 1):
-                            left = np.exp(
-                                -RATES[method] * rate * step * (1 if restricted or not local else 0.5)
-                            )
-                            value = (1.1 - left if protocol == LOCAL_INSERTION else left) * y + shift
-                            value += 0.01 * (error_term == DROPPED)
-                            spread = 0.04 if images > 1 else np.nan
-                            key = (protocol, method, error_term, restricted)
-                            rows.append((*key, step, subset, images, value, spread))
-    return pd.DataFrame(rows, columns=[name for name, _ in FAITHFULNESS.columns])
+                    slower = 1 if restricted or not local else 0.5
+                    left = np.exp(-RATES[method] * rate * step * slower)
+                    level = (1.1 - left if protocol == LOCAL_INSERTION else left) * y
+                    shift = rng.normal(0, 0.002, (cells, 1)) * rate + 0.01 * (error_term == DROPPED)
+                    columns = {
+                        **dict(zip(CURVE, (protocol, method, error_term, restricted), strict=True)),
+                        "step": np.tile(step, cells),
+                        "class_id": np.repeat(np.arange(cells) // subsets, steps + 1),
+                        "subset": np.repeat(np.arange(cells) % subsets, steps + 1),
+                        "n": images,
+                        "y": (level + shift).ravel(),
+                        "y_std": 0.04 if images > 1 else np.nan,
+                    }
+                    frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
 
 
-def write_curves(folder, frames, *, classes=2, mean_active=60.0):
+def write_curves(folder, frames, *, mean_active=60.0, completeness=(0.0066, 0.032)):
     """Write tables with their summaries: {variant: frame} -> (paths of tables, paths of summaries)."""
     tables, summaries = [], []
     for name, frame in frames.items():
@@ -52,17 +60,17 @@ def write_curves(folder, frames, *, classes=2, mean_active=60.0):
         summaries.append(folder / name / "faithfulness.json")
         inputs = {"codes": f"codes of {name}"}
         write_table(tables[-1], frame, FAITHFULNESS, {}, inputs)
-        first = frame.drop_duplicates("subset") if len(frame) else frame
+        cells = frame.drop_duplicates(["class_id", "subset"])
         record = {
-            "images": int(first["n"].sum()),
-            "classes": classes,
+            "images": int(cells["n"].sum()),
+            "classes": cells["class_id"].nunique(),
             "steps": int(frame["step"].max()) if len(frame) else 4,
-            "subsets": len(first),
+            "subsets": cells["subset"].nunique(),
             "reference": 500,
             "k": 64,
             "mean_active": mean_active,
             "path_steps": 10,
-            "completeness": {"frozen": 0.0066, "dropped": 0.032},
+            "completeness": dict(zip(ERROR_TERMS, completeness, strict=True)),
             "beta_error": 0.008,
         }
         write_json(summaries[-1], record, derived_stamp(SUMMARY, SUMMARY_SCHEMA, {}, inputs))

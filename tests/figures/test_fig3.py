@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from reliance.errors import RelianceError
+from reliance.faithfulness.schema import CLASS_ORDERS
 from reliance.figures.fig3 import fig3
 from reliance.identity import read_json
 
@@ -19,7 +20,7 @@ def test_numbers_are_those_of_the_table(tmp_path, outputs, drawn):
     shown = numbers[(numbers["protocol"] == "global_deletion") & (numbers["method"] == "energy")]
     steps = shown[shown["step"].notna()].set_index("step")
     assert steps["y"].to_numpy() == pytest.approx(own.groupby("step")["y"].mean().to_numpy(), rel=1e-5)
-    sem = own.groupby("step")["y"].std(ddof=1) / np.sqrt(3)
+    sem = own.groupby(["step", "subset"])["y"].mean().groupby("step").std(ddof=1) / np.sqrt(3)
     assert steps["sem_subsets"].to_numpy() == pytest.approx(sem.to_numpy(), rel=1e-5)
     mean = shown[shown["step"].isna()].iloc[0]
     assert mean["mean_y"] == pytest.approx(own["y"].mean(), rel=1e-5)
@@ -28,16 +29,15 @@ def test_numbers_are_those_of_the_table(tmp_path, outputs, drawn):
     assert f"{100 * mean['mean_y']:.2f} ± {100 * mean['sem']:.2f}" in drawn()
 
 
-def test_three_panels_of_the_methods_of_the_paper(tmp_path, outputs, drawn):
+def test_three_panels_of_all_methods(tmp_path, outputs, drawn):
     fig3(**write_curves(tmp_path, {"demo": curves_table()}), variants=["demo"], **outputs)
     numbers = pd.read_csv(outputs["csv"])
     assert set(numbers["protocol"]) == {"local_deletion", "global_deletion", "local_insertion"}
     assert set(numbers["error_term"]) == {"frozen"}
-    assert "ablation" not in set(numbers["method"])
     local = numbers[numbers["protocol"] != "global_deletion"]
     assert local["restrict_to_active"].all()
     texts = drawn()
-    assert texts.count("Act × Grad") == 3
+    assert texts.count("Act × Grad") == texts.count("Leave one out") == 3
     assert texts.count("Greedy (oracle)") == 2
     assert "mean y ± SEM (%)" in texts
 
@@ -65,12 +65,14 @@ def test_same_input_same_bytes(tmp_path, outputs):
 def test_caption_says_what_was_measured(tmp_path, outputs, drawn):
     fig3(**write_curves(tmp_path, {"demo": curves_table()}), variants=["demo"], skipped=["bare"], **outputs)
     caption = outputs["caption"].read_text()
-    assert "15 test images of 2 classes, on average 60.0 active latents" in caption
+    assert "30 test images of 2 classes, on average 60.0 active latents" in caption
     assert "over 3 disjoint subsets" in caption
     assert "gap to completeness 0.7 %" in caption
     assert "Left out, without an SAE: bare." in caption
     assert "orders meet" not in caption
-    assert "- Orders by gradients are" in caption
+    assert "- Act x grad is at least as faithful" in caption
+    assert "paired over classes" in caption
+    assert f"mean over {CLASS_ORDERS} orders of all latents per class" in caption
     assert "random reference" not in caption
 
 
@@ -81,12 +83,19 @@ def test_few_active_latents_are_said(tmp_path, outputs, drawn):
 
 
 def test_one_image_has_no_error(tmp_path, outputs, drawn):
-    paths = write_curves(tmp_path, {"one": curves_table(subsets=1, images=1, rate=0)}, classes=1)
+    paths = write_curves(tmp_path, {"one": curves_table(subsets=1, images=1, rate=0, classes=1)})
     fig3(**paths, variants=["one"], random_weights=[True], **outputs)
     texts = drawn()
     assert "one (random weights)" in texts
     assert not any("±" in text for text in texts)
     assert "25.00" in texts
+    assert "all orders are equal at every step" in outputs["caption"].read_text()
+
+
+def test_an_unknown_gap_to_completeness_is_said(tmp_path, outputs, drawn):
+    paths = write_curves(tmp_path, {"demo": curves_table()}, completeness=(None, None))
+    fig3(**paths, variants=["demo"], **outputs)
+    assert "gap to completeness not known." in outputs["caption"].read_text()
 
 
 def test_a_summary_of_another_run_is_refused(tmp_path, outputs):

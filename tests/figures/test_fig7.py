@@ -39,14 +39,14 @@ def test_a_row_per_variant(tmp_path, outputs, drawn_figure):
     check_inside(figure)
     numbers = pd.read_csv(outputs["csv"])
     assert list(numbers["variant"].unique()) == names
-    assert set(numbers["error_term"]) == {"frozen"}
+    assert set(numbers["error_term"]) == {"frozen"} and "ablation" in set(numbers["method"])
     caption = outputs["caption"].read_text()
     assert f"for {names[2]} in local deletion" in caption
     assert "Random weights: variant_with_a_long_name_nr_001" in caption
 
 
 def test_one_image_and_negative_outputs(tmp_path, outputs, drawn_figure):
-    frame = curves_table(y=-0.3, subsets=1, images=1, steps=1)
+    frame = curves_table(y=-0.3, subsets=1, images=1, steps=1, classes=1)
     fig7(**write_curves(tmp_path, {"one": frame}), variants=["one"], **outputs)
     check_inside(drawn_figure())
 

@@ -35,8 +35,9 @@ def test_caption_is_about_the_reference(tmp_path, outputs, drawn):
     fig8(**write_curves(tmp_path, {"demo": curves_table()}), variants=["demo"], **outputs)
     caption = outputs["caption"].read_text()
     assert "over 500 images drawn at random" in caption
-    assert "15 test images of 2 classes" in caption
+    assert "30 test images of 2 classes" in caption
     assert "Logit Lens, which needs no reference" in caption
+    assert "a random order changes almost nothing" in caption and "over all latents" in caption
     assert "local deletion" not in caption
 
 

@@ -34,7 +34,7 @@ class Key(NamedTuple):
 
 
 Curves = dict[Key, np.ndarray]  # y float64 [n, S + 1]
-Positions = dict[tuple[str, bool], torch.Tensor]  # (method, restricted) -> int64 [n, S]
+Positions = dict[tuple[str, bool], list[torch.Tensor]]  # (method, restricted) -> orders, int64 [n, S] each
 
 
 class Diagnostics(NamedTuple):
@@ -64,10 +64,8 @@ def block_curves(
     block, (classes, own) = load(bench, images), np.unique(label, return_inverse=True)
     rows, own_class = (torch.as_tensor(a, device=block.x.device) for a in (label, own))
     prompted, lens = see(bench, rows[:, None], block.indices)
-    imageless = {
-        "logit_lens": to_orders(bench, bench.lens[classes].cpu().numpy()),
-        "random": torch.as_tensor(randoms.by_class[classes]).to(block.indices),
-    }
+    imageless = _imageless(bench, block, classes, own_class, randoms)
+    fixed = _fixed(block, lens[:, 0], randoms, bench.steps) | {("logit_lens", False): imageless["logit_lens"]}
     inner = grams(bench.tables, block.indices)
     curves: Curves = {}
     gap, change, eq6 = {}, {}, (0.0, 0.0)
@@ -76,14 +74,14 @@ def block_curves(
         forms, terms = forms_of(bench, block, ends)
         scores = {name: found[:, 0] for name, found in image_scores(forms, prompted, lens).items()}
         empty, full = (walk(bench.tables, inner, p, block.values, block.indices, prompted) for p in ends)
+        local = fixed | {(m, True): [best_active(s, block.values, bench.steps)] for m, s in scores.items()}
         orders = {
-            GLOBAL_DELETION: own_orders(bench, block, label, scores) | imageless,
-            REFERENCE_DELETION: reference_orders(bench, classes, reference[error_term]) | imageless,
+            GLOBAL_DELETION: own_orders(bench, block, label, scores),
+            REFERENCE_DELETION: reference_orders(bench, classes, reference[error_term]),
         }
-        local = _restricted(block, scores | {"logit_lens": lens[:, 0]}, randoms, bench.steps)
-        local |= _unrestricted(block, imageless["logit_lens"][own_class], randoms)
         curves |= _local_curves(empty, full, local, error_term, bench.steps)
         curves |= _class_curves(full, block, orders, own_class, error_term)
+        curves |= _imageless_curves(full, imageless, error_term)
         moved = (output(full, full.totals) - output(empty, empty.totals))[:, 0]
         gap[error_term] = _size(scores["integrated_gradients"].sum(1) - moved)
         change[error_term] = _size(moved)
@@ -92,40 +90,64 @@ def block_curves(
     return curves, Diagnostics(gap, change, *eq6)
 
 
-def _restricted(block: Block, scores: dict[str, torch.Tensor], randoms: Randoms, steps: int) -> Positions:
-    """Positions of orders over the active latents."""
-    random = torch.as_tensor(randoms.active, device=block.x.device)
-    every = scores | {"random": random}
-    return {(method, True): best_active(score, block.values, steps) for method, score in every.items()}
+def _imageless(
+    bench: Bench, block: Block, classes: np.ndarray, own_class: torch.Tensor, randoms: Randoms
+) -> dict[str, list[torch.Tensor]]:
+    """Positions, for each image, of the orders that no image has a say in: one order or several."""
+    drawn = torch.as_tensor(randoms.by_class[classes]).to(block.indices)
+    orders = {"logit_lens": [to_orders(bench, bench.lens[classes].cpu().numpy())], "random": drawn.unbind(1)}
+    return {
+        method: [find(order[own_class], block.values, block.indices) for order in several]
+        for method, several in orders.items()
+    }
 
 
-def _unrestricted(block: Block, lens_order: torch.Tensor, randoms: Randoms) -> Positions:
-    """Positions of orders over all latents, where they differ; lens_order int64 [n, S]."""
-    random = torch.as_tensor(randoms.all_latents).to(block.indices)
-    orders = {"logit_lens": lens_order, "random": random}
-    return {(method, False): find(order, block.values, block.indices) for method, order in orders.items()}
+def _fixed(block: Block, lens: torch.Tensor, randoms: Randoms, steps: int) -> Positions:
+    """Positions of the local orders that are the same for both error terms; lens [n, k]."""
+    active = torch.as_tensor(randoms.active, device=block.x.device)
+    every = torch.as_tensor(randoms.all_latents).to(block.indices)
+    return {
+        ("logit_lens", True): [best_active(lens, block.values, steps)],
+        ("random", True): [best_active(scores, block.values, steps) for scores in active.unbind(1)],
+        ("random", False): [find(order, block.values, block.indices) for order in every.unbind(1)],
+    }
 
 
 def _local_curves(empty: Walk, full: Walk, local: Positions, error_term: str, steps: int) -> Curves:
     found = {}
     for protocol, at, sign in ((LOCAL_DELETION, full, -1), (LOCAL_INSERTION, empty, 1)):
-        every = local | {(GREEDY, True): greedy(at, steps, sign)}
-        for (method, restricted), positions in every.items():
-            key = Key(protocol, method, error_term, restricted)
-            found[key] = curve(at, positions, sign).cpu().numpy()
+        every = local | {(GREEDY, True): [greedy(at, steps, sign)]}
+        for (method, restricted), several in every.items():
+            found[Key(protocol, method, error_term, restricted)] = _mean_curve(at, several, sign)
     return found
 
 
 def _class_curves(
     full: Walk, block: Block, orders: dict[str, Orders], own_class: torch.Tensor, error_term: str
 ) -> Curves:
-    """Curves of the protocols with one order per class; own_class int64 [n] is a row of the orders."""
+    """Curves of the orders that a class shares; own_class int64 [n] is a row of the orders."""
     found = {}
     for protocol, by_method in orders.items():
         for method, order in by_method.items():
             positions = find(order[own_class], block.values, block.indices)
-            key = Key(protocol, method, error_term, False)
-            found[key] = curve(full, positions, -1).cpu().numpy()
+            found[Key(protocol, method, error_term, False)] = _mean_curve(full, [positions], -1)
+    return found
+
+
+def _imageless_curves(full: Walk, imageless: dict[str, list[torch.Tensor]], error_term: str) -> Curves:
+    """Curves of the orders that no image has a say in: the same in global and reference deletion."""
+    found = {}
+    for method, several in imageless.items():
+        y = _mean_curve(full, several, -1)
+        for protocol in (GLOBAL_DELETION, REFERENCE_DELETION):
+            found[Key(protocol, method, error_term, False)] = y
+    return found
+
+
+def _mean_curve(at: Walk, several: list[torch.Tensor], sign: int) -> np.ndarray:
+    """y [n, S + 1], the mean over orders, each as positions int64 [n, S]."""
+    y = torch.stack([curve(at, positions, sign) for positions in several]).mean(0)
+    found: np.ndarray = y.cpu().numpy()
     return found
 
 

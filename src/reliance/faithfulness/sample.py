@@ -7,6 +7,7 @@ import numpy as np
 from reliance.attribution.inputs import Inputs, blocks
 from reliance.errors import RelianceError
 from reliance.faithfulness.orderings import start_of_random_order
+from reliance.faithfulness.schema import CLASS_ORDERS, IMAGE_ORDERS
 
 
 class Chosen(NamedTuple):
@@ -31,11 +32,14 @@ class Images(NamedTuple):
 
 
 class Randoms(NamedTuple):
-    """The random orders: seeded, and the same for any block size and both error terms."""
+    """The random orders: seeded, and the same for any block size and both error terms.
 
-    active: np.ndarray  # scores of the positions of each image's code, float64 [n, k]
-    all_latents: np.ndarray  # first S of an order of all m latents per image, int64 [n, S]
-    by_class: np.ndarray  # and per class, int64 [C, S]
+    Several (R) per image and per class: the curve of a random order is the mean over them.
+    """
+
+    active: np.ndarray  # scores of the positions of each image's code, float64 [n, R, k]
+    all_latents: np.ndarray  # first S of orders of all m latents per image, int64 [n, R, S]
+    by_class: np.ndarray  # and per class, int64 [C, R, S]
 
 
 def choose(
@@ -84,8 +88,10 @@ def read_images(inputs: Inputs, wanted: np.ndarray, block_rows: int) -> Images:
 
 def draw(n: int, k: int, m: int, classes: int, steps: int, seed: int) -> Randoms:
     """The random orders of n images and `classes` classes."""
-    return Randoms(
-        np.random.default_rng([seed, 1]).random((n, k)),
-        start_of_random_order(np.random.default_rng([seed, 2]), n, m, steps),
-        start_of_random_order(np.random.default_rng([seed, 3]), classes, m, steps),
-    )
+
+    def orders(stream: int, count: int, each: int) -> np.ndarray:
+        rng = np.random.default_rng([seed, stream])
+        return start_of_random_order(rng, count * each, m, steps).reshape(count, each, steps)
+
+    active = np.random.default_rng([seed, 1]).random((n, IMAGE_ORDERS, k))
+    return Randoms(active, orders(2, n, IMAGE_ORDERS), orders(3, classes, CLASS_ORDERS))

@@ -1,5 +1,7 @@
 """Faithfulness tables in numbers: means over steps, and curves with their errors (Figs. 3, 7, 8)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -13,11 +15,11 @@ def mean_y(frame: pd.DataFrame) -> pd.DataFrame:
     over subsets / sqrt(subsets), nan for one subset. Deletion is faithful where it is low, insertion
     where it is high.
     """
-    rows = []
-    for key, part in frame.groupby(CURVE, sort=False):
-        y, n = _wide(part, "y").mean(axis=1).to_numpy(), _wide(part, "n")[0].to_numpy()
-        rows.append((*key, np.average(y, weights=n), _error(y)))
-    return pd.DataFrame(rows, columns=[*CURVE, "mean_y", "sem"])
+    steps = _pooled(frame, [*CURVE, "step", "subset"])
+    subsets = steps.groupby([*CURVE, "subset"], sort=False)[["n", "y"]].mean().reset_index()
+    means = _pooled(subsets, CURVE).rename(columns={"y": "mean_y"}).drop(columns="n")
+    means["sem"] = subsets.groupby(CURVE, sort=False)["y"].sem().to_numpy()
+    return means
 
 
 def curve(frame: pd.DataFrame) -> pd.DataFrame:
@@ -27,32 +29,26 @@ def curve(frame: pd.DataFrame) -> pd.DataFrame:
     std(ddof=1) over subsets / sqrt(subsets) (Fig. 3), sem_samples = std(ddof=1) over images / sqrt(n)
     (Figs. 7 and 8). A standard error of one subset or one image is nan.
     """
-    rows = []
-    for key, part in frame.groupby([*CURVE, "step"], sort=False):
-        y, n = part["y"].to_numpy(), part["n"].to_numpy()
-        total, mean = int(n.sum()), np.average(y, weights=n)
-        inside = (n - 1) * np.square(np.nan_to_num(part["y_std"].to_numpy()))
-        squares = (inside + n * np.square(y - mean)).sum()
-        samples = np.sqrt(squares / (total - 1) / total) if total > 1 else np.nan
-        rows.append((*key, total, mean, _error(y), samples))
-    return pd.DataFrame(rows, columns=[*CURVE, "step", "n", "y", "sem_subsets", "sem_samples"])
+    key = [*CURVE, "step"]
+    steps = _pooled(frame, key)
+    subsets = _pooled(frame, [*key, "subset"])
+    steps["sem_subsets"] = subsets.groupby(key, sort=False)["y"].sem().to_numpy()
+    place, n = frame.groupby(key, sort=False).ngroup().to_numpy(), frame["n"].to_numpy()
+    inside = (n - 1) * np.square(np.nan_to_num(frame["y_std"].to_numpy()))
+    between = n * np.square(frame["y"].to_numpy() - steps["y"].to_numpy()[place])
+    squares = np.bincount(place, inside + between, minlength=len(steps))
+    total = steps["n"].to_numpy()
+    spare = np.where(total > 1, total - 1, np.nan)
+    return steps.assign(sem_samples=np.sqrt(squares / spare / total))
 
 
-def by_subset(frame: pd.DataFrame, step: int | None = None) -> pd.DataFrame:
-    """y of every curve and subset, at one step or as the mean over steps.
-
-    One row per subset, one column per (protocol, method, error_term, restrict_to_active).
-    """
-    kept = frame if step is None else frame[frame["step"] == step]
-    return kept.groupby([*CURVE, "subset"])["y"].mean().unstack(CURVE)
+def by_class(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every curve by step and class: columns of CURVE, step, class_id, n, y (mean over its images)."""
+    return _pooled(frame, [*CURVE, "step", "class_id"])
 
 
-def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One row per subset, one column per step."""
-    return part.pivot(index="subset", columns="step", values=column)
-
-
-def _error(values: np.ndarray) -> float:
-    if len(values) < 2:
-        return np.nan
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+def _pooled(frame: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Number of images and mean y over them, by key in the order of the rows."""
+    summed = frame[list(key)].assign(n=frame["n"], y=frame["n"] * frame["y"])
+    pooled = summed.groupby(list(key), sort=False)[["n", "y"]].sum().reset_index()
+    return pooled.assign(y=pooled["y"] / pooled["n"])

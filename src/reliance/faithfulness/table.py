@@ -7,52 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from reliance.attribution.inputs import open_inputs, open_tables
 from reliance.faithfulness.bench import Bench, open_bench, reference_forms
+from reliance.faithfulness.cells import Cells, by_cell, table
 from reliance.faithfulness.orderings import Forms
 from reliance.faithfulness.protocols import Diagnostics, Key, block_curves
 from reliance.faithfulness.sample import Chosen, Images, Randoms, check_subsets, choose, draw, read_images
 from reliance.faithfulness.schema import ERROR_TERMS, FAITHFULNESS, SUMMARY, SUMMARY_SCHEMA
+from reliance.faithfulness.summary import CURVE
 from reliance.identity import Stamp, derived_stamp, write_json, write_table
 from reliance.sae.files import load_sae
 
 log = logging.getLogger(__name__)
 _IMAGES = 512  # images at once at most: each has two Gram matrices and a path of projected embeddings
-
-
-class Moments:
-    """Number, mean and squared deviations of curves by subset, gathered block by block."""
-
-    def __init__(self, subsets: int, steps: int) -> None:
-        self.n = np.zeros(subsets, np.int64)
-        self.mean, self.squares = np.zeros((2, subsets, steps + 1))
-
-    def add(self, y: np.ndarray, subset: np.ndarray) -> None:
-        """Add curves y [n, S + 1] of images in subsets [n]."""
-        for i in np.unique(subset):
-            part = y[subset == i]
-            total = self.n[i] + len(part)
-            gap = part.mean(axis=0) - self.mean[i]
-            squares = np.square(part - part.mean(axis=0)).sum(axis=0)
-            self.squares[i] += squares + np.square(gap) * self.n[i] * len(part) / total
-            self.mean[i] += gap * len(part) / total
-            self.n[i] = total
-
-    def rows(self, key: Key) -> pd.DataFrame:
-        """The rows of FAITHFULNESS of one curve, by subset and step."""
-        subsets, steps = self.mean.shape
-        spare = np.where(self.n > 1, self.n - 1, np.nan)[:, None]
-        columns: dict[str, Any] = {
-            **key._asdict(),
-            "step": np.tile(np.arange(steps), subsets),
-            "subset": np.repeat(np.arange(subsets), steps),
-            "n": np.repeat(self.n, steps),
-            "y": self.mean.ravel(),
-            "y_std": np.sqrt(self.squares / spare).ravel(),
-        }
-        return pd.DataFrame(columns)
 
 
 def faithfulness(
@@ -80,9 +48,10 @@ def faithfulness(
     """Write the curves of all protocols, methods and error terms, and a summary.
 
     Measured on the first `per_class` readable images of the first `classes` classes that have images,
-    or as many as there are; image i of them, class by class, belongs to subset i mod `subsets`. Rows
-    are read in blocks of `block_rows`; memory also grows with `per_class` and `reference`. Returns the
-    table's stamp. Raises RelianceError if artifacts do not match or a subset has no image.
+    or as many as there are; image i of them, class by class, belongs to subset i mod `subsets`. A class
+    with fewer images than subsets has no row in the others. Rows are read in blocks of `block_rows`;
+    memory also grows with `per_class` and `reference`. Returns the table's stamp. Raises RelianceError if
+    artifacts do not match or a subset has no image.
     """
     inputs = open_inputs(
         index=index, embeddings=embeddings, codes=codes, sae=sae, head=head, text=text, split=split
@@ -98,10 +67,10 @@ def faithfulness(
     forms = _reference(bench, read_images(inputs, chosen.reference, block_rows), at_once)
     n, k = images.values.shape
     randoms = draw(n, k, len(inputs.decoder), len(chosen.classes), steps, seed)
-    moments, found = _measure(bench, images, chosen, randoms, forms, subsets, at_once)
+    cells, found = _measure(bench, images, chosen, randoms, forms, subsets, at_once)
     params = {"split": split, "classes": classes, "per_class": per_class, "steps": steps}
     params |= {"path_steps": path_steps, "reference": reference, "subsets": subsets, "seed": seed}
-    frame = pd.concat([part.rows(key) for key, part in moments.items()], ignore_index=True)
+    frame = table(cells, CURVE, inputs.class_ids[chosen.classes], subsets)
     stamp = write_table(faithfulness, frame, FAITHFULNESS, params, inputs.ids)
     record = {"steps": steps, "subsets": subsets, "path_steps": path_steps}
     record |= _sizes(images, chosen) | _errors(found)
@@ -135,18 +104,19 @@ def _measure(
     reference: dict[str, list[Forms]],
     subsets: int,
     at_once: int,
-) -> tuple[dict[Key, Moments], list[Diagnostics]]:
-    subset = np.arange(len(chosen.rows)) % subsets
-    moments: dict[Key, Moments] = defaultdict(lambda: Moments(subsets, bench.steps))
+) -> tuple[dict[Key, list[Cells]], list[Diagnostics]]:
+    """The cells of every curve, block by block; a cell lies in one block, as a class does."""
+    cell = chosen.label * subsets + np.arange(len(chosen.rows)) % subsets
+    cells: dict[Key, list[Cells]] = defaultdict(list)
     found = []
     for rows in class_blocks(chosen.label, at_once):
         own = randoms._replace(active=randoms.active[rows], all_latents=randoms.all_latents[rows])
         curves, diagnostics = block_curves(bench, images.take(rows), chosen.label[rows], own, reference)
         found.append(diagnostics)
         for key, y in curves.items():
-            moments[key].add(y, subset[rows])
-        log.info("curves of %d of %d images", rows.stop, len(subset))
-    return moments, found
+            cells[key].append(by_cell(y, cell[rows]))
+        log.info("curves of %d of %d images", rows.stop, len(cell))
+    return cells, found
 
 
 def _sizes(images: Images, chosen: Chosen) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import pandas as pd
 
 from reliance.faithfulness.findings import findings
 from reliance.faithfulness.schema import (
+    CLASS_ORDERS,
     DROPPED,
     FAITHFULNESS,
     FROZEN,
     GLOBAL_DELETION,
     GREEDY,
+    IMAGE_ORDERS,
     LOCAL_DELETION,
     LOCAL_INSERTION,
     METHODS,
@@ -31,7 +33,6 @@ from reliance.identity import check_same, read_json, read_table
 
 LOCAL = (LOCAL_DELETION, LOCAL_INSERTION)
 SHOWN = (LOCAL_DELETION, GLOBAL_DELETION, LOCAL_INSERTION)  # of Figs. 3 and 7
-PAPER = tuple(method for method in METHODS if method != "ablation")  # the methods the paper compares
 TITLES = {
     LOCAL_DELETION: "Local deletion",
     GLOBAL_DELETION: "Global deletion (average attributions)",
@@ -39,9 +40,15 @@ TITLES = {
 }
 ERROR_TERMS = {FROZEN: "Reconstruction error kept", DROPPED: "Reconstruction only"}
 JUDGED = (
-    "What the paper found, held against these numbers (mean gain in output y and its "
-    "95 % interval by Student's t, paired over subsets of images):"
+    "What the paper found, held against these numbers (mean gain in output y over the steps at which orders "
+    "differ, and its 95 % interval by Student's t, paired over classes):"
 )
+RANDOM_BY_CLASS = (
+    f"mean over {CLASS_ORDERS} orders of all latents per class; few of these are active in an image, so that "
+    "a random order changes almost nothing, and being the worst says little there."
+)
+RANDOM = f"Random: local, mean over {IMAGE_ORDERS} orders per image; global, {RANDOM_BY_CLASS}"
+LEAVE_ONE_OUT = "Leave one out: the exact change of the output without the latent."
 
 
 class Result(NamedTuple):
@@ -81,28 +88,28 @@ def panel(
     *,
     title: str,
     note: str = "",
-    methods: Sequence[str] = PAPER,
     error_term: str = FROZEN,
     error: str = "sem_samples",
     unrestricted: bool = False,
 ) -> Panel:
-    """One protocol on one variant.
+    """One protocol on one variant: all methods, and the greedy order where there is one.
 
     Parameters
     ----------
-    methods : those shown, and the greedy order where there is one.
     error : the column of the band, "sem_subsets" or "sem_samples".
     unrestricted : also draw the local orders over all latents, active or not.
     """
     local = protocol in LOCAL
-    keys = [(protocol, method, error_term, local) for method in (*methods, GREEDY)]
+    keys = [(protocol, method, error_term, local) for method in (*METHODS, GREEDY)]
     if unrestricted and local:
-        keys += [(protocol, method, error_term, False) for method in methods if method in UNRESTRICTED]
-    by_key = dict(tuple(result.curves.groupby(CURVE)))
-    means = dict(tuple(result.means.groupby(CURVE)))
-    curves = [_curve(key, by_key[key], means[key].iloc[0], error) for key in keys if key in by_key]
+        keys += [(protocol, method, error_term, False) for method in UNRESTRICTED]
+    curves, means = (
+        dict(tuple(t[(t["protocol"] == protocol) & (t["error_term"] == error_term)].groupby(CURVE)))
+        for t in (result.curves, result.means)
+    )
+    shown = [_curve(key, curves[key], means[key].iloc[0], error) for key in keys if key in curves]
     better = "higher" if protocol == LOCAL_INSERTION else "lower"
-    return Panel(title, note or f"{better} is more faithful", curves)
+    return Panel(title, note or f"{better} is more faithful", shown)
 
 
 def _curve(key: tuple[str, str, str, bool], steps: pd.DataFrame, mean: pd.Series, error: str) -> Curve:
@@ -124,7 +131,7 @@ def local_and_global(result: Result, header: str = "", **chosen: Any) -> Row:
 
 
 def numbers_of(
-    results: Results, protocols: Sequence[str], methods: Sequence[str], error_terms: Sequence[str], free: bool
+    results: Results, protocols: Sequence[str], error_terms: Sequence[str], free: bool
 ) -> pd.DataFrame:
     """The numbers behind a figure: per curve a row with its mean (`step` empty) and a row per step.
 
@@ -135,7 +142,6 @@ def numbers_of(
     for variant, result in results.items():
         for table in (result.means, result.curves):
             kept = table["protocol"].isin(protocols) & table["error_term"].isin(error_terms)
-            kept &= table["method"].isin([*methods, GREEDY])
             kept &= table["restrict_to_active"] | ~table["protocol"].isin(LOCAL) | free
             parts.append(table[kept].assign(variant=variant))
     columns = ["variant", *CURVE, "step", "n", "y", "sem_subsets", "sem_samples", "mean_y", "sem"]
@@ -158,11 +164,12 @@ def sampled(results: Results, local: bool = True) -> str:
 
 
 def gaps(results: Results, error_terms: Sequence[str] = (FROZEN,)) -> str:
-    """How far Integrated Gradients are from completeness, as a sentence."""
-    words = [
-        f"{spread([100 * r.summary['completeness'][term] for r in results.values()], '.1f')} %"
-        for term in error_terms
-    ]
+    """How far Integrated Gradients are from completeness, as a sentence; a gap may be unknown (null)."""
+    words = []
+    for term in error_terms:
+        found = [r.summary["completeness"][term] for r in results.values()]
+        known = [100 * gap for gap in found if gap is not None]
+        words.append(f"{spread(known, '.1f')} %" if known else "not known")
     where = " (reconstruction only)" if len(words) > 1 else ""
     path = spread([r.summary["path_steps"] for r in results.values()], "d")
     return f"Integrated Gradients: {path} steps; gap to completeness {' and '.join(words)}{where}."

@@ -9,7 +9,8 @@ from reliance.figures.captions import compose
 from reliance.figures.curves import draw
 from reliance.figures.faithfulness import (
     JUDGED,
-    PAPER,
+    LEAVE_ONE_OUT,
+    RANDOM,
     SHOWN,
     Results,
     gaps,
@@ -55,7 +56,7 @@ def fig3(
     with style.rc():
         style.save(
             draw(rows, title=heading, named=not several),
-            numbers_of(results, SHOWN, PAPER, [FROZEN], free=False),
+            numbers_of(results, SHOWN, [FROZEN], free=False),
             derived_stamp("fig3", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
             pdf=pdf,
             png=png,
@@ -75,6 +76,7 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         f"Bands and mean y ± SEM: standard error of the mean over {subsets(results)} disjoint subsets of the "
         "images, std(ddof=1)/sqrt(subsets); mean y is the mean over all steps. Greedy: at every step the "
         "latent that changes the output most, a strong reference, not a bound.",
+        f"{LEAVE_ONE_OUT} {RANDOM}",
         gaps(results),
     ]
     found = judged(results, reference=False)

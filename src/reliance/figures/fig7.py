@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reliance.faithfulness.schema import FROZEN, METHODS
+from reliance.faithfulness.schema import FROZEN
 from reliance.figures import style
 from reliance.figures.captions import compose
 from reliance.figures.curves import draw
 from reliance.figures.faithfulness import (
     ERROR_TERMS,
     JUDGED,
-    PAPER,
+    LEAVE_ONE_OUT,
+    RANDOM,
     SHOWN,
     Results,
     gaps,
@@ -40,22 +41,22 @@ def fig7(
 ) -> None:
     """Draw Fig. 7; arguments as in `fig3`.
 
-    Of several variants each has a row, with the methods of the paper. A single one has a row with the
-    reconstruction error and one without, leave-one-out, and the orders over all latents.
+    Of several variants each has a row. A single one has a row with the reconstruction error and one
+    without, and also the orders over all latents.
     Bands are standard errors over images, std(ddof=1)/sqrt(images); errors of means are over subsets.
     """
     results, ids = read_results(faithfulness, summary, variants)
     heading, several = style.heading(variants, random_weights), len(variants) > 1
     if several:
         rows = [local_and_global(result, variant) for variant, result in results.items()]
-        numbers = numbers_of(results, SHOWN, PAPER, [FROZEN], free=False)
+        numbers = numbers_of(results, SHOWN, [FROZEN], free=False)
     else:
-        detailed = {"methods": METHODS, "unrestricted": True}
         (only,) = results.values()
         rows = [
-            local_and_global(only, words, error_term=term, **detailed) for term, words in ERROR_TERMS.items()
+            local_and_global(only, words, error_term=term, unrestricted=True)
+            for term, words in ERROR_TERMS.items()
         ]
-        numbers = numbers_of(results, SHOWN, METHODS, list(ERROR_TERMS), free=True)
+        numbers = numbers_of(results, SHOWN, list(ERROR_TERMS), free=True)
     with style.rc():
         style.save(
             draw(rows, title=heading, named=False),
@@ -76,13 +77,14 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         if several
         else "Above, the reconstruction error of the SAE is kept; below, everything, also the scores, is "
         "computed on the reconstruction alone. Thin dashed: orders over all latents, where deleting an "
-        "inactive one changes nothing. Leave one out: the exact change of the output without the latent."
+        "inactive one changes nothing."
     )
     content = [
         f"As Figure 3, for {'every model' if several else 'one model in detail'}. {detail}",
         sampled(results),
         "Bands: standard error of the mean over images, std(ddof=1)/sqrt(images). Mean y ± SEM: mean over "
         f"all steps, and its standard error over {subsets(results)} disjoint subsets of the images.",
+        f"{LEAVE_ONE_OUT} {RANDOM}",
         gaps(results, [FROZEN] if several else list(ERROR_TERMS)),
     ]
     found = judged(results, reference=False)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reliance.faithfulness.schema import FROZEN, METHODS, REFERENCE_DELETION
+from reliance.faithfulness.schema import FROZEN, REFERENCE_DELETION
 from reliance.figures import style
 from reliance.figures.captions import compose, spread
 from reliance.figures.components_page import lines_of
@@ -11,7 +11,8 @@ from reliance.figures.curves import Panel, Row, draw
 from reliance.figures.faithfulness import (
     ERROR_TERMS,
     JUDGED,
-    PAPER,
+    LEAVE_ONE_OUT,
+    RANDOM_BY_CLASS,
     Results,
     gaps,
     judged,
@@ -40,19 +41,18 @@ def fig8(
 ) -> None:
     """Draw Fig. 8: deletion with a random reference set; arguments as in `fig3`.
 
-    Of several variants each has a panel, with the methods of the paper; a single one has a panel with
-    the reconstruction error and one without, and leave-one-out.
+    Of several variants each has a panel; a single one has a panel with the reconstruction error and one
+    without.
     Bands are standard errors over images, std(ddof=1)/sqrt(images); errors of means are over subsets.
     """
     results, ids = read_results(faithfulness, summary, variants)
     heading, several = style.heading(variants, random_weights), len(variants) > 1
-    methods, error_terms = (PAPER, [FROZEN]) if several else (METHODS, list(ERROR_TERMS))
+    error_terms = [FROZEN] if several else list(ERROR_TERMS)
     panels = [
         panel(
             result,
             REFERENCE_DELETION,
             title=variant if several else ERROR_TERMS[term],
-            methods=methods,
             error_term=term,
         )
         for variant, result in results.items()
@@ -61,7 +61,7 @@ def fig8(
     with style.rc():
         style.save(
             draw(_rows(panels), title=heading, named=not several),
-            numbers_of(results, [REFERENCE_DELETION], methods, error_terms, free=True),
+            numbers_of(results, [REFERENCE_DELETION], error_terms, free=True),
             derived_stamp("fig8", SCHEMA, {"heading": heading, "skipped": list(skipped)}, ids),
             pdf=pdf,
             png=png,
@@ -92,6 +92,7 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         sampled(results, local=False),
         "Bands: standard error of the mean over images, std(ddof=1)/sqrt(images). Mean y ± SEM: mean over "
         f"all steps, and its standard error over {subsets(results)} disjoint subsets of the images.",
+        f"{LEAVE_ONE_OUT} Random: {RANDOM_BY_CLASS}",
         gaps(results, [FROZEN] if several else list(ERROR_TERMS)),
     ]
     found = judged(results, reference=True)
