@@ -153,6 +153,7 @@ def write_hidden(folder, bands, flagged=None, names=("shark",), labels=None, ima
     alignment = [0.01 * (i + 1) if f else 0.5 + 0.01 * i for i, f in enumerate(flagged)]
     clarity = [dict(zip((*BANDS, ""), (0.8, 0.5, 0.1, np.nan), strict=True))[band] for band in bands]
     frame = pd.DataFrame({"component": range(count), "band": bands, "clarity": clarity, "label": labels})
+    frame["nearest"] = frame["label"]
     frame = frame.assign(
         alignment=alignment, runner_up="", activation=5.0, class_id=0, relevance=0.02, n_classes=1
     )

@@ -54,7 +54,7 @@ def test_only_hidden_concepts_have_a_dot(tmp_path, outputs, drawn_figure):
     caption = outputs["caption"].read_text()
     assert "Of 7 named components 3 are hidden (2 clear, 0 middle, 1 diffuse)" in caption
     assert "without a dot (4) only fill up" in caption
-    assert "above 3, and alignment with their label of at most 0.1" in caption
+    assert "above 3, and alignment with the label of at most 0.1" in caption
 
 
 def test_a_band_has_so_many_at_most_and_an_empty_one_says_so(tmp_path, outputs, drawn):

@@ -65,7 +65,7 @@ def test_the_threshold_itself_counts() -> None:
     assert found.loc[0, "n_classes"] == 2
     used = Thresholds(0.25, max_alignment=0.5, min_activation=1.0)
     frame = components(["a"], alignment=0.5, top20_mean=1.0)
-    judged = judge(frame, found, used, BANDS).iloc[0]
+    judged = judge(frame.assign(nearest=frame["label"]), found, used, BANDS).iloc[0]
     assert judged["by_relevance"]  # share and alignment at the threshold
     assert not judged["by_activation"]  # activation has to be above it
 
@@ -80,7 +80,9 @@ def test_classes_without_a_positive_output_have_no_shares() -> None:
 def test_hidden_concepts_by_hand() -> None:
     used = Thresholds(0.03, max_alignment=0.1, min_activation=0.5)
     frame = named_components()[lambda f: f["label"] != ""]
-    found = judge(frame, top_classes(expectations(OUTPUT, PAIRS), 0.03), used, BANDS)
+    found = judge(
+        frame.assign(nearest=frame["label"]), top_classes(expectations(OUTPUT, PAIRS), 0.03), used, BANDS
+    )
     assert list(found.columns) == [name for name, _ in HIDDEN.columns]
     assert found["component"].tolist() == [0, 2, 3, 4]
     assert found["band"].tolist() == ["clear", "clear", "middle", "diffuse"]
@@ -96,11 +98,11 @@ def test_hidden_concepts_by_hand() -> None:
 def test_nobody_fires_and_nobody_has_a_name() -> None:
     nothing = top_classes(expectations(OUTPUT, []), 0.03)
     used = Thresholds(0.03, 2.0, 0.0)
-    found = judge(components(["a", "b"]), nothing, used, BANDS)
+    found = judge(components(["a", "b"]).assign(nearest="a"), nothing, used, BANDS)
     assert found["class_id"].tolist() == [-1, -1]
     assert not found["by_relevance"].any()
     assert found["by_activation"].all()
-    assert len(judge(components([]), nothing, used, BANDS)) == 0
+    assert len(judge(components([]).assign(nearest=""), nothing, used, BANDS)) == 0
 
 
 def test_bands_by_hand() -> None:
@@ -242,8 +244,10 @@ def test_components_can_be_held_against_other_names(world: World) -> None:
         max=99.0,
     )
     frame, stamp = world.run(asked=world.components("asked", asked, vocabulary="w" * 64))
-    assert frame["label"].tolist() == ["x", "y", "z"]  # 3 has a name in one table only
-    assert frame["runner_up"].tolist() == ["other"] * 3
+    assert frame["nearest"].tolist() == ["x", "y", "z"]  # 3 has a name in one table only
+    own = world.frame.set_index("component").loc[frame["component"]]
+    assert frame["label"].tolist() == own["label"].tolist()
+    assert frame["runner_up"].tolist() == own["runner_up"].tolist()
     np.testing.assert_allclose(frame["alignment"], [0.9, 0.01, 0.02], rtol=1e-6)
     assert not frame["by_relevance"].any()  # 0 is well aligned now
     assert frame["by_activation"].tolist() == [False, False, True]  # above 0.9 x the way from 2 to 4

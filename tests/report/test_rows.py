@@ -93,6 +93,7 @@ def test_hidden_concepts_by_share():
             "clarity": [0.7, 0.5, 0.2],
             "activation": [1.0, 2.0, 3.0],
             "alignment": [-0.1, 0.0, 0.1],
+            "nearest": ["a", "x", "c"],
             "label": ["a", "b", "c"],
             "class_id": [0, 1, 2],
             "share": [0.05, 0.2, 0.3],

@@ -18,7 +18,17 @@ from reliance.interpretability.schema import HIDDEN
 
 SCHEMA = 1
 DATASET = "dataset"  # there is only one
-COLUMNS = ["band", "component", "flagged", "clarity", "activation", "alignment", "label", "runner_up"]
+COLUMNS = [
+    "band",
+    "component",
+    "flagged",
+    "clarity",
+    "activation",
+    "alignment",
+    "nearest",
+    "label",
+    "runner_up",
+]
 COLUMNS += ["class_id", "short_name", "relevance", "share", "n_classes"]
 IMAGE_COLUMNS = ["place", "image_id", "path", "image_activation", "drawn"]
 TITLES = {
@@ -146,9 +156,10 @@ def _sections(
 def _lines(by: str, row: Mapping[Hashable, Any]) -> list[list[Run]]:
     """What is said above the images of a component."""
     flagged, color = row["flagged"], style.INK if row["flagged"] else style.MUTED
+    to = f" to “{row['nearest']}”" if row["nearest"] != row["label"] else ""
     lines = [
         [Run(f"#{row['component']}  ", color, flagged), Run(row["label"], color)],
-        [Run(f"a {row['activation']:.2f} · s {row['alignment']:.3f}", style.MUTED)],
+        [Run(f"a {row['activation']:.2f} · s {row['alignment']:.3f}{to}", style.MUTED)],
     ]
     if by == "relevance":
         share = f"{100 * row['share']:.1f} % of the output for “{row['short_name']}”"
@@ -164,13 +175,14 @@ def _content(
         "activation": f"mean activation over their top 20 images above {used.min_activation:.3g}",
         "relevance": f"a share of at least {100 * used.min_relevance:.3g} % of the output for a class",
     }[by]
-    poor = f"alignment with their label of at most {used.max_alignment:.3g}"
     frame = table.frame
+    against = "the nearest of the names that were asked for" if "asked" in table.stamp.inputs else "the label"
+    poor = f"alignment with {against} of at most {used.max_alignment:.3g}"
     flagged, shown = frame[frame[f"by_{by}"]], chosen["flagged"]
     counts = [f"{int((flagged['band'] == b).sum())} {b}" for b in BANDS]
     said = [
         "Components (#, with their best label) above their strongest images, by clarity; a: mean activation "
-        "over the top 20 images, s: alignment with the label.",
+        f"over the top 20 images, s: alignment with {against}.",
         CLASS_LINE if by == "relevance" else "",
         f"A dot marks hidden concepts: {strong}, and {poor}. Of {len(frame)} named components {len(flagged)} "
         f"are hidden ({', '.join(counts)}).",
@@ -187,6 +199,6 @@ def _others(by: str, others: int) -> str:
         return ""
     what = {"activation": "strong", "relevance": "relevant"}[by]
     return (
-        f"Grey components without a dot ({others}) only fill up a band: they are {what} too, but their label "
-        "fits better; the least aligned come first."
+        f"Grey components without a dot ({others}) only fill up a band: they are {what} too, but a name fits "
+        "them better; the least aligned come first."
     )

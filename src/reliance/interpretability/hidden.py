@@ -55,8 +55,8 @@ def hidden_concepts(
     """Write for every named component whether it is a hidden concept, and where, as HIDDEN.
 
     expectations, components : of the same codes. alignments : of classes with their own names.
-    asked : a second table of the same components, held against other names; its labels and
-    alignments are used instead.
+    asked : a second table of the same components, held against other names; its alignments, and its
+    labels as `nearest`, are used instead.
     max_alignment : None for half the median of `alignments`. min_activation : None for the 0.9
     quantile over named components. bands : clarity from which a component is middle, and clear.
     The stamp's params hold the thresholds used; "derived" lists those that were not set.
@@ -69,10 +69,10 @@ def hidden_concepts(
     vocabulary = (components, table.stamp.inputs["vocabulary"])
     check_same("vocabulary", (alignments, baseline.stamp.inputs["vocabulary"]), vocabulary)
     tables = {"components": table, "expectations": expected, "alignments": baseline}
-    frame = table.frame
+    frame = table.frame.assign(nearest=table.frame["label"])
     if asked is not None:
         tables["asked"] = read_table(asked, COMPONENTS)
-        frame = _renamed((components, table), (asked, tables["asked"]))
+        frame = _held_against((components, table), (asked, tables["asked"]))
     used = thresholds(named(frame), baseline.frame["alignment"], min_relevance, max_alignment, min_activation)
     found = judge(named(frame), top_classes(expected.frame, min_relevance), used, bands)
     given = {"max_alignment": max_alignment, "min_activation": min_activation}
@@ -116,7 +116,7 @@ def top_classes(expectations: pd.DataFrame, min_relevance: float) -> pd.DataFram
 def judge(
     frame: pd.DataFrame, classes: pd.DataFrame, used: Thresholds, bands: Sequence[float]
 ) -> pd.DataFrame:
-    """The columns of HIDDEN for named components; classes as from `top_classes`.
+    """The columns of HIDDEN for named components with `nearest`; classes as from `top_classes`.
 
     A component without a class has class -1, and relevance and share 0: it is silent on all of them
     or speaks against them.
@@ -165,11 +165,12 @@ def select(frame: pd.DataFrame, by: str, per_band: int, used: Thresholds) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def _renamed(first: tuple[Path, Table], asked: tuple[Path, Table]) -> pd.DataFrame:
-    """The first table with the names and alignments of the second, of the same components."""
+def _held_against(first: tuple[Path, Table], asked: tuple[Path, Table]) -> pd.DataFrame:
+    """The first table with alignments of the second, of the same components; its labels are `nearest`."""
     (path, table), (asked_path, other) = first, asked
     for name in ("codes", "labels"):
         ids = [found.stamp.inputs.get(name, "none") for found in (other, table)]
         check_same(name, (asked_path, ids[0]), (path, ids[1]))
-    columns = ["label", "alignment", "runner_up"]
-    return table.frame.assign(**{name: other.frame[name].to_numpy() for name in columns})
+    columns = {"nearest": other.frame["label"], "alignment": other.frame["alignment"]}
+    frame = table.frame.assign(**{name: column.to_numpy() for name, column in columns.items()})
+    return frame[frame["nearest"] != ""]

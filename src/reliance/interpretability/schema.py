@@ -13,13 +13,14 @@ ALIGNMENTS = TableSpec(
 )
 HIDDEN = TableSpec(
     "hidden",
-    1,
+    2,
     (
         ("component", "int32"),  # every one that has a name
         ("band", "string"),  # of clarity: "clear", "middle", "diffuse"; "" without a clarity
         ("clarity", "float32"),
         ("activation", "float32"),  # mean over the 20 images where it is strongest
-        ("alignment", "float32"),
+        ("alignment", "float32"),  # with `nearest`
+        ("nearest", "string"),  # the best of the names it was held against: its label if none were asked for
         ("label", "string"),
         ("runner_up", "string"),
         ("class_id", "int32"),  # the class with the largest share; -1 if no share is positive

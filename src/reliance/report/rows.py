@@ -87,6 +87,7 @@ def hidden_rows(hidden: pd.DataFrame, classes: pd.DataFrame, limit: int) -> Grid
             f"{c.clarity:.2f}",
             f"{c.activation:.2f}",
             f"{c.alignment:+.3f}",
+            str(c.nearest),
             str(c.label),
             str(name.get(c.class_id, "")),
             f"{c.share:.1%}",
@@ -98,7 +99,7 @@ def hidden_rows(hidden: pd.DataFrame, classes: pd.DataFrame, limit: int) -> Grid
         ]
         for c in flagged.head(limit).itertuples()
     ]
-    columns = ["component", "clarity band", "clarity", "activation", "alignment", "nearest name"]
+    columns = ["component", "clarity band", "clarity", "activation", "alignment", "with", "its label"]
     columns += ["drives most", "share of its output", "found by"]
     return Grid(columns, rows, max(0, len(flagged) - limit))
 
