@@ -35,7 +35,8 @@ COLUMNS = {
     "tiny/components/pca/train.parquet": "component n_active top20_mean clarity label",
     "tiny/hidden.parquet": "component band clarity activation alignment label runner_up class_id relevance "
     "share n_classes by_relevance by_activation",
-    "tiny/faithfulness.parquet": "protocol method error_term restrict_to_active step class_id subset n y y_std",
+    "tiny/faithfulness.parquet": "protocol method error_term restrict_to_active step class_id subset n y "
+    "y_std",
     "encoders/tiny_labeller/planted_tiny/alignments.parquet": "class_id n alignment",
     "tiny/robustness.parquet": "failure_id kind mode source discovered_on probe spurious_auc valid_auc",
 }
