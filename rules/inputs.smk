@@ -180,15 +180,20 @@ TEXT = {"device": CONFIG.compute.device, "threads": THREADS}
 
 def sae_of(w):
     """The variant's SAE settings; a clear error for a variant that is only benchmarked."""
-    chosen = variant(w.variant).sae
+    return sae_named(w.variant)
+
+
+def sae_named(name):
+    """The same, by the variant's name."""
+    chosen = variant(name).sae
     if chosen is None:
         stop(
             RelianceError(
-                f"variants.{base_name(w.variant)}.sae",
-                f"this file of results/{w.variant} needs an SAE",
+                f"variants.{base_name(name)}.sae",
+                f"this file of results/{name} needs an SAE",
                 found="the variant has none: it is only benchmarked",
                 allowed="a section such as  sae: {preset: default}",
-                next_step="give the variant one, or ask for its fig5, fig14 or table1",
+                next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
             )
         )
     return chosen
@@ -363,6 +368,8 @@ def robustness_of(names):
 
 def curves_of(names):
     """Deletion and insertion curves of some variants."""
+    for name in names:
+        sae_named(name)
     return {
         "faithfulness": [f"results/{name}/faithfulness.parquet" for name in names],
         "summary": [f"results/{name}/faithfulness.json" for name in names],
@@ -371,6 +378,8 @@ def curves_of(names):
 
 def bases_of(names):
     """The components of some variants in all three bases, and what their alignment is held against."""
+    for name in names:
+        sae_named(name)
     return {
         "components": [f"results/{name}/components.parquet" for name in names],
         "neurons": [f"results/{name}/components/neurons/train.parquet" for name in names],
@@ -380,6 +389,9 @@ def bases_of(names):
 
 
 def tested_components(names):
+    """The components of some variants on the test split."""
+    for name in names:
+        sae_named(name)
     return {"components": [f"results/{name}/components/sae/test.parquet" for name in names]}
 
 

@@ -34,7 +34,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, .
 
 
 def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+    words = message.removeprefix("Value error, ")
+    return words.replace("Input should be a valid tuple", "a list is needed, such as [a, b]")
 
 
 def _fields_at(model: Any, loc: tuple[str, ...]) -> list[str]:

@@ -127,7 +127,7 @@ def _rehearsal(name: str, section: str, names: Iterable[str], where: str) -> tup
 
 
 def _check_variant(config: Config, name: str) -> None:
-    variant, here = config.variants[name], f"{FILE}: variants.{name}"
+    variant, here = config.variants[name], f"{FILE}, --configfile or --config: variants.{name}"
     if name in RESERVED:
         raise invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
     known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
@@ -224,7 +224,7 @@ def _check_source(config: Config, name: str, here: str) -> None:
 
 def _check_references(config: Config) -> None:
     for name, encoder in config.encoders.items():
-        here = f"{FILE}: encoders.{name}"
+        here = f"{FILE}, --configfile or --config: encoders.{name}"
         if encoder.training is not None:
             planted = [d for d, v in config.datasets.items() if v.planted]
             known("datasets", encoder.training.dataset, planted, f"{here}.training.dataset")
@@ -234,18 +234,18 @@ def _check_references(config: Config) -> None:
     for name, dataset in config.datasets.items():
         built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
         names = [*built_in, *config.vocabularies]
-        known("vocabularies", dataset.vocabulary, names, f"{FILE}: datasets.{name}.vocabulary")
+        known("vocabularies", dataset.vocabulary, names, f"{FILE}, --configfile or --config: datasets.{name}.vocabulary")
     if config.hidden.vocabulary is not None:
         names = [*BUILT_IN, "drawn", *config.vocabularies]
-        known("vocabularies", config.hidden.vocabulary, names, f"{FILE}: hidden.vocabulary")
+        known("vocabularies", config.hidden.vocabulary, names, f"{FILE}, --configfile or --config: hidden.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:
-            known("variants", member, config.variants, f"{FILE}: comparisons.{name}")
+            known("variants", member, config.variants, f"{FILE}, --configfile or --config: comparisons.{name}")
     for name, external in config.external_lists.items():
-        known("datasets", external.dataset, config.datasets, f"{FILE}: external_lists.{name}.dataset")
+        known("datasets", external.dataset, config.datasets, f"{FILE}, --configfile or --config: external_lists.{name}.dataset")
         if name in config.datasets:
             raise invalid(
-                f"{FILE}: external_lists.{name}",
+                f"{FILE}, --configfile or --config: external_lists.{name}",
                 "names of lists and data sets differ",
                 name,
                 "a new name",
