@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from reliance.errors import RelianceError
 
 FILE = "config/config.yaml"
+GIVEN = f"{FILE}, --configfile or --config"  # where a value may come from
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...]) -> RelianceError:
@@ -28,9 +29,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, .
     if others:
         rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])[:200]}" for e in others[:5]]
         step += f"\n  also wrong ({len(others)}): " + "; ".join(rest)
-    return RelianceError(
-        f"{FILE}, --configfile or --config: {where}", rule, found=found, allowed=allowed, next_step=step
-    )
+    return RelianceError(f"{GIVEN}: {where}", rule, found=found, allowed=allowed, next_step=step)
 
 
 def _plain(message: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from reliance.config import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config_stages import Failures, Sae
 from reliance.errors import RelianceError
-from reliance.explain import FILE, explain, invalid, nearest
+from reliance.explain import GIVEN, explain, invalid, nearest
 
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
 
@@ -76,7 +76,7 @@ def check_root(section: str, name: str, root: str | None) -> None:
     """Raise RelianceError unless the folder of a data set or of an external list is there."""
     if root is None or not os.path.isdir(root):  # which, unlike Path's, takes any text
         raise RelianceError(
-            f"{FILE}, --configfile or --config: {section}.{name}.root",
+            f"{GIVEN}: {section}.{name}.root",
             "it must be the folder that holds the images",
             found="no root" if root is None else f"{root} is not a folder",
             allowed="an existing folder",
@@ -88,7 +88,7 @@ def check_file(where: str, path: str) -> None:
     """Raise RelianceError unless a file that the configuration names is there."""
     if not os.path.isfile(path):
         raise RelianceError(
-            f"{FILE}, --configfile or --config: {where}",
+            f"{GIVEN}: {where}",
             "it must be an existing file",
             found=path,
             allowed="a file, relative to the folder snakemake is started in",
@@ -127,7 +127,7 @@ def _rehearsal(name: str, section: str, names: Iterable[str], where: str) -> tup
 
 
 def _check_variant(config: Config, name: str) -> None:
-    variant, here = config.variants[name], f"{FILE}, --configfile or --config: variants.{name}"
+    variant, here = config.variants[name], f"{GIVEN}: variants.{name}"
     if name in RESERVED:
         raise invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
     known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
@@ -224,7 +224,7 @@ def _check_source(config: Config, name: str, here: str) -> None:
 
 def _check_references(config: Config) -> None:
     for name, encoder in config.encoders.items():
-        here = f"{FILE}, --configfile or --config: encoders.{name}"
+        here = f"{GIVEN}: encoders.{name}"
         if encoder.training is not None:
             planted = [d for d, v in config.datasets.items() if v.planted]
             known("datasets", encoder.training.dataset, planted, f"{here}.training.dataset")
@@ -234,18 +234,18 @@ def _check_references(config: Config) -> None:
     for name, dataset in config.datasets.items():
         built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
         names = [*built_in, *config.vocabularies]
-        known("vocabularies", dataset.vocabulary, names, f"{FILE}, --configfile or --config: datasets.{name}.vocabulary")
+        known("vocabularies", dataset.vocabulary, names, f"{GIVEN}: datasets.{name}.vocabulary")
     if config.hidden.vocabulary is not None:
         names = [*BUILT_IN, "drawn", *config.vocabularies]
-        known("vocabularies", config.hidden.vocabulary, names, f"{FILE}, --configfile or --config: hidden.vocabulary")
+        known("vocabularies", config.hidden.vocabulary, names, f"{GIVEN}: hidden.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:
-            known("variants", member, config.variants, f"{FILE}, --configfile or --config: comparisons.{name}")
+            known("variants", member, config.variants, f"{GIVEN}: comparisons.{name}")
     for name, external in config.external_lists.items():
-        known("datasets", external.dataset, config.datasets, f"{FILE}, --configfile or --config: external_lists.{name}.dataset")
+        known("datasets", external.dataset, config.datasets, f"{GIVEN}: external_lists.{name}.dataset")
         if name in config.datasets:
             raise invalid(
-                f"{FILE}, --configfile or --config: external_lists.{name}",
+                f"{GIVEN}: external_lists.{name}",
                 "names of lists and data sets differ",
                 name,
                 "a new name",
