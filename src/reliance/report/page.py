@@ -249,16 +249,20 @@ def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
     """What the page is about, in a few pairs of a name and a value."""
     counts = ", ".join(f"{n:,} {split}" for split, n in tables.images["split"].value_counts().items())
     unreadable = f", {len(tables.excluded)} unreadable" if len(tables.excluded) else ""
+    encoder, architecture = tables.weights["encoder"], tables.weights["architecture"]
     listed = [
         ("images", f"{counts}{unreadable}, {len(tables.classes)} classes"),
-        ("encoder", f"{tables.weights['encoder']} ({tables.weights['architecture']})"),
+        ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
     ]
     if sae:
         named = int((sae.components["label"] != "").sum())
         listed += [
             ("latents", f"{len(sae.components):,}, of which {named:,} fire often enough to be named"),
             ("active per image", f"{sae.quality['l0']:.1f}"),
-            ("explained variance", f"{sae.quality['explained_variance']:.3f} ({sae.quality['data']} data)"),
+            (
+                "explained variance",
+                f"{sae.quality['explained_variance']:.3f} ({str(sae.quality['data']).replace('_', ' ')} images)",
+            ),
             ("cosine of reconstruction", f"{sae.quality['cosine']:.3f}"),
         ]
     return listed
