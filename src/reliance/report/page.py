@@ -256,13 +256,11 @@ def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
     ]
     if sae:
         named = int((sae.components["label"] != "").sum())
+        measured = str(sae.quality["data"]).replace("_", " ")
         listed += [
             ("latents", f"{len(sae.components):,}, of which {named:,} fire often enough to be named"),
             ("active per image", f"{sae.quality['l0']:.1f}"),
-            (
-                "explained variance",
-                f"{sae.quality['explained_variance']:.3f} ({str(sae.quality['data']).replace('_', ' ')} images)",
-            ),
+            ("explained variance", f"{sae.quality['explained_variance']:.3f} on {measured} images"),
             ("cosine of reconstruction", f"{sae.quality['cosine']:.3f}"),
         ]
     return listed
