@@ -28,8 +28,8 @@ setup: .venv/installed
 demo: setup
 	$(SNAKEMAKE)
 	@echo
-	@echo "Done. Look at:"
-	@ls results/demo/*.png results/demo/table1.md results/demo/truth.json results/compare/demo/*.png
+	@echo "Done. Open results/demo/report.html in a browser. Several models side by side:"
+	@ls results/compare/demo/*.pdf
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/slurm

@@ -196,3 +196,20 @@ def test_a_file_system_without_locks_is_warned_about(tmp_path: Path, monkeypatch
     jobs.claim(tmp_path / "x", "k")
     jobs.release(tmp_path / "x")
     assert "cannot be locked" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(28, "No space left on device"), (30, "Read-only file system"), (13, "Permission denied")],
+)
+def test_a_full_or_read_only_disk_is_explained(number: int, words: str) -> None:
+    job = SimpleNamespace(rule="encode", wildcards={}, log=["results/logs/x.log"])
+    text = jobs.message(job, OSError(number, words, "results/x.parquet"))
+    assert "results/x.parquet: artifacts are written to a disk with room" in text
+    assert f"found:   {words}" in text
+    assert "next:" in text and "full log: results/logs/x.log" in text
+
+
+def test_another_error_of_the_system_is_told_as_it_is() -> None:
+    job = SimpleNamespace(rule="encode", wildcards={}, log=["x.log"])
+    assert "OSError: [Errno 5] Input/output error" in jobs.message(job, OSError(5, "Input/output error"))

@@ -1,5 +1,6 @@
 """The wrapper around every script: its log, its arguments, its one-line error; and its unfinished work."""
 
+import errno
 import fcntl
 import glob
 import logging
@@ -14,6 +15,7 @@ from typing import IO, Any
 from reliance.errors import RelianceError, printable
 
 log = logging.getLogger(__name__)
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _held: dict[Path, IO[str]] = {}  # locks of this process, by the output they are for
 
 
@@ -43,12 +45,25 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
 def message(snakemake: Any, error: Exception) -> str:
     """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
     wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        error = _storage(error)
     text = str(error)
     if not isinstance(error, RelianceError):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
         text = f"{type(error).__name__}: {printable(first)}" if first else type(error).__name__
     title = f"{snakemake.rule} [{wildcards}]" if wildcards else snakemake.rule
     return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
+
+
+def _storage(error: OSError) -> RelianceError:
+    """The error of a disk that is full or may not be written to."""
+    return RelianceError(
+        error.filename or "results",
+        "artifacts are written to a disk with room on which you may write",
+        found=error.strerror or str(error),
+        allowed="free space, and the permission to write",
+        next_step="make room or ask for the permission, and run the target again: finished parts are kept",
+    )
 
 
 def arguments(snakemake: Any) -> dict[str, Any]:
