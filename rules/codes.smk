@@ -3,7 +3,7 @@
 
 rule encode:
     input:
-        embeddings=lambda w: of_dataset(w, f"{w.split}/manifest.json"),
+        embeddings=lambda w: embedded(w, w.split),
         sae="results/{variant}/sae/sae.safetensors",
     output:
         part=directory("results/{variant}/codes/{split}/part-{part}-of-{parts}.zarr"),

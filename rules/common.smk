@@ -121,7 +121,18 @@ def rehearsed(name):
 
 
 def embeddings(encoder_name, dataset_name, split):
-    return f"results/encoders/{encoder_name}/{dataset_name}/{split}/manifest.json"
+    """The manifest of a split's embeddings; that of another run if the encoder's `embeddings_from` names one."""
+    folder = encoder(encoder_name).embeddings_from
+    path = f"{folder or 'results'}/encoders/{encoder_name}/{dataset_name}/{split}/manifest.json"
+    if folder:
+        checked(check_file)(f"encoders.{encoder_name}.embeddings_from", path)
+    return path
+
+
+def embedded(w, split):
+    """The same of a variant's encoder on its data set."""
+    v = variant(w.variant)
+    return embeddings(v.encoder, v.dataset, split)
 
 
 def text(encoder_name, dataset_name, prompt_set):

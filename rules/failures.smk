@@ -84,7 +84,7 @@ rule list_cases:
         classes=lambda w: classes(variant(w.variant).dataset),
         top_samples="results/{variant}/top_samples.parquet",
         components="results/{variant}/components.parquet",
-        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        embeddings=lambda w: embedded(w, "train"),
         head=lambda w: of_encoder(w, "head.safetensors"),
         short=lambda w: of_dataset(w, "text/short.parquet"),
         extended=lambda w: of_dataset(w, "text/extended.parquet"),

@@ -261,7 +261,7 @@ def explained(w, split="{split}"):
     v = variant(w.variant)
     return {
         "index": index(v.dataset),
-        "embeddings": of_dataset(w, f"{split}/manifest.json"),
+        "embeddings": embedded(w, split),
         "codes": f"results/{w.variant}/codes/{split}/manifest.json",
         "sae": f"results/{w.variant}/sae/sae.safetensors",
         "head": of_encoder(w, "head.safetensors"),

@@ -33,7 +33,7 @@ use rule component_table as component_table_asked with:
 rule basis_table:
     input:
         unpack(lambda w: labels_source(w, "train")),
-        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        embeddings=lambda w: embedded(w, "train"),
     output:
         components="results/{variant}/components/{basis}/train.parquet",
     log:

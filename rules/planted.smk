@@ -90,7 +90,7 @@ rule score_truth:
         plants=lambda w: drawn(variant(w.variant).dataset, "plants.json"),
         index=lambda w: index(variant(w.variant).dataset),
         classes=lambda w: classes(variant(w.variant).dataset),
-        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        embeddings=lambda w: embedded(w, "train"),
         head=lambda w: of_encoder(w, "head.safetensors"),
         text=lambda w: of_dataset(w, f"text/{variant(w.variant).failures.prompt_set}.parquet"),
         expectations="results/{variant}/expectations.parquet",

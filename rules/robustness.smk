@@ -4,7 +4,7 @@
 rule fit_probe:
     input:
         index="results/datasets/{dataset}/index.parquet",
-        embeddings="results/encoders/{encoder}/{dataset}/test/manifest.json",
+        embeddings=lambda w: embeddings(w.encoder, w.dataset, "test"),
         head="results/encoders/{encoder}/head.safetensors",
     output:
         probe="results/encoders/{encoder}/{dataset}/probe.safetensors",
@@ -63,7 +63,7 @@ rule benchmark:
     input:
         unpack(external_cases),
         index=lambda w: index(variant(w.variant).dataset),
-        embeddings=lambda w: of_dataset(w, "train/manifest.json"),
+        embeddings=lambda w: embedded(w, "train"),
         head=lambda w: of_encoder(w, "head.safetensors"),
         short=lambda w: of_dataset(w, "text/short.parquet"),
         templated=lambda w: of_dataset(w, "text/templated.parquet"),

@@ -6,7 +6,7 @@ rule train_sae:
         embeddings=lambda w: [
             embeddings(variant(w.variant).encoder, d, s) for d, s in variant(w.variant).train_on
         ],
-        held_out=lambda w: sae_of(w) and of_dataset(w, "test/manifest.json"),
+        held_out=lambda w: sae_of(w) and embedded(w, "test"),
     output:
         sae="results/{variant}/sae/sae.safetensors",
         history="results/{variant}/sae/history.parquet",

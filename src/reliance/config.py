@@ -91,6 +91,7 @@ class Encoder(Section):
     halfway_of: Name | None = None
     role: Literal["encoder", "labeller"] = "encoder"
     preprocess: Preprocess | None = None
+    embeddings_from: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "Encoder":

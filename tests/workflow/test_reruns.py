@@ -100,3 +100,24 @@ def _edit_every_function(text: str) -> str:
         if isinstance(node, ast.FunctionDef):
             node.body.append(ast.parse("str()").body[0])
     return ast.unparse(tree)
+
+
+def test_embeddings_of_another_run_are_used_as_they_are(built: Project, tmp_path: Path) -> None:
+    project = built.copy(tmp_path / "project")
+    other = tmp_path / "colleague/results/encoders/tiny"
+    other.mkdir(parents=True)
+    shutil.move(project.folder / "results/encoders/tiny/planted_tiny", other)
+    other = other.parents[1]
+    texts = project.folder / "results/encoders/tiny/planted_tiny/text"
+    shutil.copytree(other / "encoders/tiny/planted_tiny/text", texts)
+    config = ("--config", f"encoders={{tiny: {{embeddings_from: {other}}}}}")
+    before = (project.folder / "results/tiny/codes/train/manifest.json").read_bytes()
+    planned = project.planned("--forcerun", "encode", *config)
+    assert "encode" in planned
+    assert not planned & {"embed_images", "gather_embeddings", "train_sae", "train_clip"}
+    done = project.run("results/tiny/codes/train/manifest.json", "--forcerun", "encode", *config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (project.folder / "results/tiny/codes/train/manifest.json").read_bytes() == before
+    (other / "encoders/tiny/planted_tiny/train/manifest.json").unlink()
+    missing = project.run("results/tiny/codes/train/manifest.json", *config)
+    assert "encoders.tiny.embeddings_from" in missing.stdout + missing.stderr
