@@ -299,8 +299,12 @@ def test_a_real_architecture_on_photographs(photos, tmp_path):
 
     index, weights = tmp_path / "index.parquet", tmp_path / "weights.json"
     classes = tmp_path / "classes.parquet"
-    index_images(index=index, classes=classes, root=str(photos), layout="folder", per_class=1)
-    paths = read_split(index, "train").paths[:16]
+    root = tmp_path / "photos"
+    for folder in sorted(photos.iterdir())[:16]:
+        for split in ("train", "test"):
+            shutil.copytree(folder, root / split / folder.name)
+    index_images(index=index, classes=classes, root=str(root), layout="folder", per_class=1)
+    paths = read_split(index, "train").paths
     resolve_weights(weights=weights, encoder="b32", architecture="ViT-B-32", random=True)
     clip = load_model(weights)
     tower = clip.model.visual
@@ -308,9 +312,9 @@ def test_a_real_architecture_on_photographs(photos, tmp_path):
         *(t.numpy() for t in (tower.ln_post.weight, tower.ln_post.bias, tower.proj)), tower.ln_post.eps
     )
     transform = image_transform_v2(PreprocessCfg(**clip.weights.preprocess), is_train=False)
-    batch = torch.stack([transform(Image.open(photos / path).convert("RGB")) for path in paths])
+    batch = torch.stack([transform(Image.open(root / path).convert("RGB")) for path in paths])
     expected = clip.model.encode_image(batch).numpy()
-    images = vision.Images(list(paths), vision.Reading(str(photos), False, 10**8), clip.weights.preprocess)
+    images = vision.Images(list(paths), vision.Reading(str(root), False, 10**8), clip.weights.preprocess)
     with vision.embedder(clip, "x") as run:
         x = run(vision.collate([images[i] for i in range(16)]).pixels)
     assert cosine_distance(project(x, head), expected).max() < 1e-5

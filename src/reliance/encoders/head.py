@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from reliance.identity import STAMP_KEY, Stamp, atomic, check_kind, derived_stamp, hash_arrays, unreadable
+from reliance.identity import STAMP_KEY, Stamp, check_kind, derived_stamp, hash_arrays, unreadable
+from reliance.safetensors_file import write_tensors
 
 KIND, SCHEMA = "head", 1
 
@@ -46,8 +46,7 @@ def save_head(path: str | os.PathLike[str], head: Head, weights: str) -> None:
     tensors = _tensors(head)
     params = {"eps": float(head.eps), "content": hash_arrays(tensors)}
     stamp = derived_stamp(KIND, SCHEMA, params, {"weights": weights})
-    with atomic(Path(path)) as temporary:
-        save_file(tensors, temporary, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
+    write_tensors(Path(path), tensors, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
 
 
 def _tensors(head: Head) -> dict[str, np.ndarray]:

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reliance.identity import atomic
+from reliance.safetensors_file import write_tensors
 
 CONTEXT = 16
 ARCHITECTURE: dict[str, Any] = {
@@ -152,11 +151,4 @@ def rate(step: int, steps: int) -> float:
 def write_checkpoint(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """A safetensors file with the architecture and preprocessing in its metadata, equal bytes every time."""
     extra = {"architecture": json.dumps(ARCHITECTURE), "preprocess": json.dumps(PREPROCESS), **metadata}
-    data = save(state, metadata=extra)
-    # safetensors writes metadata in random order; sorting it leaves the header's length as it is
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
-    with atomic(path) as temporary:
-        temporary.write_bytes(data[:8] + text + data[8 + size :])
+    write_tensors(path, {name: tensor.detach().numpy() for name, tensor in state.items()}, extra)

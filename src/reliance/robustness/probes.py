@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -26,7 +25,6 @@ from reliance.errors import RelianceError
 from reliance.identity import (
     STAMP_KEY,
     Stamp,
-    atomic,
     check_kind,
     content_stamp,
     hash_arrays,
@@ -35,6 +33,7 @@ from reliance.identity import (
 )
 from reliance.images.tables import INDEX
 from reliance.robustness.inputs import Split, open_split, unit_blocks
+from reliance.safetensors_file import write_tensors
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "probe", 1
@@ -142,8 +141,7 @@ def save_probe(
         "converged": str(not fit.warnings).lower(),
         "warnings": "\n".join(fit.warnings),
     }
-    with atomic(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata)
+    write_tensors(Path(path), tensors, metadata)
     return stamp
 
 
