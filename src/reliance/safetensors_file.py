@@ -1,4 +1,4 @@
-"""Writing safetensors with equal bytes for equal content: the library writes metadata in random order."""
+"""safetensors with several keys of metadata and equal bytes every time; the library writes them in random order."""
 
 import json
 from collections.abc import Mapping

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from reliance.errors import RelianceError
 from reliance.identity import (
     STAMP_KEY,
     Stamp,
+    atomic,
     check_kind,
     check_same,
     content_stamp,
@@ -22,7 +24,6 @@ from reliance.identity import (
     unreadable,
 )
 from reliance.parts import Parts
-from reliance.safetensors_file import write_tensors
 
 KIND, SCHEMA = "sae", 1
 QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
@@ -67,7 +68,8 @@ def save_sae(path: str | Path, sae: Sae, params: Mapping[str, Any], inputs: Mapp
     arrays = {name: np.ascontiguousarray(array) for name, array in sae.arrays.items()}
     shape = {"m": sae.m, "d": sae.d, "k": sae.k, "activation": sae.activation}
     stamp = content_stamp(KIND, SCHEMA, hash_arrays(arrays), {**params, **shape}, inputs)
-    write_tensors(Path(path), arrays, {STAMP_KEY: stamp.to_json()})
+    with atomic(path) as temporary:
+        save_file(arrays, temporary, metadata={STAMP_KEY: stamp.to_json()})
     return stamp
 
 
