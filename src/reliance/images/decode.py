@@ -199,9 +199,10 @@ def stored_bytes(path: Path) -> int:
     if not _in_hdf5(path):
         return path.stat().st_size
     with _hdf5(path.parent) as file:
-        if path.name not in file:
-            raise FileNotFoundError(path)
-        return _crop_size(file[path.name])
+        size = _crop_size(file[path.name]) if path.name in file else None
+    if size is None:
+        raise FileNotFoundError(path)
+    return size
 
 
 def crop_sizes(path: Path) -> dict[str, int]:
