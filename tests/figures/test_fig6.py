@@ -6,6 +6,7 @@ import pytest
 
 from reliance.casestudy.schema import ACCURACIES
 from reliance.errors import RelianceError
+from reliance.figures.audit import limits
 from reliance.figures.fig6 import fig6
 from reliance.figures.fig15 import fig15
 from reliance.identity import write_table
@@ -70,6 +71,16 @@ def test_numbers_and_caption_of_figure_15(tmp_path, outputs, drawn, drawn_figure
     assert {"plain (α = 0)", "α = 0.25", "α = 0.5", "α = 1"} <= set(drawn())
     assert "The stronger the augmentation, the smaller the fall" in caption
     check_inside(drawn_figure())
+
+
+def test_an_axis_of_percent_ends_at_100():
+    flat = accuracies_of({key: ([1, 1, 1], [0.98, 1, 1]) for key in PAPER})
+    low, high = limits(flat)
+    assert 90 < low < 98
+    assert 100 < high < 101
+    low, high = limits(accuracies_of(PAPER))
+    assert low < 59.9 - 1.6
+    assert 86 < high < 90
 
 
 def test_without_an_opposite(tmp_path, outputs, drawn):

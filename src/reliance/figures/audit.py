@@ -83,7 +83,15 @@ def draw_accuracies(
     axes.set_xticks(places, changes if labelled else [""] * len(changes))
     axes.set_ylabel("accuracy (%)", labelpad=2)
     axes.grid(axis="y")
-    axes.margins(y=0.1)
+    axes.set_ylim(*limits(accuracies[accuracies["positive"] == positive]))
+
+
+def limits(accuracies: pd.DataFrame) -> tuple[float, float]:
+    """Ends of an axis in percent: all accuracies with their errors, at least ten points, hardly above 100."""
+    low = 100 * float((accuracies["accuracy"] - accuracies["sem"]).min())
+    high = 100 * float((accuracies["accuracy"] + accuracies["sem"]).max())
+    spare = max(0.1 * (high - low), (10 - (high - low)) / 2)
+    return low - spare, min(high + spare, max(high, 100) + 0.03 * (high - low + 2 * spare))
 
 
 def panel_title(axes: Any, text: str, note: str, width: float) -> None:
