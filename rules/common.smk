@@ -31,6 +31,9 @@ THREADS = CONFIG.compute.threads
 GPU = 0 if CONFIG.compute.device == "cpu" else 1
 
 
+CHANGED_SPLIT = r"(train|test|cases)(@[a-z0-9_]+)?"  # {split}@{transform}: images changed before embedding
+
+
 wildcard_constraints:
     variant=r"(?!(compare|datasets|encoders|logs|benchmarks)/)[^/]+",
     dataset=r"[^/]+",

@@ -57,6 +57,8 @@ rule embed_images:
         "results/logs/embed_images/{encoder}.{dataset}.{split}.{part}-of-{parts}.log",
     benchmark:
         "results/benchmarks/embed_images/{encoder}.{dataset}.{split}.{part}-of-{parts}.tsv"
+    wildcard_constraints:
+        split=CHANGED_SPLIT,
     conda:
         ENV
     threads: THREADS
@@ -68,7 +70,7 @@ rule embed_images:
     params:
         **code("embed_images.py"),
         settings=lambda w: settings(
-            split=w.split,
+            **split_and_transform(w.split),
             dataset_root=root_of(w.dataset),
             part_index=int(w.part),
             parts=int(w.parts),
@@ -101,6 +103,8 @@ rule gather_embeddings:
         "results/logs/gather_embeddings/{encoder}.{dataset}.{split}.log",
     benchmark:
         "results/benchmarks/gather_embeddings/{encoder}.{dataset}.{split}.tsv"
+    wildcard_constraints:
+        split=CHANGED_SPLIT,
     conda:
         ENV
     resources:

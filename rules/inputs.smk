@@ -199,6 +199,15 @@ def sae_named(name):
     return chosen
 
 
+def split_and_transform(name):
+    """The split that is embedded, and how its images are changed before."""
+    split, at, transform = name.partition("@")
+    if not at:
+        return {"split": split}
+    checked(known)("transforms", transform, CONFIG.transforms, f"results/encoders/.../{name}")
+    return {"split": split, "transform": CONFIG.transforms[transform].model_dump()}
+
+
 # ---- components -------------------------------------------------------------------------------------
 
 
@@ -332,6 +341,77 @@ def external_cases(w):
         + [f"results/datasets/{e}/cases_samples.parquet" for e in folders]
         + [e.samples for e in lists],
         "external_embeddings": [embeddings(v.encoder, e, "cases") for e in folders],
+    }
+
+
+# ---- case study -------------------------------------------------------------------------------------
+
+
+def audit_of(w):
+    """The audit of a variant; a clear error for one without."""
+    audit = variant(w.variant).audit
+    if audit is None:
+        stop(
+            RelianceError(
+                f"results/{w.variant}",
+                "a variant is audited if its section audit says which classes",
+                found="no such section",
+                allowed="a variant with an SAE and a section audit",
+                next_step=f"run again with --config 'variants={{{base_name(w.variant)}: {{audit: {{positive: "
+                "[CLASS]}}}}', or write it there; config/config.yaml explains its keys",
+            )
+        )
+    return audit
+
+
+def groups_source(w):
+    """The table of ids that a user gives; layout isic has them in its own tables."""
+    d = dataset(w.dataset)
+    if d.groups:
+        checked(check_file)(f"datasets.{base_name(w.dataset)}.groups", d.groups)
+    return {"ids": d.groups} if d.groups else {}
+
+
+def audit_groups(w):
+    """The ids that keep images together, if the audit has them do so."""
+    name = variant(w.variant).dataset
+    return {"groups": f"results/datasets/{name}/groups.parquet"} if audit_of(w).group else {}
+
+
+def learned_from(w):
+    """What the probe of an audit learns from, and what explains it."""
+    audit_of(w)
+    files = explained(w, "train")
+    files.pop("text")
+    return {**files, "audit_split": f"results/{w.variant}/audit/split.parquet"}
+
+
+def changed_images(w, *names):
+    """Embeddings of the split that is tested on: as it is, and under the intervention and its opposite."""
+    audit = audit_of(w)
+    split = "train" if audit.test_on == "rest" else "test"
+    changes = {"increased": audit.intervention.transform, "reduced": audit.intervention.opposite}
+    folders = {name: split + (f"@{changes[name]}" if name in changes else "") for name in names}
+    wanted = {name for name in names if changes.get(name, split)}
+    return {name: of_dataset(w, f"{folders[name]}/manifest.json") for name in names if name in wanted}
+
+
+def choice_source(w):
+    """What a component is chosen by, if one is chosen among several."""
+    audit = audit_of(w)
+    if audit.component is not None or audit.candidates == 1:
+        return {}
+    return changed_images(w, "tested", "increased")
+
+
+def audited(w):
+    """What the figures of an audit are drawn from."""
+    audit_of(w)
+    folder = f"results/{w.variant}/audit"
+    return {
+        "relevances": f"{folder}/relevances.parquet",
+        "accuracies": f"{folder}/accuracies.parquet",
+        "audit": f"{folder}/audit.json",
     }
 
 
@@ -537,7 +617,7 @@ def page_settings(w):
         left_out=[] if v.sae else [str(n) for n in ABOUT_LATENTS],
         configuration={
             "variant": {
-                name: value for name, value in v._asdict().items() if name not in ("sae", "failures")
+                name: value for name, value in v._asdict().items() if name not in ("sae", "failures", "audit")
             },
             "encoders": encoders,
             "dataset": dataset(v.dataset).model_dump(),

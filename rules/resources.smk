@@ -31,7 +31,7 @@ def size(w):
     name = v.dataset if v else w.get("dataset")
     if name is None:
         return Size(0, 0, 0, 0, 0)
-    split = w.get("split", "train" if w.get("attributed") == "subset" else "test")
+    split = w.get("split", "train" if w.get("attributed") == "subset" else "test").partition("@")[0]
     images = math.ceil(images_of(name, split) / int(w.get("parts", 1)))
     latents = v.sae.m if v and v.sae else 0
     return Size(images_of(name, "train"), images_of(name, "test"), images, classes_of(name), latents)

@@ -101,6 +101,41 @@ MISTAKES = [
     (change("encoders/demo_early/halfway_of", "vit_b16"), "encoders.demo_early.halfway_of", "demo"),
     (change("datasets/planted/root", "/data"), "datasets.planted", "no root"),
     (change("datasets/imagenet/per_class", 3), "datasets.imagenet.per_class", ".n{N}"),
+    (change("variants/demo/audit", {}), "variants.demo.audit.positive", "equired"),
+    (change("variants/demo/audit", {"positive": []}), "variants.demo.audit.positive", "at least 1"),
+    (
+        change("variants/demo/audit", {"positive": ["a"], "negative": ["a"]}),
+        "variants.demo.audit",
+        "not both",
+    ),
+    (change("variants/demo/audit", {"positive": ["a"], "low": 2, "high": 1}), "variants.demo.audit", "above"),
+    (
+        change("variants/demo/audit", {"positive": ["a"], "test_on": "rest", "positive_share": 1}),
+        "variants.demo.audit",
+        "below 1",
+    ),
+    (change("variants/demo/audit", {"positve": ["a"]}), "variants.demo.audit.positve", "positive"),
+    (
+        change("variants/demo/audit", {"positive": ["a"], "intervention": {"transform": "red_mor"}}),
+        "variants.demo.audit.intervention.transform",
+        "did you mean 'red_more'?",
+    ),
+    (
+        change(
+            "variants/demo/audit",
+            {"positive": ["a"], "intervention": {"transform": "red_more", "opposite": "x"}},
+        ),
+        "variants.demo.audit.intervention.opposite",
+        "red_less",
+    ),
+    (
+        change("variants/vit_b32_laion2b/audit", {"positive": ["a"]}),
+        "variants.vit_b32_laion2b.audit",
+        "no SAE",
+    ),
+    (change("transforms/red_more/channel", "pink"), "transforms.red_more.channel", "'red'"),
+    (change("transforms/red_more/delta", 1.5), "transforms.red_more.delta", "less than or equal to 1"),
+    (change("datasets/planted/groups", "ids.csv"), "datasets.planted", "no groups"),
     (change("datasets/imagenet/split", {"test": 0.2}), "datasets.imagenet", "layout: folder"),
     (
         change("datasets/imagenet/vocabulary", "imagenet22k"),

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from reliance.config_stages import (
     INT32_MAX,
+    AuditSettings,
     Failures,
     Faithfulness,
     Galleries,
@@ -20,6 +21,7 @@ from reliance.config_stages import (
     Prompt,
     Sae,
     Section,
+    Transform,
 )
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
@@ -127,11 +129,12 @@ class Split(Section):
 class Dataset(Section):
     """Images to look at."""
 
-    layout: Literal["imagenet", "folder", "planted"]
+    layout: Literal["imagenet", "folder", "planted", "isic"]
     root: str | None = None
     planted: Planted | None = None
     split: Split | None = None
     names: str | None = None
+    groups: str | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str = "classes"
     per_class: Positive | None = None
@@ -151,10 +154,10 @@ class Dataset(Section):
             raise ValueError("layout: planted and the section planted go together")
         if self.layout == "planted" and self.root is not None:
             raise ValueError("planted data has no root: it is drawn by the pipeline")
-        if self.layout == "planted" and self.names is not None:
-            raise ValueError("planted data brings its own names")
-        if self.split is not None and self.layout != "folder":
-            raise ValueError("split is for layout: folder; the other layouts bring their own")
+        if self.layout == "planted" and (self.names is not None or self.groups is not None):
+            raise ValueError("planted data brings its own names, and has no groups")
+        if self.split is not None and self.layout not in ("folder", "isic"):
+            raise ValueError("split is for layout: folder and isic; the other layouts bring their own")
         return self
 
 
@@ -190,6 +193,7 @@ class Variant(Section):
     failures_from: Name | None = None
     failures: dict[str, Any] = Field(default_factory=dict)
     external: tuple[Name, ...] = ()
+    audit: AuditSettings | None = None
 
 
 class Config(Section):
@@ -210,6 +214,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     galleries: Galleries
+    transforms: dict[Name, Transform]
     variants: dict[Name, Variant]
     comparisons: dict[Name, tuple[Name, ...]]
 

@@ -132,3 +132,49 @@ class Probe(Section):
     scale: Annotated[float, Field(gt=0)]
     c: Annotated[float, Field(gt=0)]
     max_iter: Positive
+
+
+class Transform(Section):
+    """A named change of images: one channel times 1 - delta, cut at 0 and 1 (Eq. 32)."""
+
+    channel: Literal["red", "green", "blue", "all"]
+    delta: Annotated[float, Field(ge=-100, le=1)]
+
+
+class Intervention(Section):
+    """Names of transforms that make the content of a component stronger, and perhaps weaker."""
+
+    transform: str
+    opposite: str | None = None
+
+
+class AuditSettings(Section):
+    """An audit of a linear probe that tells some classes from others."""
+
+    positive: Annotated[tuple[int | str, ...], Field(min_length=1)]
+    negative: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
+    intervention: Intervention = Intervention(transform="red_more", opposite="red_less")
+    positive_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    negatives: Positive = 4000
+    test_on: Literal["test", "rest"] = "test"
+    group: str | None = None
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+    component: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = None
+    candidates: Positive = 5
+    toward: Literal["positive", "negative"] = "negative"
+    low: float | None = None
+    high: float | None = None
+    alpha: Annotated[float, Field(gt=0)] = 0.5
+    alphas: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)
+    scale: Annotated[float, Field(gt=0)] = 10.0
+    c: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> "AuditSettings":
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low must not be above high, found {self.low} and {self.high}")
+        if both := set(self.positive) & set(self.negative or ()):
+            raise ValueError(f"a class is positive or negative, not both, found {sorted(map(str, both))}")
+        if self.test_on == "rest" and self.positive_share == 1:
+            raise ValueError("positive_share must be below 1 for test_on: rest, found 1")
+        return self

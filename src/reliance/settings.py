@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from reliance.config import REHEARSAL, RESERVED, Config, Dataset
-from reliance.config_stages import Failures, Sae
+from reliance.config_stages import AuditSettings, Failures, Sae
 from reliance.errors import RelianceError
 from reliance.explain import GIVEN, explain, invalid, nearest
 
@@ -26,6 +26,7 @@ class Resolved(NamedTuple):
     failures: Failures
     failures_from: str  # the variant whose cases are scored; itself if it mines its own
     external: tuple[str, ...]
+    audit: AuditSettings | None
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -63,6 +64,7 @@ def resolve(config: Config, name: str) -> Resolved:
         failures=failures,
         failures_from=(variant.failures_from or base) + suffix,
         external=variant.external,
+        audit=variant.audit,
     )
 
 
@@ -164,6 +166,26 @@ def _check_variant(config: Config, name: str) -> None:
     _check_overrides(config, name)
     _check_lists(config, name, here)
     _check_source(config, name, here)
+    _check_audit(config, name, here)
+
+
+def _check_audit(config: Config, name: str, here: str) -> None:
+    """An audit needs components, and transforms that exist."""
+    variant = config.variants[name]
+    if variant.audit is None:
+        return
+    if variant.sae is None:
+        raise invalid(
+            f"{here}.audit",
+            "an audit looks at components",
+            "no SAE",
+            "a variant with a section sae",
+            "add it",
+        )
+    for key in ("transform", "opposite"):
+        chosen = getattr(variant.audit.intervention, key)
+        if chosen is not None:
+            known("transforms", chosen, config.transforms, f"{here}.audit.intervention.{key}")
 
 
 def _check_overrides(config: Config, name: str) -> None:

@@ -22,7 +22,7 @@ from reliance.parts import Parts, verify_part
 
 META = ".meta.json"
 TEXTS = (".json", ".tsv")  # small files that others may name by the hash of their bytes
-HASHED = ("sae", "probe", "clip")  # safetensors whose id is the hash of their tensors
+HASHED = ("sae", "probe", "audit_probe", "clip")  # safetensors whose id is the hash of their tensors
 
 
 class Outcome(NamedTuple):

@@ -187,6 +187,38 @@ def test_a_file_that_went_away_ends_the_job_with_its_own_message(pictures, weigh
     assert [row for row, _ in found.excluded] == [BROKEN]
 
 
+def test_a_transform_is_of_the_image_and_part_of_the_identity(pictures, weights, tmp_path):
+    """Embedded through the transform, or from files that were changed before: the same numbers."""
+    root, index = pictures
+    plain = embed(tmp_path / "plain", pictures, weights)
+    null = embed(tmp_path / "null", pictures, weights, transform={"channel": "red", "delta": 0.0})
+    more = embed(tmp_path / "more", pictures, weights, transform={"channel": "red", "delta": -1.0})
+    less = embed(tmp_path / "less", pictures, weights, transform={"channel": "red", "delta": 0.2})
+    np.testing.assert_array_equal(null.read("x"), plain.read("x"))
+    assert more.layouts == plain.layouts
+    assert more.rows == plain.rows
+    assert more.excluded == plain.excluded
+    assert len({parts.stamp.id for parts in (plain, more, less)}) == 3
+    assert null.stamp.params["transform"] == {"channel": "red", "delta": 0.0}
+    assert "transform" not in plain.stamp.params
+    changed = shutil.copytree(root, tmp_path / "changed")
+    for row, path in enumerate(read_split(index, "train").paths):
+        if row != BROKEN:
+            pixels = np.asarray(Image.open(changed / path)).copy()
+            pixels[..., 0] = np.minimum(pixels[..., 0].astype(int) * 2, 255)
+            Image.fromarray(pixels).save(changed / path)
+    expected = embed(tmp_path / "expected", (changed, index), weights)
+    np.testing.assert_array_equal(more.read("x"), expected.read("x"))
+    assert np.abs(more.read("x") - plain.read("x")).max() > 1e-3
+
+
+def test_unfinished_work_under_another_transform_is_thrown_away(pictures, weights, tmp_path):
+    embed(tmp_path, pictures, weights, transform={"channel": "red", "delta": -1.0})
+    again = embed(tmp_path, pictures, weights)
+    plain = embed(tmp_path / "plain", pictures, weights)
+    assert again.stamp.id == plain.stamp.id
+
+
 def test_the_job_reaches_at_most_eight_modules():
     base = Path(__file__).parents[2]
     reached = reachable_modules(base / "scripts" / "embed_images.py", base / "src")

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -14,7 +15,16 @@ import pytest
 from PIL import Image
 
 from reliance.errors import RelianceError
-from reliance.images.decode import Images, Reading, Unreadable, crop_of, load_image
+from reliance.images.decode import (
+    Images,
+    Reading,
+    Unreadable,
+    channel_gain,
+    crop_of,
+    crop_sizes,
+    load_image,
+    stored_bytes,
+)
 
 GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).round().astype(np.uint8)
 COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
@@ -250,3 +260,62 @@ def test_crop_is_the_visible_part_of_open_clips_transform(mode, interpolation):
     found = np.asarray(crop_of(preprocess)(image)).transpose(2, 0, 1) / np.float32(255)
     mean, std = (np.array(preprocess[k], np.float32)[:, None, None] for k in ("mean", "std"))
     np.testing.assert_allclose((found - mean) / std, whole, atol=1e-6)
+
+
+def test_channel_gain_by_hand():
+    """Eq. 32 on 8 bits: 100 (1 + 1) = 200, 200 (1 + 1) is cut to 255; 100 x 0.8 = 80, 33 x 0.8 = 26.4."""
+    pixels = np.array([[[100, 10, 20], [200, 30, 40], [0, 50, 60], [33, 70, 80]]], np.uint8)
+    more, less = channel_gain(pixels, "red", -1.0), channel_gain(pixels, "red", 0.2)
+    assert more[0, :, 0].tolist() == [200, 255, 0, 66]
+    assert less[0, :, 0].tolist() == [80, 160, 0, 26]
+    np.testing.assert_array_equal(more[..., 1:], pixels[..., 1:])
+    assert more.dtype == np.uint8
+    assert pixels[0, 0, 0] == 100
+
+
+@pytest.mark.parametrize(("channel", "changed"), [("green", [1]), ("blue", [2]), ("all", [0, 1, 2])])
+def test_channel_gain_of_other_channels(channel, changed):
+    pixels = np.full((2, 3, 3), 100, np.uint8)
+    expected = pixels.copy()
+    expected[..., changed] = 50
+    np.testing.assert_array_equal(channel_gain(pixels, channel, 0.5), expected)
+
+
+def test_no_gain_changes_nothing_and_too_much_loss_is_black():
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    np.testing.assert_array_equal(channel_gain(pixels, "all", 0.0), pixels)
+    assert not channel_gain(pixels, "all", 1.0).any()
+    assert not channel_gain(pixels, "all", 1.5).any()
+
+
+def test_an_image_inside_an_hdf5_file(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    content = io.BytesIO()
+    Image.new("RGB", (3, 2), (10, 20, 30)).save(content, "PNG")
+    with h5py.File(tmp_path / "crops.hdf5", "w") as file:
+        file["one"] = np.void(content.getvalue())
+        file["broken"] = np.void(content.getvalue()[:20])
+        file.create_dataset("text", data=content.getvalue().hex())
+    path = tmp_path / "crops.hdf5"
+    assert crop_sizes(path)["one"] == stored_bytes(path / "one") == len(content.getvalue())
+    assert load_image(path / "one").getpixel((0, 0)) == (10, 20, 30)
+    with pytest.raises(Unreadable):
+        load_image(path / "broken")
+    with pytest.raises(Unreadable, match="not an image"):
+        load_image(path / "text")
+    with pytest.raises(Unreadable, match="no image of this name"):
+        load_image(path / "gone")
+    with pytest.raises(Unreadable, match="more than an image"):
+        load_image(path / "one", max_pixels=-1_000_000_000)
+    with pytest.raises(FileNotFoundError):
+        stored_bytes(path / "gone")
+    (tmp_path / "bad.h5").write_bytes(b"no")
+    with pytest.raises(RelianceError, match="can be read"):
+        crop_sizes(tmp_path / "bad.h5")
+
+
+def test_h5py_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "crops.hdf5").write_bytes(b"")
+    with pytest.raises(RelianceError, match="pip install h5py"):
+        load_image(tmp_path / "crops.hdf5" / "one")

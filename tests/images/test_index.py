@@ -101,7 +101,7 @@ def test_nothing_found(plant, index, tmp_path):
         index(plant("empty"))
     with pytest.raises(RelianceError, match="must be an existing folder"):
         index(tmp_path / "nowhere")
-    with pytest.raises(RelianceError, match="imagenet, folder, planted, cases"):
+    with pytest.raises(RelianceError, match="imagenet, folder, planted, isic, cases"):
         index(plant("r"), "webdataset")
     assert not (tmp_path / "out" / "index.parquet").exists()
 

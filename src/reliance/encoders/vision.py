@@ -48,6 +48,7 @@ def embed_images(
     apply_exif: bool = False,
     max_pixels: int = 200_000_000,
     chunk_rows: int = 2048,
+    transform: Mapping[str, Any] | None = None,
     code: str = "",
 ) -> None:
     """Embed one part of a split; a job that was killed goes on at its last finished chunk.
@@ -59,6 +60,7 @@ def embed_images(
     workers : processes that decode; 0 decodes in this one.
     device : "auto" | "cpu" | "cuda". threads : CPU threads of the model.
     stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
+    transform : a change of every image before it is resized, see decode.channel_gain (Eq. 32); None: none.
     apply_exif, max_pixels : see decode.load_image. code : fingerprint of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
@@ -68,14 +70,15 @@ def embed_images(
     rows = read_split(index, split)
     clip = load_model(weights, device)
     span = part_range(len(rows.paths), parts, part_index)
-    reading = Reading(dataset_root, apply_exif, max_pixels)
+    reading = Reading(dataset_root, apply_exif, max_pixels, transform)
     params = {"split": split, "stores": stores, "dtype": dtype, "precision": precision}
+    changed = {"transform": dict(transform)} if transform else {}
     writer = PartWriter(
         part,
         KIND,
         span,
         {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
-        {**params, "apply_exif": apply_exif, "max_pixels": max_pixels},
+        {**params, **changed, "apply_exif": apply_exif, "max_pixels": max_pixels},
         {"index": rows.stamp.id, "weights": clip.stamp.id},
         code=f"{code} batch_size={batch_size}",  # sums may round differently in batches of another size
         chunk_rows=chunk_rows,

@@ -60,6 +60,10 @@ BASES: dict[str, Look] = {
     "pca": Look("PCA", "#e0a03c", "D"),
     "sae": Look("SAE", "#0072b2", "o"),
 }
+AUDITED: dict[str, Look] = {
+    "plain": Look("plain probe", "#e0641b", "P"),
+    "robust": Look("robust probe", "#0072b2", "o"),
+}
 
 _RC: dict[str, Any] = {
     "font.family": FONTS,

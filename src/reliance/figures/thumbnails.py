@@ -15,7 +15,7 @@ from PIL import Image
 
 from reliance.errors import RelianceError
 from reliance.identity import read_table
-from reliance.images.decode import Unreadable, load_image
+from reliance.images.decode import Unreadable, load_image, stored_bytes
 from reliance.images.tables import INDEX
 
 COLORS = 128
@@ -97,7 +97,7 @@ class Album:
 
     def _thumbnail(self, path: Path, size_in_bytes: int, size: int) -> Thumbnail:
         try:
-            if path.stat().st_size != size_in_bytes:
+            if stored_bytes(path) != size_in_bytes:
                 return Thumbnail(None, CHANGED)
             image = load_image(path, apply_exif=self.apply_exif, max_pixels=self.max_pixels)
         except (OSError, RelianceError):  # of the disk; galleries with nothing else are refused

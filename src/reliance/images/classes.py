@@ -22,14 +22,16 @@ log = logging.getLogger(__name__)
 WNID = re.compile(r"n\d{8}")
 
 
-def class_table(folders: Sequence[str], names: Path | None) -> pd.DataFrame:
+def class_table(
+    folders: Sequence[str], names: Path | None, usual: Mapping[str, ClassName] | None = None
+) -> pd.DataFrame:
     """Rows of `classes.parquet` for sorted class folders; class_id is the place in `folders`.
 
     names : a CSV with the columns folder, short_name, full_name and perhaps definition; without
     one, folders that are all WordNet ids get WordNet's names, others their own, with spaces for "_".
     Raises RelianceError for a malformed CSV or one that does not name every folder.
     """
-    known = _default_names(folders) if names is None else read_names(names)
+    known = (usual or _default_names(folders)) if names is None else read_names(names)
     missing = [folder for folder in folders if folder not in known]
     if missing:
         raise RelianceError(

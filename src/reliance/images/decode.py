@@ -9,6 +9,7 @@
 | animation | the first frame |
 
 Formats are restricted to FORMATS: Pillow's readers for EPS and others run programs or are rarely used.
+A path "crops.hdf5/NAME" is the image file stored under that name inside an HDF5 file.
 """
 
 import io
@@ -25,6 +26,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from reliance.errors import RelianceError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+HDF5 = (".hdf5", ".h5")
+CHANNELS = {"red": (0,), "green": (1,), "blue": (2,), "all": (0, 1, 2)}
 MAX_16_BIT = 65535
 BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
 
@@ -39,6 +42,7 @@ class Reading(NamedTuple):
     root: str  # folder the index's paths are relative to
     apply_exif: bool
     max_pixels: int
+    transform: Mapping[str, Any] | None = None  # of the decoded image: the arguments of `channel_gain`
 
 
 class Pixels(NamedTuple):
@@ -73,6 +77,8 @@ class Images:
         try:
             image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels)
             self._check_shape(*image.size)
+            if reading.transform:
+                image = Image.fromarray(channel_gain(np.asarray(image), **reading.transform))
             return Pixels(np.array(self._crop(image)), "")
         except Unreadable as error:
             return Pixels(nothing, str(error))
@@ -104,6 +110,18 @@ def crop_of(preprocess: Mapping[str, Any]) -> Any:
         fill_color=preprocess["fill_color"],
     )
     return type(transform)(transform.transforms[:-2])  # ToTensor and Normalize are the encoder's part
+
+
+def channel_gain(pixels: np.ndarray, channel: str, delta: float) -> np.ndarray:
+    """Pixels with one channel made stronger (delta < 0) or weaker (delta > 0); uint8 [h, w, 3].
+
+    Eq. 32: value' = max(min(value (1 - delta), 1), 0) for values in 0..1, rounded to 8 bits.
+    channel : "red" | "green" | "blue" | "all".
+    """
+    changed = pixels.copy()
+    for i in CHANNELS[channel]:
+        changed[..., i] = np.rint(np.clip(pixels[..., i].astype(np.float64) * (1 - delta), 0, 255))
+    return changed
 
 
 def load_image(path: str | Path, *, apply_exif: bool = False, max_pixels: int = 200_000_000) -> Image.Image:
@@ -155,6 +173,8 @@ def _read(path: str | Path, limit: int) -> bytes:
 
     A pipe, which would be waited for, and a file too large to be an image are not opened: Unreadable.
     """
+    if _in_hdf5(path):
+        return _read_crop(Path(path), limit)
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):
@@ -171,6 +191,73 @@ def _read(path: str | Path, limit: int) -> bytes:
             next_step="the disk or folder went away, or a permission is missing: mount or restore it, then "
             "run the same command again; if files were removed or moved on purpose, add "
             "--forcerun index_images to it",
+        ) from error
+
+
+def stored_bytes(path: Path) -> int:
+    """Bytes of an image file, or of one inside an HDF5 file. Raises OSError if it is not there."""
+    if not _in_hdf5(path):
+        return path.stat().st_size
+    with _hdf5(path.parent) as file:
+        size = _crop_size(file[path.name]) if path.name in file else None
+    if size is None:
+        raise FileNotFoundError(path)
+    return size
+
+
+def crop_sizes(path: Path) -> dict[str, int]:
+    """Name -> bytes of the image files inside an HDF5 file. Raises RelianceError if it is not one."""
+    with _hdf5(path) as file:
+        return {name: _crop_size(file[name]) for name in file}
+
+
+def _crop_size(dataset: Any) -> int:
+    return int(dataset.dtype.itemsize) if dataset.dtype.kind in "SV" else len(_crop_bytes(dataset))
+
+
+def _crop_bytes(dataset: Any) -> bytes:
+    value = dataset[()]
+    return value if isinstance(value, bytes) and dataset.dtype.kind == "O" else np.asarray(value).tobytes()
+
+
+def _in_hdf5(path: str | Path) -> bool:
+    parent = Path(path).parent
+    return parent.suffix.lower() in HDF5 and parent.is_file()
+
+
+def _read_crop(path: Path, limit: int) -> bytes:
+    with _hdf5(path.parent) as file:
+        if path.name not in file:
+            raise Unreadable(f"{path.parent.name} has no image of this name any more")
+        size = _crop_size(file[path.name])
+        if size > limit:
+            raise Unreadable(f"{size} bytes are more than an image of max_pixels pixels has")
+        return _crop_bytes(file[path.name])
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[Any]:
+    """An open HDF5 file."""
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        raise RelianceError(
+            path,
+            "images inside an HDF5 file are read with the package h5py",
+            found="h5py is not installed",
+            allowed="an installed h5py, or the images as files",
+            next_step="run .venv/bin/python -m pip install h5py, or unpack the images",
+        ) from error
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise RelianceError(
+            path,
+            "an HDF5 file with images can be read",
+            found=f"{type(error).__name__}: {error}",
+            allowed="the file as it was downloaded",
+            next_step="download it again, or restore the disk, and run the same command again",
         ) from error
 
 

@@ -15,6 +15,7 @@ from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
 from reliance.images.folder import Group, list_folder
 from reliance.images.imagenet import list_imagenet
+from reliance.images.isic import NAMES, list_isic
 from reliance.images.scan import SUFFIXES, Scanner
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
 from reliance.parts import Parts
@@ -42,8 +43,8 @@ def index_images(
     index : output, INDEX, sorted by split, class and path. Its id is a hash of its rows.
     classes : output, CLASSES; class_id is the place of a class folder among all, sorted by name.
     root : the data set's folder.
-    layout : "imagenet" | "folder" | "planted" (as "folder") | "cases".
-    split : {"test": share, "seed": int} for a folder without splits; None divides by 0.2, 0.
+    layout : "imagenet" | "folder" | "planted" (as "folder") | "isic" | "cases".
+    split : {"test": share, "seed": int} for images without splits; None divides by 0.2, 0.
     names : a CSV of class names, also as an input of the rule; without one see classes.class_table.
     per_class : keep the first N images of each class folder in each split (a rehearsal).
     classes_from : for "cases", the classes of the data set that the class ids belong to.
@@ -62,7 +63,7 @@ def index_images(
     _check_splits(scanner, layout, groups)
     folders = sorted({group.folder for group in groups if group.folder})
     if table is None:
-        table = class_table(folders, Path(names) if names else None)
+        table = class_table(folders, Path(names) if names else None, NAMES if layout == "isic" else None)
     frame = index_frame(groups, dict(zip(table["folder"], table["class_id"], strict=True)))
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
@@ -113,13 +114,15 @@ def _groups(
         return list_imagenet(scanner)
     if layout in ("folder", "planted"):
         return list_folder(scanner, split)
+    if layout == "isic":
+        return list_isic(scanner, split)
     if layout == "cases" and classes is not None:
         return list_cases(scanner, set(classes["class_id"]))
     raise RelianceError(
         f"{scanner.where}, layout",
         "the layout of a data set is one that is known",
         found=layout,
-        allowed="imagenet, folder, planted, cases",
+        allowed="imagenet, folder, planted, isic, cases",
         next_step="correct `layout`",
     )
 

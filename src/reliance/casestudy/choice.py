@@ -1,0 +1,96 @@
+"""Which component an audit is about: one that matters for a class, and that the intervention changes."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.casestudy.directions import Direction, Thresholds, cosine, direction, thresholds
+from reliance.casestudy.inputs import Learned, activations_of
+from reliance.errors import RelianceError
+from reliance.identity import check_same
+from reliance.parts import Parts
+from reliance.robustness.inputs import unit_blocks
+
+
+class Candidate(NamedTuple):
+    """A component that may be audited."""
+
+    component: int
+    rank: int
+    share: float
+    thresholds: Thresholds
+    direction: Direction
+    activation: np.ndarray  # on the images of the class, [n]
+    shift: float  # cosine of its direction and of the intervention's mean shift; nan if there is none
+
+
+def candidate(
+    row: Mapping[Hashable, Any],
+    learned: Learned,
+    unit: np.ndarray,
+    shift: np.ndarray | None,
+    *,
+    positive: bool,
+    low: float | None,
+    high: float | None,
+    block_rows: int,
+) -> Candidate:
+    """A component with its direction, from the samples of the class that its relevance is towards.
+
+    row : of RELEVANCES. unit : [n, p] unit embeddings of all images in `learned`.
+    """
+    side = learned.positive == positive
+    activation = activations_of(learned, int(row["component"]), block_rows)[side]
+    used = thresholds(activation, low, high)
+    u = direction(unit[side], activation, used)
+    moved = np.nan if shift is None else cosine(u.vector, shift)
+    return Candidate(int(row["component"]), int(row["rank"]), float(row["share"]), used, u, activation, moved)
+
+
+def shift_under(
+    learned: Learned, head: Path, tested: Path | None, increased: Path | None, block_rows: int
+) -> np.ndarray | None:
+    """Mean shift [p] of unit embeddings under the intervention; None if there is none to choose by."""
+    if tested is None or increased is None:
+        return None
+    means = []
+    for path in (tested, increased):
+        parts = Parts(path, "embeddings")
+        for name in ("index", "weights"):
+            check_same(name, (path, parts.stamp.inputs[name]), (head, learned.ids[name]))
+        units = [unit for _, unit in unit_blocks(parts, learned.head, parts.read("valid"), block_rows)]
+        means.append(np.concatenate(units).mean(axis=0, dtype=np.float64))
+    return np.asarray(means[1] - means[0])
+
+
+def rows_to_consider(rows: pd.DataFrame, component: int | None, candidates: int, m: int) -> pd.DataFrame:
+    """The rows of the components to choose from, of relevances towards one class, by rank."""
+    if component is None:
+        return rows.head(candidates)
+    rows = rows[rows["component"] == component]
+    if len(rows):
+        return rows
+    raise RelianceError(
+        "audit.component",
+        "the component to audit fires on the images that the probe learns from",
+        found=component,
+        allowed=f"a component from 0 to {m - 1} that fires on one of them, or null",
+        next_step="take one from components.parquet, or null to have one chosen",
+    )
+
+
+def no_direction(first: Candidate, others: list[int]) -> RelianceError:
+    """The error for a component without weak or without strong samples; `others` may have both."""
+    u, used = first.direction, first.thresholds
+    return RelianceError(
+        "audit.low, audit.high",
+        "a direction leads from samples in which the component is weak to samples in which it is strong",
+        found=f"component {first.component}: {u.n_low} samples below {used.low:.3g}, {u.n_high} above "
+        f"{used.high:.3g}",
+        allowed="at least one of each",
+        next_step="set audit.low and audit.high, or audit another component (the most relevant: "
+        f"{', '.join(map(str, others))})",
+    )
