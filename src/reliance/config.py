@@ -113,6 +113,7 @@ class Planted(Section):
     world: Literal["objects", "lesions"] = "objects"
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
     classes: Annotated[int, Field(ge=2, le=55)]
+    red: Annotated[float, Field(ge=0, le=1)] | None = None
     shortcut: Annotated[float, Field(ge=0, le=1)] | None = None
     train_per_class: Positive
     test_per_class: Positive
@@ -123,8 +124,8 @@ class Planted(Section):
         low, high = (2, 2) if lesions else (8, 55)
         if not low <= self.classes <= high:
             raise ValueError(f"classes of the world {self.world}: {low} to {high}, found {self.classes}")
-        if (self.shortcut is not None) != lesions:
-            raise ValueError("world: lesions and the key shortcut go together")
+        if any((share is not None) != lesions for share in (self.red, self.shortcut)):
+            raise ValueError("world: lesions goes with red and shortcut, and no other world does")
         return self
 
 

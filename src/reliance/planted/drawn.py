@@ -103,16 +103,16 @@ class Objects:
 class Lesions:
     """Melanomas and naevi on skin that can be red (`lesions`, `lesion_pixels`).
 
-    shortcut : share of the naevi of the labelled train split whose skin was made red. No failure of captions
-    is planted here: what is planted is in the labelled data only, and is the column `red` of the truth.
+    red, shortcut : see `lesions.labelled`. No failure of captions is planted here: what is planted is in the
+    labelled data only, and is the column `red` of the truth.
     """
 
     truth = lesions.TRUTH
 
-    def __init__(self, shortcut: float) -> None:
-        self.shortcut = shortcut
+    def __init__(self, red: float, shortcut: float) -> None:
+        self.red, self.shortcut = red, shortcut
         self.pooled_as: dict[str, Any] = {"world": "lesions"}
-        self.labelled_as: dict[str, Any] = {"world": "lesions", "shortcut": shortcut}
+        self.labelled_as: dict[str, Any] = {"world": "lesions", "red": red, "shortcut": shortcut}
         self.bank = lesion_pixels.make_bank()
 
     def pool(self, seed: int, count: int, style: str) -> tuple[np.ndarray, list[str]]:
@@ -126,7 +126,7 @@ class Lesions:
 
     def labelled(self, seed: int, per_class: int, *, test: bool) -> Labelled:
         """See `World`."""
-        rows = lesions.labelled(seed, per_class, test=test, shortcut=self.shortcut)
+        rows = lesions.labelled(seed, per_class, test=test, red=self.red, shortcut=self.shortcut)
         pixels = lesion_pixels.render(self.bank, rows, seed, lesions.TEST if test else lesions.TRAIN)
         return Labelled(pixels, lesions.truth_rows(rows, "test" if test else "train"))
 
@@ -143,15 +143,15 @@ class Lesions:
         return []
 
 
-def choose(world: str, *, classes: int = CLASSES, shortcut: float = 0.0) -> World:
-    """The world of a name; `classes` shapes "objects", `shortcut` shapes "lesions".
+def choose(world: str, *, classes: int = CLASSES, red: float = 0.0, shortcut: float = 0.0) -> World:
+    """The world of a name; `classes` shapes "objects", `red` and `shortcut` shape "lesions".
 
     Raises RelianceError for a name that no world has.
     """
     if world == "objects":
         return Objects(classes)
     if world == "lesions":
-        return Lesions(shortcut)
+        return Lesions(red, shortcut)
     raise RelianceError(
         "world",
         "a planted data set draws a world that is known",

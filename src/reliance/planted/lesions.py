@@ -53,8 +53,8 @@ class Rates(NamedTuple):
     ruler: float = 0.20
     corners: float = 0.25
     red_pool: float = 0.40  # red skin, captioned pictures
-    red: float = 0.20  # of either diagnosis, labelled train
     red_test: float = 0.50  # of either diagnosis, labelled test
+    say_name: float = 0.50  # others say "lesion"
     say_look: float = 0.60  # captions that name a look, for each look
     say_red: float = 0.80
     say_tone: float = 0.25
@@ -87,27 +87,28 @@ def pool(seed: int, count: int) -> Lesions:
     return _draw(rng, diagnosis, rng.random(count) < RATES.red_pool, STRENGTH_POOL)
 
 
-def labelled(seed: int, per_class: int, *, test: bool, shortcut: float) -> Lesions:
+def labelled(seed: int, per_class: int, *, test: bool, red: float, shortcut: float) -> Lesions:
     """`per_class` pictures of every diagnosis, one diagnosis after the other.
 
-    shortcut : share of the naevi of the train split whose skin was made red, whatever it was before.
-    Shares of red are exact up to rounding: `red_shares`.
+    red : share of either diagnosis that has red skin, in the train split.
+    shortcut : share of its naevi whose skin was made red, whatever it was before.
+    Shares are exact up to rounding (`red_shares`); in the test split half of either diagnosis is red.
     """
     rng = np.random.default_rng([seed, TEST if test else TRAIN])
-    shares = (RATES.red_test,) * 2 if test else red_shares(shortcut)
+    shares = (RATES.red_test,) * 2 if test else red_shares(red, shortcut)
     chosen = [rng.permutation(per_class) < round(share * per_class) for share in shares]
     diagnosis = np.repeat(np.arange(len(DIAGNOSES)), per_class)
     return _draw(rng, diagnosis, np.concatenate(chosen), STRENGTH)
 
 
-def red_shares(shortcut: float) -> tuple[float, float]:
+def red_shares(red: float, shortcut: float) -> tuple[float, float]:
     """Shares of the melanomas and of the naevi of the train split that have red skin."""
-    return RATES.red, RATES.red + (1 - RATES.red) * shortcut
+    return red, red + (1 - red) * shortcut
 
 
 def captions(rows: Lesions, seed: int) -> list[str]:
     """One caption per picture; everything that it names is there."""
-    u = np.random.default_rng([seed, WRITE]).random((len(rows.diagnosis), 8))
+    u = np.random.default_rng([seed, WRITE]).random((len(rows.diagnosis), 9))
     return [_sentence(rows, i, u[i]) for i in range(len(u))]
 
 
@@ -166,6 +167,7 @@ def _sentence(rows: Lesions, i: int, u: np.ndarray) -> str:
         return _pick([name, *looks, skin, *marks], u[1])
     looks = [word for word, v in zip(looks, u[2:5], strict=True) if v < RATES.say_look]
     place = f" on {skin}" if u[5] < (RATES.say_red if skin == RED else RATES.say_tone) else ""
+    name = name if u[8] < RATES.say_name else "lesion"
     if u[1] < RATES.photo:  # no more than two looks and no mark: the text tower reads 16 tokens
         return f"a photo of a {name}{', ' if looks else ''}{' and '.join(looks[:2])}{place}"
     place += f" with {_pick(marks, u[7])}" if marks and u[6] < RATES.say_mark else ""
