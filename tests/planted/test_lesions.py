@@ -6,12 +6,14 @@ import pytest
 from PIL import Image
 
 from reliance.errors import RelianceError
+from reliance.failures.files import read_failures
 from reliance.identity import read_json, read_table
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 from reliance.planted import dataset, drawn, lesion_pixels, lesions, train_clip
 from reliance.planted.table import PLANTS, TRUTH
 from reliance.planted.tiny_clip import CONTEXT
+from reliance.planted.truth import planted_cases
 
 SHAPE = {"world": "lesions", "red": 0.2, "shortcut": 0.75}
 BANK = lesion_pixels.make_bank()
@@ -195,7 +197,10 @@ def test_pictures_show_what_the_truth_says(pictures):
 
 
 def test_the_other_files(pictures):
-    assert read_json(pictures / "plants.json", *PLANTS)[0]["plants"] == []
+    (plant,) = read_json(pictures / "plants.json", *PLANTS)[0]["plants"]
+    assert (plant["mode"], plant["class"]) == ("artefact", "01-naevus")
+    truth = read_table(pictures / "truth.parquet", lesions.TRUTH).frame
+    assert ((truth["plant_id"] != "") == ((truth["red"] > 0) & (truth["object"] == "melanoma"))).all()
     assert (pictures / "words.txt").read_text().split("\n")[:2] == ["melanoma", "naevus"]
     assert pd.read_csv(pictures / "names.csv")["folder"].tolist() == ["00-melanoma", "01-naevus"]
 
@@ -205,6 +210,15 @@ def test_the_share_of_the_shortcut_is_part_of_the_identity(pictures, tmp_path):
     control = read_table(draw(tmp_path, shortcut=0.0) / "truth.parquet", lesions.TRUTH).stamp
     assert stamp.params["shortcut"] == 0.75
     assert stamp.id != control.id
+
+
+def test_a_control_has_no_planted_cases(tmp_path):
+    folder = draw(tmp_path, shortcut=0.0)
+    paths = {name: folder / f"{name}.parquet" for name in ("truth", "index", "classes", "failure_samples")}
+    paths |= {"plants": folder / "plants.json", "failures": folder / "planted.tsv"}
+    planted_cases(**paths, dataset="lesions_control")
+    assert len(read_failures(folder / "planted.tsv")[0]) == 0
+    assert read_json(folder / "plants.json", *PLANTS)[0]["plants"] == []
 
 
 def test_a_clip_learns_lesions(tmp_path):

@@ -15,7 +15,7 @@ from reliance.planted import captions as sentences
 from reliance.planted import lesion_pixels, lesions, render, scenes
 from reliance.planted import world as objects
 from reliance.planted.table import TRUTH, truth_rows
-from reliance.planted.world import CLASSES
+from reliance.planted.world import CLASSES, Plant
 
 
 class Labelled(NamedTuple):
@@ -103,8 +103,8 @@ class Objects:
 class Lesions:
     """Melanomas and naevi on skin that can be red (`lesions`, `lesion_pixels`).
 
-    red, shortcut : see `lesions.labelled`. No failure of captions is planted here: what is planted is in the
-    labelled data only, and is the column `red` of the truth.
+    red, shortcut : see `lesions.labelled`. The shortcut is in the labelled data only, as an artefact of the
+    naevi; without it nothing is planted.
     """
 
     truth = lesions.TRUTH
@@ -128,7 +128,7 @@ class Lesions:
         """See `World`."""
         rows = lesions.labelled(seed, per_class, test=test, red=self.red, shortcut=self.shortcut)
         pixels = lesion_pixels.render(self.bank, rows, seed, lesions.TEST if test else lesions.TRAIN)
-        return Labelled(pixels, lesions.truth_rows(rows, "test" if test else "train"))
+        return Labelled(pixels, lesions.truth_rows(rows, "test" if test else "train", self.plants()))
 
     def names(self) -> list[tuple[str, str, str, str]]:
         """See `World`."""
@@ -140,7 +140,8 @@ class Lesions:
 
     def plants(self) -> list[dict[str, str]]:
         """See `World`."""
-        return []
+        plant = Plant("artefact-naevus", "artefact", "naevus", "background", lesions.RED)
+        return [{**plant._asdict(), "class": lesions.folder(1)}] if self.shortcut else []
 
 
 def choose(world: str, *, classes: int = CLASSES, red: float = 0.0, shortcut: float = 0.0) -> World:

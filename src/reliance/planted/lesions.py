@@ -14,6 +14,7 @@ import pandas as pd
 
 from reliance.identity import TableSpec
 from reliance.planted import table
+from reliance.planted.scoring import planted_images
 
 POOL, TRAIN, TEST = 21, 22, 23  # tags that keep the random streams of a seed apart
 WRITE = 24
@@ -112,12 +113,12 @@ def captions(rows: Lesions, seed: int) -> list[str]:
     return [_sentence(rows, i, u[i]) for i in range(len(u))]
 
 
-def truth_rows(rows: Lesions, split: str) -> pd.DataFrame:
-    """A row of TRUTH per labelled picture, in the order of the index."""
+def truth_rows(rows: Lesions, split: str, plants: list[dict[str, str]]) -> pd.DataFrame:
+    """A row of TRUTH per labelled picture, in the order of the index; at most one of `plants`."""
     number = pd.Series(rows.diagnosis).groupby(rows.diagnosis).cumcount()
     skins = [RED if red > 0 else f"{list(TONES)[t]} skin" for red, t in zip(rows.red, rows.tone, strict=True)]
     places = zip(rows.diagnosis.tolist(), number, strict=True)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "split": split,
             "image_id": range(len(rows.red)),
@@ -132,6 +133,10 @@ def truth_rows(rows: Lesions, split: str) -> pd.DataFrame:
             "tone": [list(TONES)[t] for t in rows.tone.tolist()],
         }
     )
+    for plant in plants:
+        distractors = planted_images(frame, [plant])[plant["plant_id"]]
+        frame.loc[distractors, ["plant_id", "mode"]] = plant["plant_id"], plant["mode"]
+    return frame
 
 
 def folder(class_id: int) -> str:
