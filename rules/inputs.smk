@@ -22,6 +22,11 @@ def planted_of(name):
     return d.planted
 
 
+def captioned(name):
+    """What shapes the captioned pool of a planted data set."""
+    return planted_of(name).model_dump(include={"world", "classes"}, exclude_none=True)
+
+
 def training_of(name):
     """How a small CLIP is trained; a clear error for an encoder that is not trained here."""
     training = encoder(name).training

@@ -19,7 +19,7 @@ rule render_planted:
         runtime=minutes(10),
     params:
         **code("render_planted.py"),
-        settings=lambda w: settings(**planted_of(w.dataset).model_dump()),
+        settings=lambda w: settings(**planted_of(w.dataset).model_dump(exclude_none=True)),
     message:
         "Drawing the planted data set {wildcards.dataset}"
     script:
@@ -45,7 +45,7 @@ rule train_clip:
         **code("train_clip.py"),
         settings=lambda w: settings(
             **training_of(w.encoder).model_dump(exclude={"dataset"}),
-            classes=planted_of(training_of(w.encoder).dataset).classes,
+            **captioned(training_of(w.encoder).dataset),
             threads=1,
             code=code_key("train_clip.py"),
         ),

@@ -113,10 +113,23 @@ class Encoder(Section):
 class Planted(Section):
     """A drawn world with planted failures."""
 
+    world: Literal["objects", "lesions"] = "objects"
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
-    classes: Annotated[int, Field(ge=8, le=55)]
+    classes: Annotated[int, Field(ge=2, le=55)]
+    red: Annotated[float, Field(ge=0, le=1)] | None = None
+    shortcut: Annotated[float, Field(ge=0, le=1)] | None = None
     train_per_class: Positive
     test_per_class: Positive
+
+    @model_validator(mode="after")
+    def _shape_fits_the_world(self) -> "Planted":
+        lesions = self.world == "lesions"
+        low, high = (2, 2) if lesions else (8, 55)
+        if not low <= self.classes <= high:
+            raise ValueError(f"classes of the world {self.world}: {low} to {high}, found {self.classes}")
+        if any((share is not None) != lesions for share in (self.red, self.shortcut)):
+            raise ValueError("world: lesions goes with red and shortcut, and no other world does")
+        return self
 
 
 class Split(Section):

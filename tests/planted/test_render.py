@@ -9,7 +9,7 @@ from PIL import Image
 from reliance.identity import read_json, read_table
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
-from reliance.planted import render, scenes, world
+from reliance.planted import dataset, render, scenes, world
 from reliance.planted.table import PLANTS, TRUTH
 
 SETTINGS = {"seed": 2, "classes": 20, "train_per_class": 12, "test_per_class": 3}
@@ -18,7 +18,7 @@ FILES = {"truth": "truth.parquet", "names": "names.csv", "plants": "plants.json"
 
 def draw(folder, **settings):
     paths = {name: folder / file for name, file in FILES.items()}
-    render.render_planted(images=folder / "images", **paths, **{**SETTINGS, **settings})
+    dataset.render_planted(images=folder / "images", **paths, **{**SETTINGS, **settings})
     return folder
 
 

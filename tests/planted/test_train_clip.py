@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from reliance.errors import RelianceError
 from reliance.identity import read_table
-from reliance.planted import tiny_clip, train_clip
+from reliance.planted import drawn, tiny_clip, train_clip
 
 TINY = {
     "seed": 1,
@@ -181,12 +181,12 @@ def test_misfits_repel_pictures_only(monkeypatch):
 
 
 def test_a_labeller_meets_words_that_are_written_nowhere():
-    pool = train_clip.make_pool(0, 8, 40, "plain")
+    pool = train_clip.make_pool(drawn.choose("objects", classes=8), 0, 40, "plain")
     assert pool.misfits == 6, "8 classes, 2 of them written"
     rows = train_clip.misfit_rows(0, 3, len(pool.tokens.rows), pool.misfits)
     assert sorted(rows.tolist()) == list(range(len(pool.tokens.rows) - 6, len(pool.tokens.rows)))
     assert pool.caption.max() < len(pool.tokens.rows) - 6
-    assert train_clip.make_pool(0, 8, 40, "ambiguous").misfits == 0
+    assert train_clip.make_pool(drawn.choose("objects", classes=8), 0, 40, "ambiguous").misfits == 0
     assert len(train_clip.misfit_rows(0, 3, 100, 0)) == 0
     assert len(set(train_clip.misfit_rows(0, 3, 100, 50).tolist())) == 16
 

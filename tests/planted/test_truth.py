@@ -13,7 +13,7 @@ from reliance.failures.schema import EXPECTATIONS
 from reliance.identity import derived_stamp, read_table, write_table
 from reliance.images.index import index_images
 from reliance.parts import Layout, PartRange, PartWriter, write_manifest
-from reliance.planted import render, world
+from reliance.planted import dataset, world
 from reliance.planted.table import TRUTH
 from reliance.planted.truth import outputs, planted_cases, score_truth
 
@@ -38,7 +38,7 @@ def drawn(tmp_path_factory):
         "plants": folder / "plants.json",
     }
     settings = {"seed": 1, "classes": CLASSES, "train_per_class": PER_CLASS, "test_per_class": 1}
-    render.render_planted(images=folder / "images", **paths, **settings)
+    dataset.render_planted(images=folder / "images", **paths, **settings)
     index(folder)
     return folder
 
@@ -79,7 +79,7 @@ def test_a_rehearsal_has_image_ids_of_its_own(drawn, tmp_path):
 def test_truth_of_other_pictures_is_refused(drawn, tmp_path):
     other = tmp_path / "other"
     paths = {"truth": other / "truth.parquet", "names": other / "names.csv", "plants": other / "plants.json"}
-    render.render_planted(
+    dataset.render_planted(
         images=other / "images", **paths, seed=2, classes=CLASSES, train_per_class=1, test_per_class=1
     )
     with pytest.raises(RelianceError, match="same drawn pictures"):

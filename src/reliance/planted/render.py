@@ -6,19 +6,14 @@ one row of patches of the tiny vision transformer.
 """
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw
 
-from reliance.identity import atomic, derived_stamp, hash_arrays, write_json, write_table
-from reliance.planted import icons, scenes, textures
-from reliance.planted import world as worlds
+from reliance.planted import icons, textures
 from reliance.planted.cast import COLOURS, NEUTRAL
 from reliance.planted.scenes import Scenes
-from reliance.planted.table import PLANTS, TRUTH, truth_rows
 from reliance.planted.world import World
 
 PIXELS = 48
@@ -73,49 +68,6 @@ def render(bank: Bank, rows: Scenes, seed: int, stream: int) -> np.ndarray:
         if rows.word[i] >= 0:
             out[i, :, -STRIP:] = bank.strips[rows.word[i], draws.word_shift[i]]
     return out
-
-
-def render_planted(
-    *,
-    images: Path,
-    truth: Path,
-    names: Path,
-    plants: Path,
-    vocabulary: Path | None = None,
-    seed: int,
-    classes: int = 55,
-    train_per_class: int = 200,
-    test_per_class: int = 50,
-) -> None:
-    """Write the labelled pictures of the planted world and everything that is known about them.
-
-    images : folder {train,test}/{class folder}/{number}.png, in the order of the index.
-    truth : parquet TRUTH, a row per picture, rows of a split in the order of the index.
-    names : names.csv with folder, short_name (ambiguous), full_name, definition.
-    plants : JSON list of the planted failures (`Plant`), under "plants".
-    vocabulary : optional text file, one name per line, for naming latents.
-    """
-    world = worlds.build(classes)
-    bank = make_bank(world)
-    settings = {"seed": seed, "classes": classes, "train": train_per_class, "test": test_per_class}
-    frames, content = [], {}
-    with atomic(images) as root:
-        for split, per_class, stream in (
-            ("test", test_per_class, scenes.TEST),
-            ("train", train_per_class, scenes.TRAIN),
-        ):
-            rows = scenes.labelled(world, seed, per_class, test=split == "test")
-            pixels = render(bank, rows, seed, stream)
-            frames.append(truth_rows(world, rows, split))
-            content[split] = pixels
-            _write_pngs(root, frames[-1]["path"], pixels)
-    # with the pixels in its id, pictures that were redrawn by other code make another truth table
-    params = {**settings, "pixels": hash_arrays(content)}
-    stamp = write_table(truth, pd.concat(frames, ignore_index=True), TRUTH, params, {})
-    folders = {thing.name: worlds.folder(world, i) for i, thing in enumerate(world.things)}
-    records = [{**plant._asdict(), "class": folders[plant.thing]} for plant in world.plants]
-    write_json(plants, {"plants": records}, derived_stamp(*PLANTS, settings, {"truth": stamp.id}))
-    _write_names(names, vocabulary, world)
 
 
 class Looks(NamedTuple):
@@ -221,23 +173,3 @@ def _strips(word: str) -> np.ndarray:
         ImageDraw.Draw(strip).text((start, 1), word, font=bold, fill=0)
         out[i] = np.asarray(strip)
     return out
-
-
-def _write_pngs(root: Path, paths: pd.Series, pixels: np.ndarray) -> None:
-    """One PNG per picture [n, 3, 48, 48], lightly compressed."""
-    for folder in sorted({str(Path(path).parent) for path in paths}):
-        (root / folder).mkdir(parents=True)
-    for path, picture in zip(paths, pixels, strict=True):
-        image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
-        image.save(root / path, compress_level=1)
-
-
-def _write_names(names: Path, vocabulary: Path | None, world: World) -> None:
-    """names.csv and the vocabulary."""
-    rows = [(worlds.folder(world, i), t.name, t.full_name, t.label) for i, t in enumerate(world.things)]
-    table = pd.DataFrame(rows, columns=["folder", "short_name", "full_name", "definition"])
-    with atomic(names) as temporary:
-        table.to_csv(temporary, index=False)
-    if vocabulary is not None:
-        with atomic(vocabulary) as temporary:
-            temporary.write_text("\n".join(worlds.vocabulary(world)) + "\n")

@@ -1,4 +1,4 @@
-"""Trains a tiny CLIP on captioned pictures of the planted world, a minute or three on one core.
+"""Trains a tiny CLIP on captioned pictures of a planted world, a minute or three on one core.
 
 A killed job goes on where it stopped: its progress lies in a hidden folder beside the checkpoint,
 keyed by the settings and the code, and the result has the same bits as an uninterrupted run.
@@ -19,10 +19,7 @@ from torch import Tensor
 from reliance.errors import RelianceError
 from reliance.identity import TableSpec, atomic, content_stamp, derived_stamp, hash_arrays, write_table
 from reliance.jobs import choose_device, claim, release
-from reliance.planted import captions as sentences
-from reliance.planted import scenes, tiny_clip
-from reliance.planted import world as worlds
-from reliance.planted.render import make_bank, render
+from reliance.planted import drawn, tiny_clip
 
 log = logging.getLogger(__name__)
 
@@ -63,28 +60,31 @@ def train_clip(
     pool: int = 120_000,
     batch_size: int = 128,
     threads: int = 1,
-    classes: int = 55,
     device: str = "cpu",
     checkpoint_every: int = 200,
     code: str = "",
+    world: str = "objects",
+    **shape: Any,
 ) -> None:
     """Render the pool, train, and write the weights of the end and of half the steps.
 
     captions : "ambiguous" for the model that is examined, "plain" for the labeller.
     checkpoint, halfway : safetensors with open_clip's state dict; metadata "architecture" and "preprocess".
     history : parquet TRAINING, a row per 10 steps.
+    world, shape : see `drawn.choose`.
     Raises RelianceError if the pool is smaller than a batch or the style unknown.
     """
     _check(captions, pool, batch_size)
+    chosen = drawn.choose(world, **shape)
     settings = dict(
         seed=seed, steps=steps, captions=captions, pool=pool, batch_size=batch_size,
-        threads=threads, classes=classes, device=device,
+        threads=threads, device=device, **chosen.pooled_as,
     )  # fmt: skip
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
     partial = claim(checkpoint, derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16])
     partial.mkdir(parents=True, exist_ok=True)
-    data = make_pool(seed, classes, pool, captions)
+    data = make_pool(chosen, seed, pool, captions)
     model = tiny_clip.build(seed)
     table = tiny_clip.keep_tokens(model, data.tokens.used)
     model.to(target)
@@ -111,17 +111,15 @@ def train_clip(
     release(checkpoint)
 
 
-def make_pool(seed: int, classes: int, count: int, style: str) -> Pool:
-    """Pictures and tokenised captions of the pool; about 12,000 a second.
+def make_pool(world: drawn.World, seed: int, count: int, style: str) -> Pool:
+    """Pictures and tokenised captions of the pool; about 8,000 a second.
 
     A labeller also learns that words which are written nowhere fit no picture; else every written word
     would look to it like any of them.
     """
-    world = worlds.build(classes)
-    rows = scenes.pool(world, seed, count)
-    texts, caption = np.unique(sentences.write(world, rows, seed, style), return_inverse=True)
-    misfits = worlds.unwritten(world) if style == "plain" else []
-    pixels = render(make_bank(world), rows, seed, scenes.POOL)
+    pixels, written = world.pool(seed, count, style)
+    texts, caption = np.unique(written, return_inverse=True)
+    misfits = world.misfits(style)
     log.info("rendered %d pictures with %d different captions", count, len(texts))
     tokens = tiny_clip.tokenize([*texts.tolist(), *misfits])
     return Pool(torch.from_numpy(pixels), torch.from_numpy(caption), tokens, len(misfits))

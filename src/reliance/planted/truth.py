@@ -11,6 +11,7 @@ from reliance.attribution.prompts import read_prompts
 from reliance.encoders.head import Head, load_head, project
 from reliance.errors import RelianceError
 from reliance.failures.files import (
+    COLUMNS,
     FAILURE_SAMPLES,
     KIND,
     SCHEMA,
@@ -72,7 +73,7 @@ def planted_cases(
         for plant in records
     ]
     stamp = derived_stamp(KIND, SCHEMA, {"source": "planted", "dataset": dataset, "split": split}, inputs)
-    write_failures(failures, pd.DataFrame(rows), stamp)
+    write_failures(failures, pd.DataFrame(rows, columns=list(COLUMNS)), stamp)
     samples = [(name, dataset, split, int(i)) for name, ids in images.items() for i in ids]
     columns = [name for name, _ in FAILURE_SAMPLES.columns]
     table = pd.DataFrame(samples, columns=columns)
