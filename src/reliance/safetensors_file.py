@@ -1,4 +1,4 @@
-"""safetensors with several keys of metadata and equal bytes every time; the library writes them in random order."""
+"""safetensors with equal bytes every time, however many metadata keys: the library shuffles those."""
 
 import json
 from collections.abc import Mapping
