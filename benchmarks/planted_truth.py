@@ -10,35 +10,20 @@ The world's and the miner's settings were chosen on seeds 0 to 9; report other s
 import argparse
 import json
 import statistics
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-LINKED = ("workflow", "rules", "scripts", "config", "envs", "src")
+from seeded import ROOT, build
 
 
 def run(seed: int, cores: int) -> dict:
     """Build the demo's truth.json with every seed replaced; returns its content."""
-    folder = ROOT / f"build/planted_truth/{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
     config = [
         f"datasets={{planted: {{planted: {{seed: {seed}}}}}}}",
         f"encoders={{demo: {{training: {{seed: {seed}}}}}, "
         f"demo_labeller: {{training: {{seed: {seed + 1000}}}}}}}",
         f"variants={{demo: {{sae: {{seed: {seed}}}}}}}",
     ]
-    command = [
-        str(Path(sys.executable).parent / "snakemake"),
-        "results/demo/truth.json",
-        "--cores",
-        str(cores),
-    ]
-    subprocess.run([*command, "--config", *config], cwd=folder, check=True)
-    return json.loads((folder / "results/demo/truth.json").read_text())
+    results = build(ROOT / f"build/planted_truth/{seed}", ["results/demo/truth.json"], config, cores)
+    return json.loads((results / "demo/truth.json").read_text())
 
 
 def main() -> None:

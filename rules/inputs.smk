@@ -575,9 +575,13 @@ def case_gallery(w):
 ABOUT_LATENTS = [3, 4, 7, 8, 9, 10, 11]  # figures that need an SAE
 
 
+ABOUT_PROBES = [6, 15]  # figures of an audit
+
+
 def figures_of(v):
     """The figures that apply to a variant; only those of the robustness benchmark need no SAE."""
-    return [f"fig{n}" for n in sorted([5, 12, 13, 14] + (ABOUT_LATENTS if v.sae else []))]
+    numbers = [5, 12, 13, 14] + (ABOUT_LATENTS if v.sae else []) + (ABOUT_PROBES if v.audit else [])
+    return [f"fig{n}" for n in sorted(numbers)]
 
 
 def page_of(w):
@@ -607,7 +611,14 @@ def page_of(w):
             "faithfulness": f"{here}/faithfulness.parquet",
             "quality": f"{here}/sae/quality.json",
         }
-    if dataset(v.dataset).planted and v.failures_from == v.name:
+    if v.audit:
+        files |= {
+            "audit": f"{here}/audit/audit.json",
+            "audit_accuracies": f"{here}/audit/accuracies.parquet",
+            "audit_relevances": f"{here}/audit/relevances.parquet",
+        }
+    planted = dataset(v.dataset).planted
+    if planted and planted.world == "objects" and v.failures_from == v.name:  # lesions have no cases to mine
         files["truth"] = f"{here}/truth.json"
     return files
 
@@ -619,6 +630,7 @@ def page_settings(w):
         variant=w.variant,
         mined_by=v.failures_from,
         random_weights=encoder(v.encoder).weights == "random",
+        note=encoder(v.encoder).note or "",
         left_out=[] if v.sae else [str(n) for n in ABOUT_LATENTS],
         configuration={
             "variant": {
@@ -628,6 +640,7 @@ def page_settings(w):
             "dataset": dataset(v.dataset).model_dump(),
             "sae": v.sae.model_dump() if v.sae else "none",
             "failures": variant(v.failures_from).failures.model_dump(),
+            "audit": v.audit.model_dump() if v.audit else "none",
             "images": reading(),
             "embedding": CONFIG.embedding.model_dump(exclude={"workers"}),  # a change of these reruns nothing
             **some(CONFIG, "templates", "naming", "probe", "faithfulness", "hidden", "galleries"),

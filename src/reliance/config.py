@@ -94,6 +94,7 @@ class Encoder(Section):
     role: Literal["encoder", "labeller"] = "encoder"
     preprocess: Preprocess | None = None
     embeddings_from: str | None = None
+    note: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "Encoder":

@@ -77,6 +77,6 @@ def write_audit(folder, accuracies, *, label="red hue", names=("melanoma", "not 
         **verdict(accuracies, 0.5),
         **about,
     }
-    made = derived_stamp(AUDIT_KIND, AUDIT_SCHEMA, {}, {"accuracies": stamp.id})
+    made = derived_stamp(AUDIT_KIND, AUDIT_SCHEMA, {}, {"accuracies": stamp.id, "probe": "p" * 64})
     write_json(folder / "audit.json", said, made)
     return {**paths, "audit": folder / "audit.json"}

@@ -12,7 +12,8 @@ from reliance.findings import Finding
 from reliance.identity import TableSpec, derived_stamp, write_meta, write_table
 from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import Shown, check_figures, write_page
+from reliance.report.page import Shown, write_page
+from reliance.report.provenance import check_figures
 
 TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 STAMP = derived_stamp("report", 1, {}, {})
@@ -45,6 +46,8 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "variant": text,
         "mined_by": "other",
         "random_weights": True,
+        "note": text,
+        "audit": text,
         "left_out": ["3", text],
         "facts": [(text, text)],
         "kinds": {text: 2},
@@ -55,7 +58,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "strongest": [text] * 4,
         "counts": {"holds": 1, "does not hold": 0, "undecided": 2},
         "found": {"Faithfulness": verdicts([Finding("a:b", None, text, text)])},
-        "sections": {"Failure modes": [figure]},
+        "sections": {"Case study": [figure._replace(name="fig6")], "Failure modes": [figure]},
         "hidden": grid,
         "components": grid,
         "configuration": grid,
@@ -94,6 +97,8 @@ def test_a_variant_without_an_sae_or_cases_has_a_page(tmp_path):
         components=None,
         hidden=None,
         truth=None,
+        audit="",
+        note="",
         cases=empty,
         strongest=None,
         kinds={},

@@ -9,7 +9,6 @@ import jinja2
 import pandas as pd
 
 from reliance.components.table import COMPONENTS
-from reliance.errors import RelianceError
 from reliance.failures.files import read_failures, read_samples
 from reliance.faithfulness.findings import findings as faithfulness_findings
 from reliance.faithfulness.schema import FAITHFULNESS
@@ -28,6 +27,7 @@ from reliance.interpretability.findings import clarity_findings
 from reliance.interpretability.findings import findings as interpretability_findings
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
 from reliance.report import provenance, rows
+from reliance.report.audits import AuditTables, audit_findings, headline, read_audit
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
@@ -37,6 +37,7 @@ from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
 SECTIONS = {
+    "Case study": ("fig6", "fig15"),
     "Pictures of the cases": ("fig12", "fig13"),
     "Failure modes": ("fig5", "fig14", "table1"),
     "Faithfulness": ("fig3", "fig7", "fig8"),
@@ -113,6 +114,10 @@ def report(
     faithfulness: Path | None = None,
     quality: Path | None = None,
     truth: Path | None = None,
+    audit: Path | None = None,
+    audit_accuracies: Path | None = None,
+    audit_relevances: Path | None = None,
+    note: str = "",
     left_out: Sequence[str] = (),
     benchmarks: str = "",
     owners: Sequence[str] = (),
@@ -127,8 +132,9 @@ def report(
     failures, failure_samples, mined_components : cases of the variant `mined_by`, and its components.
     components to quality : all given for a variant with an SAE, none for one without; `tested` are the
         components on the test split.
-    left_out : figures that do not apply, for want of an SAE.
+    left_out : figures that do not apply, for want of an SAE. note : what is to be known of the encoder.
     truth : the score against planted truth, if the data is planted and the variant mines.
+    audit to audit_relevances : all given for a variant whose probe is audited.
     configuration : settings of the variant, shown as they are.
     benchmarks, owners : folder of job times, and the variant, encoders and data sets whose jobs are listed.
 
@@ -137,15 +143,19 @@ def report(
     common = [robustness, failures, failure_samples, mined_components, index, classes, excluded, weights]
     given = (components, neurons, pca, tested, alignments, hidden, faithfulness, quality)
     own = [path for path in given if path]
-    sources = [*common, *own, *([truth] if truth else []), *figures]
+    about_probe = [path for path in (audit, audit_accuracies, audit_relevances) if path]
+    sources = [*common, *own, *([truth] if truth else []), *about_probe, *figures]
     shown = {"fig5": robustness, "fig12": failures, "fig3": faithfulness, "fig4": components, "fig9": tested}
-    check_figures({**shown, "fig10": hidden}, figures)
+    provenance.check_figures({**shown, "fig10": hidden, "fig6": audit}, figures)
     tables, sae = read_tables(common, variant), read_sae(own) if own else None
-    found = all_findings(tables, sae)
+    audited = read_audit(*about_probe) if about_probe else None
+    found = all_findings(tables, sae, audited)
     values = {
         "variant": variant,
         "mined_by": mined_by,
         "random_weights": random_weights,
+        "note": note,
+        "audit": headline(audited) if audited else "",
         "left_out": list(left_out),
         **tables_shown(tables, sae),
         **truth_shown(truth, tables),
@@ -162,27 +172,6 @@ def report(
     stamp = derived_stamp(KIND, SCHEMA, told, ids)
     write_page(template, values, html, stamp)
     write_findings(findings, found, stamp)
-
-
-SAME = {"fig14": "fig5", "fig13": "fig12", "fig7": "fig3", "fig8": "fig3", "fig11": "fig10"}  # read the same
-
-
-def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) -> None:
-    """Raise RelianceError if a figure was drawn from another table than the page's.
-
-    tables : the table that a figure shows, by its name; figures that are not named show that of SAME.
-    """
-    for figure in figures:
-        table = tables.get(SAME.get(figure.stem, figure.stem))
-        inputs = provenance.read_stamp(figure).inputs
-        if table is not None and (expected := provenance.read_stamp(table).id) not in inputs.values():
-            raise RelianceError(
-                figure,
-                f"a figure of the page shows the page's own numbers, of {table}",
-                found="it was drawn from another table",
-                allowed=f"a figure made from {expected[:12]}",
-                next_step="it was copied from another run or is older: delete it and run the target again",
-            )
 
 
 def read_tables(paths: Sequence[Path], variant: str) -> Tables:
@@ -209,9 +198,12 @@ def read_sae(paths: Sequence[Path]) -> SaeTables:
     return SaeTables(a, b, c, d, e, f, g, read_json(quality, QUALITY_KIND, QUALITY_SCHEMA)[0])
 
 
-def all_findings(tables: Tables, sae: SaeTables | None) -> dict[str, list[Finding]]:
+def all_findings(
+    tables: Tables, sae: SaeTables | None, audit: AuditTables | None = None
+) -> dict[str, list[Finding]]:
     """What the paper found, by topic, held against this variant's numbers."""
-    found = {"Failure modes": robustness_findings(tables.robustness)}
+    found = {"Case study": audit_findings(audit)} if audit else {}
+    found["Failure modes"] = robustness_findings(tables.robustness)
     if sae:
         found["Faithfulness"] = faithfulness_findings(sae.curves)
         compared = (sae.components, sae.neurons, sae.pca, sae.alignments)

@@ -4,12 +4,13 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reliance.errors import RelianceError
 from reliance.identity import STAMP_KEY, Stamp, unreadable
 from reliance.report.markup import Grid
 
@@ -82,3 +83,31 @@ def settings_rows(settings: object, prefix: str = "") -> list[list[str]]:
         pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in settings.items()]
         return [row for key, value in pairs for row in settings_rows(value, key)]
     return [[prefix, json.dumps(settings, ensure_ascii=False)]]
+
+
+SAME = {  # figures that read the same table
+    "fig14": "fig5",
+    "fig13": "fig12",
+    "fig7": "fig3",
+    "fig8": "fig3",
+    "fig11": "fig10",
+    "fig15": "fig6",
+}
+
+
+def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) -> None:
+    """Raise RelianceError if a figure was drawn from another table than the page's.
+
+    tables : the table that a figure shows, by its name; figures that are not named show that of SAME.
+    """
+    for figure in figures:
+        table = tables.get(SAME.get(figure.stem, figure.stem))
+        inputs = read_stamp(figure).inputs
+        if table is not None and (expected := read_stamp(table).id) not in inputs.values():
+            raise RelianceError(
+                figure,
+                f"a figure of the page shows the page's own numbers, of {table}",
+                found="it was drawn from another table",
+                allowed=f"a figure made from {expected[:12]}",
+                next_step="it was copied from another run or is older: delete it and run the target again",
+            )

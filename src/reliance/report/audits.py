@@ -1,0 +1,54 @@
+"""What the page of an audited variant says about its probe."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from reliance.casestudy.accuracy import Drop
+from reliance.casestudy.findings import findings, name_of, percent
+from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, PLAIN, RELEVANCES, ROBUST
+from reliance.findings import Finding
+from reliance.identity import check_same, read_json, read_table
+
+
+class AuditTables(NamedTuple):
+    """An audit as read."""
+
+    about: dict[str, Any]  # audit.json
+    accuracies: pd.DataFrame
+    relevances: pd.DataFrame
+
+
+def read_audit(audit: Path, accuracies: Path, relevances: Path) -> AuditTables:
+    """Read an audit; raises RelianceError if the three files do not belong together."""
+    about, stamp = read_json(audit, AUDIT_KIND, AUDIT_SCHEMA)
+    tested, explained = read_table(accuracies, ACCURACIES), read_table(relevances, RELEVANCES)
+    check_same("accuracies", (audit, stamp.inputs["accuracies"]), (accuracies, tested.stamp.id))
+    check_same("probe", (audit, stamp.inputs["probe"]), (relevances, explained.stamp.inputs["probe"]))
+    return AuditTables(about, tested.frame, explained.frame)
+
+
+def audit_findings(tables: AuditTables) -> list[Finding]:
+    """What the paper found in its case study, held against this audit."""
+    return findings(tables.accuracies, tables.relevances, tables.about)
+
+
+def headline(tables: AuditTables) -> str:
+    """The outcome of the audit in one or two sentences."""
+    about = tables.about
+    label = f" ({about['label']})" if about["label"] else ""
+    said = (
+        f"A linear probe that tells {about['names'][0]} from {about['names'][1]} was audited: "
+        f"component #{about['component']}{label} is number {about['rank']} of what speaks for "
+        f"{name_of(about, about['toward'])}, with {about['share']:.1f} % of the relevance. "
+    )
+    if not about["claim"]:
+        return said + "Changing its content in the images lowers the accuracy of no class beyond chance."
+    side = about["fallen"]
+    plain, robust = (percent(Drop(**about["drops"][probe][side])) for probe in (PLAIN, ROBUST))
+    return said + (
+        f"With more of its content in the images the accuracy of {name_of(about, side)} falls by "
+        f"{plain.removeprefix('+')}: the probe takes a shortcut. The robust probe falls by "
+        f"{robust.removeprefix('+')}."
+    )

@@ -1,0 +1,41 @@
+"""The sentences of an audit, on the paper's accuracies."""
+
+import pytest
+
+from figures.audit_examples import PAPER, accuracies_of, write_audit
+from reliance.casestudy.schema import RELEVANCES
+from reliance.errors import RelianceError
+from reliance.identity import read_table, write_table
+from reliance.report.audits import audit_findings, headline, read_audit
+
+FILES = ("audit", "accuracies", "relevances")
+
+
+@pytest.fixture
+def shortcut(tmp_path):
+    paths = write_audit(tmp_path, accuracies_of(PAPER))
+    return {name: paths[name] for name in FILES}
+
+
+def test_a_shortcut_is_told(shortcut):
+    tables = read_audit(*shortcut.values())
+    said = headline(tables)
+    assert "component #3 (red hue) is number 4 of what speaks for not melanoma" in said
+    assert "the accuracy of melanoma falls by 20.6 ± 2.1 %" in said
+    assert "The robust probe falls by 5.1 ± 2.0 %" in said
+    assert [f.name for f in audit_findings(tables)] == ["shortcut", "repair", "less_relevant", "strength"]
+
+
+def test_no_shortcut_is_told_where_nothing_falls(tmp_path):
+    same = {probe: ([0.8] * 3, [0.7] * 3) for probe in PAPER}
+    paths = write_audit(tmp_path, accuracies_of(same), label="")
+    said = headline(read_audit(*(paths[name] for name in FILES)))
+    assert "component #3 is number 4" in said
+    assert "lowers the accuracy of no class" in said
+
+
+def test_files_of_different_audits_are_refused(shortcut):
+    table = read_table(shortcut["relevances"], RELEVANCES)
+    write_table(shortcut["relevances"], table.frame, RELEVANCES, {}, {"probe": "q" * 64, "codes": "c" * 64})
+    with pytest.raises(RelianceError, match="probe"):
+        read_audit(*shortcut.values())
