@@ -1,4 +1,5 @@
 # make demo   set up and run the embedded demo
+# make demo-lesions   set up and run the embedded case study
 # make test   set up and run every check
 # make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
@@ -7,10 +8,11 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo test test-slurm lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-slurm lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
+	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
 	@echo "make test     set up, then run every check (what CI runs)"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
@@ -30,6 +32,11 @@ demo: setup
 	@echo
 	@echo "Done. Open results/demo/report.html in a browser. Several models side by side:"
 	@ls results/compare/demo/*.pdf
+
+demo-lesions: setup
+	$(SNAKEMAKE) results/demo_lesions/fig6.pdf results/demo_lesions/fig15.pdf results/demo_lesions/report.html
+	@echo
+	@echo "Done. Open results/demo_lesions/report.html in a browser."
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/slurm
