@@ -43,6 +43,21 @@ def test_what_ships_is_valid() -> None:
         assert resolve(config, name).dataset in config.datasets
 
 
+def test_null_on_the_command_line_is_nothing() -> None:
+    """Snakemake reads --config 'a={b: null}' as a word."""
+    raw = shipped()
+    raw["variants"]["demo"] |= {"audit": {"positive": ["cow"], "component": "null"}, "labeller": "null"}
+    raw["variants"]["demo"]["sae"]["grad_clip"] = "null"
+    config = load(raw)
+    found = config.variants["demo"]
+    assert found.audit is not None
+    assert (found.audit.component, found.labeller) == (None, None)
+    assert config.sae_of("demo").grad_clip is None
+    raw["variants"]["demo"]["dataset"] = "null"
+    with pytest.raises(RelianceError, match="null"):
+        load(raw)
+
+
 def test_tiny_adds_a_variant() -> None:
     raw = shipped()
     for section, entries in yaml.safe_load((ROOT / "config/tiny.yaml").read_text()).items():

@@ -1,6 +1,7 @@
 """Sections of the configuration that say how stages work; config.py puts them together."""
 
-from typing import Annotated, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +26,15 @@ class Section(BaseModel):
     """A part of the configuration: read-only, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing(cls, values: Any) -> Any:
+        """Snakemake hands the null of --config 'a={b: null}' over as a word."""
+        if not isinstance(values, dict):
+            return values
+        optional = {n for n, field in cls.model_fields.items() if NoneType in get_args(field.annotation)}
+        return {k: None if v == "null" and k in optional else v for k, v in values.items()}
 
 
 class Sae(Section):

@@ -20,11 +20,21 @@ class Candidate(NamedTuple):
 
     component: int
     rank: int
+    relevance: float  # mean, towards the class
     share: float
     thresholds: Thresholds
     direction: Direction
     activation: np.ndarray  # on the images of the class, [n]
     shift: float  # cosine of its direction and of the intervention's mean shift; nan if there is none
+
+    @property
+    def weight(self) -> float:
+        """How much of what speaks for the class the intervention moves: mean relevance times cosine.
+
+        The cosine alone could not tell the component that the probe uses from one of several that see the
+        same content. Components that the intervention moves the other way have none.
+        """
+        return self.relevance * (1.0 if np.isnan(self.shift) else max(self.shift, 0.0))
 
 
 def candidate(
@@ -47,7 +57,8 @@ def candidate(
     used = thresholds(activation, low, high)
     u = direction(unit[side], activation, used)
     moved = np.nan if shift is None else cosine(u.vector, shift)
-    return Candidate(int(row["component"]), int(row["rank"]), float(row["share"]), used, u, activation, moved)
+    number, rank = int(row["component"]), int(row["rank"])
+    return Candidate(number, rank, float(row["relevance"]), float(row["share"]), used, u, activation, moved)
 
 
 def shift_under(

@@ -71,7 +71,8 @@ def fit_audit(
         classes are not looked at. Only needed to choose among several candidates.
     component : to audit; None chooses one of the first `candidates` by mean relevance towards the class
         `toward` ("positive" | "negative"), over the images of that class that the probe learns from: the one
-        whose direction is nearest (by cosine) to the mean shift of the embeddings under the intervention.
+        with the largest product of mean relevance and of the cosine between its direction and the mean shift
+        of the embeddings under the intervention.
     low, high : activations of weak and strong samples of that class; None: quantiles, see directions.
     alpha, alphas : strengths of the augmentation, the main one and those of Fig. 15; 0 is the plain probe.
     c, scale : inverse penalty, and the factor of unit embeddings. seed : of the augmentation.
@@ -179,7 +180,7 @@ def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray | None, s
     usable = [one for one in considered if one.direction.n_low and one.direction.n_high]
     if not usable:
         raise no_direction(considered[0], ranked["component"].tolist()[:SHOWN])
-    chosen = max(usable, key=lambda one: np.nan_to_num(one.shift))  # the first, if there is no shift
+    chosen = max(usable, key=lambda one: one.weight)
     p, strengths = draws(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
     u = chosen.direction.vector
     robust = [_fit(augment(unit, u, a, p), learned.positive, s.scale, s.c) for a in strengths]

@@ -118,8 +118,8 @@ def chosen_by(about: Mapping[str, Any]) -> str:
         return f"Audited is {name}, the most relevant one."
     return (
         f"Audited is {name}, number {about['rank']} by relevance: of the first {len(about['considered'])} "
-        "the one whose direction is nearest to what the change of the images does to embeddings (cosine "
-        f"{about['shift']:.2f})."
+        "the one with the largest product of relevance and of the cosine between its direction and what the "
+        f"change of the images does to embeddings (here {about['shift']:.2f})."
     )
 
 

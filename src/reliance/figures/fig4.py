@@ -194,8 +194,8 @@ def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:
         "b) Different labels of neurons, principal axes and components of the SAE (of how many with a label) "
         f"on the train split; mark: labels expected among {fewest:,} of them drawn at random.",
         "c) Alignment of components with their best label, and of the mean test image of a class with the "
-        f"class's own name ({span([len(t['classes']) for t in tables])} classes); dashed: medians. Pictures of "
-        "components that names fit poorly are in Figs. 10 and 11.",
+        f"class's own name ({span([len(t['classes']) for t in tables])} classes); dashed: medians. Pictures "
+        "of components that names fit poorly are in Figs. 10 and 11.",
     ]
     if len(frames) > 1:
         content.insert(2, "Right: labels of the SAE that all, some or no other of the models shown have.")
