@@ -402,10 +402,7 @@ def changed_images(w, *names):
 
 
 def choice_source(w):
-    """What a component is chosen by, if one is chosen among several."""
-    audit = audit_of(w)
-    if audit.component is not None or audit.candidates == 1:
-        return {}
+    """What tells whether the intervention moves a component."""
     return changed_images(w, "tested", "increased")
 
 

@@ -150,11 +150,17 @@ class Transform(Section):
     channel: Literal["red", "green", "blue", "all"]
     delta: Annotated[float, Field(ge=-100, le=1)]
 
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Transform":
+        if self.delta == 0:
+            raise ValueError("delta must not be 0, which changes nothing")
+        return self
+
 
 class Intervention(Section):
     """Names of transforms that make the content of a component stronger, and perhaps weaker."""
 
-    transform: str
+    transform: str = "red_more"
     opposite: str | None = None
 
 

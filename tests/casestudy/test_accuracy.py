@@ -15,8 +15,8 @@ def frame(**accuracies):
         probe, alpha = ("plain", 0.0) if name == "plain" else ("robust", float(name[1:]) / 100)
         for change, value in zip(("none", "increased"), values, strict=True):
             for positive, p in ((True, value), (False, 0.9)):
-                rows.append((probe, alpha, change, positive, 100, p, np.sqrt(p * (1 - p) / 100)))
-    columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem"]
+                rows.append((probe, alpha, change, positive, 100, p, np.sqrt(p * (1 - p) / 100), 0.01))
+    columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem", "paired_sem"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -33,7 +33,9 @@ def test_the_error_of_the_papers_drop():
     table = frame(plain=(0.8, 0.6))
     found = drop_of(table, "plain", 0.0, True)
     assert found.drop == pytest.approx(0.2)
-    assert found.sem == pytest.approx(np.sqrt(0.8 * 0.2 / 100 + 0.6 * 0.4 / 100))
+    assert found.sem == pytest.approx(np.sqrt(0.8 * 0.2 / 100 + 0.6 * 0.4 / 100), rel=0.01)
+    p, q = 81 / 102, 61 / 102
+    assert found.sem == pytest.approx(np.sqrt((p * (1 - p) + q * (1 - q)) / 100))
 
 
 def test_rows_per_probe_change_and_class():
@@ -56,6 +58,22 @@ def test_rows_per_probe_change_and_class():
     assert by.loc[("plain", 0.0, "increased", False), "accuracy"] == 0.5
     assert by.loc[("plain", 0.0, "none", True), "sem"] == pytest.approx(np.sqrt(0.125))
     assert set(found["n"]) == {2}
+    assert (
+        by.loc[("plain", 0.0, "none", True), "paired_sem"]
+        != by.loc[("plain", 0.0, "none", True), "paired_sem"]
+    )
+
+
+def test_the_paired_error_is_that_of_the_differences():
+    """Right before: 1 1 1 0; right after: 0 1 0 1. Differences 1 0 1 -1: mean 1/4, variance 11/16."""
+    probes = Probes(
+        np.array([[1, 0]], np.float32), np.zeros(1, np.float32), np.zeros(1), np.zeros(2, np.float32), 1.0
+    )
+    before, after = (np.array([[x, 0] for x in xs], np.float32) for xs in ((1, 1, 1, -1), (-1, 1, -1, 1)))
+    found = accuracy_rows(probes, {"none": before, "increased": after}, np.ones(4, bool))
+    drop = drop_of(found, "plain", 0.0, True)
+    assert drop.drop == pytest.approx(1 / 4)
+    assert drop.paired_sem == pytest.approx(np.sqrt(11 / 16 / 4))
 
 
 def test_log_odds_have_the_factor():
@@ -66,7 +84,7 @@ def test_log_odds_have_the_factor():
 
 
 def test_a_fall_of_more_than_three_errors_is_a_claim():
-    """0.8 to 0.6 has the error 0.063, so 3.16 errors; 0.8 to 0.62 has 2.87."""
+    """0.8 to 0.6 has the error 0.063, so 3.15 errors; 0.8 to 0.62 has 2.86."""
     assert verdict(frame(plain=(0.8, 0.6), r50=(0.8, 0.75)), 0.5)["claim"]
     found = verdict(frame(plain=(0.8, 0.62), r50=(0.8, 0.75)), 0.5)
     assert not found["claim"]
@@ -93,6 +111,8 @@ def test_the_class_that_falls_further_counts():
     assert verdict(table, 0.5)["fallen"] == "negative"
 
 
-def test_a_fall_without_any_error_is_a_claim():
-    assert verdict(frame(plain=(1.0, 0.0), r50=(1.0, 1.0)), 0.5)["claim"]
+def test_a_fall_of_one_image_is_no_claim_and_that_of_a_hundred_is():
+    table = frame(plain=(1.0, 0.0), r50=(1.0, 1.0))
+    assert verdict(table, 0.5)["claim"]
+    assert not verdict(table.assign(n=1), 0.5)["claim"]
     assert not verdict(frame(plain=(1.0, 1.0), r50=(1.0, 1.0)), 0.5)["claim"]

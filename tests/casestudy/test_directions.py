@@ -29,11 +29,17 @@ def test_an_empty_set_gives_no_direction(used):
     assert not found.vector.any()
 
 
-def test_thresholds_are_quantiles_of_the_activations_that_are_not_zero():
+def test_silent_samples_are_weak_and_those_above_the_median_where_it_fires_strong():
     activations = np.array([0, 0, 0, *range(1, 12)], np.float32)
-    assert thresholds(activations, None, None) == (2.0, 10.0)
-    assert thresholds(activations, 1.0, None) == (1.0, 10.0)
-    assert thresholds(activations, None, 2.5) == (2.0, 2.5)
+    assert thresholds(activations, None, None) == (1.0, 6.0)
+    assert thresholds(activations, 1.5, None) == (1.5, 6.0)
+    assert thresholds(activations, None, 2.5) == (1.0, 2.5)
+    assert (activations < 1.0).sum() == 3
+
+
+def test_where_few_samples_are_silent_the_weakest_tenth_is_weak():
+    """The 0.1 quantile of 0, 1, ..., 20 is 2: one silent sample and 1 are below it."""
+    assert thresholds(np.arange(21, dtype=np.float32), None, None) == (2.0, 10.5)
 
 
 def test_a_component_that_never_fires_has_no_thresholds():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from figures.audit_examples import AUDITED, PAPER, accuracies_of, relevances_of
+from figures.audit_examples import AUDITED, LATENTS, PAPER, accuracies_of, relevances_of
 from reliance.casestudy.accuracy import verdict
 from reliance.casestudy.findings import findings
 
@@ -28,6 +28,7 @@ def test_nothing_to_repair():
     assert found["shortcut"].holds is False
     assert found["repair"].holds is None
     assert found["strength"].holds is None
+    assert found["less_relevant"].holds is None
 
 
 def test_a_repair_that_does_not_help():
@@ -38,9 +39,12 @@ def test_a_repair_that_does_not_help():
     assert found["strength"].holds is False
 
 
-@pytest.mark.parametrize(("component", "holds"), [(AUDITED, True), (0, False)])
+@pytest.mark.parametrize(("component", "holds"), [(AUDITED, True), (0, False), (LATENTS - 1, True)])
 def test_relevance_in_both_probes(component, holds):
+    """The last component speaks against the class, and less so in the robust probe."""
     frame = relevances_of()
+    last = (frame["component"] == LATENTS - 1) & (frame["probe"] == "robust")
+    frame.loc[last, ["share", "relevance"]] /= 2
     frame.loc[(frame["component"] == 0) & (frame["probe"] == "robust"), "share"] += 1
     audit = {
         "component": component,

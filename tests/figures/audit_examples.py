@@ -23,7 +23,7 @@ PAPER = {  # accuracies of melanoma and of the rest, under red reduced, none and
 
 def accuracies_of(values, changes=("reduced", "none", "increased"), n=(907, 2000)):
     rows = [
-        (probe, alpha, change, positive, count, p, np.sqrt(p * (1 - p) / count))
+        (probe, alpha, change, positive, count, p, np.sqrt(p * (1 - p) / count), 0.01)
         for (probe, alpha), both in values.items()
         for positive, count, own in zip((True, False), n, both, strict=True)
         for change, p in zip(("reduced", "none", "increased"), own, strict=True)

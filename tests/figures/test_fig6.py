@@ -56,7 +56,7 @@ def test_the_audited_component_is_shown_even_if_it_is_not_among_the_first(tmp_pa
 def test_caption_of_figure_6(tmp_path, outputs, drawn):
     caption = draw6(tmp_path, outputs)
     assert "number 4 by relevance: of the first 5" in caption
-    assert "reduced (red × 0.8, cut at white) and increased (red × 2, cut at white)" in caption
+    assert "cut at white: red × 0.8 and red × 2." in caption
     assert "**holds** for melanoma (80.5 to 59.9 %" in caption
     assert "red in the image" in drawn()
     assert "3629 images" in caption
@@ -88,9 +88,9 @@ def test_without_an_opposite(tmp_path, outputs, drawn):
     frame = accuracies_of(PAPER, ("none", "increased"))
     for draw in (draw6, draw15):
         caption = draw(tmp_path / draw.__name__, outputs, frame, **about)
-        assert "embedded: increased (all × 0.5, cut at white)" in caption
+        assert "cut at white: brightness × 0.5." in caption
         assert "reduced" not in drawn()
-        assert "brightness of the image" in drawn()
+        assert "brightness × 0.5" in drawn()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -22,7 +22,7 @@ def test_a_shortcut_is_told(shortcut):
     said = headline(tables)
     assert "component #3 (red hue) is number 4 of what speaks for not melanoma" in said
     assert "the accuracy of melanoma falls by 20.6 ± 2.1 %" in said
-    assert "The robust probe falls by 5.1 ± 2.0 %" in said
+    assert "That of the robust probe falls by 5.1 ± 2.0 %" in said
     assert [f.name for f in audit_findings(tables)] == ["shortcut", "repair", "less_relevant", "strength"]
 
 
@@ -31,7 +31,13 @@ def test_no_shortcut_is_told_where_nothing_falls(tmp_path):
     paths = write_audit(tmp_path, accuracies_of(same), label="")
     said = headline(read_audit(*(paths[name] for name in FILES)))
     assert "component #3 is number 4" in said
-    assert "lowers the accuracy of no class" in said
+    assert "(red × 2) the accuracy of no class falls by more than 3 standard errors" in said
+
+
+def test_a_component_that_the_change_does_not_move_is_not_blamed(tmp_path):
+    paths = write_audit(tmp_path, accuracies_of(PAPER), shift=-0.4, given=True)
+    said = headline(read_audit(*(paths[name] for name in FILES)))
+    assert "embeddings do not move along this component: what follows is about something else" in said
 
 
 def test_files_of_different_audits_are_refused(shortcut):

@@ -9,7 +9,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from reliance.casestudy.files import Probes, load_probes
-from reliance.casestudy.inputs import read_split_table, units_of
+from reliance.casestudy.inputs import check_both, read_split_table, units_of
 from reliance.casestudy.schema import (
     ACCURACIES,
     AUDIT_KIND,
@@ -33,7 +33,8 @@ class Drop(NamedTuple):
     """How much the accuracy of a class falls when the images are changed."""
 
     drop: float  # accuracy without the change - accuracy with it
-    sem: float
+    sem: float  # as if the two were of different images, as the paper has it
+    paired_sem: float  # of the difference over the same images
 
 
 def audit_accuracies(
@@ -59,7 +60,7 @@ def audit_accuracies(
     probe, choice : from fit_audit. accuracies : output, ACCURACIES. audit : output (JSON).
 
     Images that cannot be read under one of them are left out of all. Raises RelianceError if artifacts do not
-    match, or if a changed split was not changed.
+    match, if a changed split was not changed, or if no image of a class can be read.
     """
     (frame, drawn), (probes, stamp) = read_split_table(audit_split, index), load_probes(probe)
     said, choice_stamp = read_json(choice, CHOICE_KIND, CHOICE_SCHEMA)
@@ -74,7 +75,9 @@ def audit_accuracies(
     readable = np.logical_and.reduce([o.readable[rows] for o in opened.values()])
     with threadpool_limits(threads):
         units = {name: units_of(o, rows[readable], block_rows) for name, o in opened.items()}
-        table = accuracy_rows(probes, units, held_out["positive"].to_numpy(bool)[readable])
+        positive = held_out["positive"].to_numpy(bool)[readable]
+        check_both(audit_split, positive, drawn.params["names"], "held-out")
+        table = accuracy_rows(probes, units, positive)
     ids = {f"embeddings_{name}": o.ids["embeddings"] for name, o in opened.items()}
     ids |= {
         "index": drawn.inputs["index"],
@@ -103,22 +106,31 @@ def accuracy_rows(probes: Probes, units: Mapping[str, np.ndarray], positive: np.
     An image is taken for the positive class if its log-odds are above 0.
     """
     rows = []
-    for change, unit in units.items():
-        correct = (probes.log_odds(unit) > 0) == positive[:, None]
+    correct = {change: (probes.log_odds(unit) > 0) == positive[:, None] for change, unit in units.items()}
+    for change, found in correct.items():
         for i, (name, alpha) in enumerate(zip(probes.names(), probes.alpha.tolist(), strict=True)):
             for side in (True, False):
                 own = positive == side
-                rows.append((name, alpha, change, side, int(own.sum()), *accuracy(correct[own, i])))
-    columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem"]
+                fell = correct[NONE][own, i].astype(float) - found[own, i]
+                paired = np.nan if change == NONE or not own.any() else fell.std() / np.sqrt(len(fell))
+                rows.append((name, alpha, change, side, int(own.sum()), *accuracy(found[own, i]), paired))
+    columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem", "paired_sem"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def drop_of(frame: pd.DataFrame, probe: str, alpha: float, positive: bool, change: str = INCREASED) -> Drop:
-    """Fall of a class's accuracy under a change; its error is that of two independent accuracies."""
+    """Fall of a class's accuracy under a change; `sem` is that of two independent accuracies.
+
+    It takes an accuracy p of n images for (n p + 1) / (n + 2): errors of few images that are all right or
+    all wrong are not zero.
+    """
     rows = frame[(frame["probe"] == probe) & (frame["alpha"] == alpha) & (frame["positive"] == positive)]
-    wanted = rows.set_index("change")[["accuracy", "sem"]]
-    before, after = wanted.loc[[NONE, change]].to_numpy()
-    return Drop(float(before[0] - after[0]), float(np.hypot(before[1], after[1])))
+    wanted = rows.set_index("change").loc[[NONE, change]]
+    n = wanted["n"].to_numpy(float)
+    before, after = wanted["accuracy"].to_numpy()
+    p = (n * wanted["accuracy"].to_numpy() + 1) / (n + 2)
+    sem = float(np.sqrt((p * (1 - p) / n).sum()))
+    return Drop(float(before - after), sem, float(wanted["paired_sem"].iloc[1]))
 
 
 def verdict(frame: pd.DataFrame, alpha: float) -> dict[str, Any]:

@@ -25,23 +25,23 @@ class Candidate(NamedTuple):
     thresholds: Thresholds
     direction: Direction
     activation: np.ndarray  # on the images of the class, [n]
-    shift: float  # cosine of its direction and of the intervention's mean shift; nan if there is none
+    shift: float  # cosine of its direction and of the intervention's mean shift
 
     @property
     def weight(self) -> float:
-        """How much of what speaks for the class the intervention moves: mean relevance times cosine.
+        """How much of what speaks for the class the intervention moves; 0 if it moves it the other way.
 
-        The cosine alone could not tell the component that the probe uses from one of several that see the
-        same content. Components that the intervention moves the other way have none.
+        Mean relevance times cosine squared, the share of the mean shift's squared length that lies along
+        the direction. The cosine alone could not choose between components that see the same content.
         """
-        return self.relevance * (1.0 if np.isnan(self.shift) else max(self.shift, 0.0))
+        return self.relevance * max(self.shift, 0.0) ** 2
 
 
 def candidate(
     row: Mapping[Hashable, Any],
     learned: Learned,
     unit: np.ndarray,
-    shift: np.ndarray | None,
+    shift: np.ndarray,
     *,
     positive: bool,
     low: float | None,
@@ -56,17 +56,13 @@ def candidate(
     activation = activations_of(learned, int(row["component"]), block_rows)[side]
     used = thresholds(activation, low, high)
     u = direction(unit[side], activation, used)
-    moved = np.nan if shift is None else cosine(u.vector, shift)
     number, rank = int(row["component"]), int(row["rank"])
-    return Candidate(number, rank, float(row["relevance"]), float(row["share"]), used, u, activation, moved)
+    relevance, share, moved = float(row["relevance"]), float(row["share"]), cosine(u.vector, shift)
+    return Candidate(number, rank, relevance, share, used, u, activation, moved)
 
 
-def shift_under(
-    learned: Learned, head: Path, tested: Path | None, increased: Path | None, block_rows: int
-) -> np.ndarray | None:
-    """Mean shift [p] of unit embeddings under the intervention; None if there is none to choose by."""
-    if tested is None or increased is None:
-        return None
+def shift_under(learned: Learned, head: Path, tested: Path, increased: Path, block_rows: int) -> np.ndarray:
+    """Mean shift [p] of unit embeddings under the intervention."""
     means = []
     for path in (tested, increased):
         parts = Parts(path, "embeddings")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-QUANTILES = 0.1, 0.9
+WEAK, STRONG = 0.1, 0.5  # quantiles
 
 
 class Thresholds(NamedTuple):
@@ -26,15 +26,17 @@ class Direction(NamedTuple):
 
 
 def thresholds(activations: np.ndarray, low: float | None, high: float | None) -> Thresholds:
-    """The given thresholds; one that is None is a quantile of the activations [n] that are not zero.
+    """The given thresholds, or for None those of the activations [n] of a class; nan if it never fires.
 
-    0.1 for `low`, 0.9 for `high`; nan if the component never fires.
+    low : silent samples are weak, and if they are less than a tenth of all, the weakest up to a tenth.
+    high : samples above the median where the component fires are strong.
     """
     firing = activations[activations != 0].astype(np.float64)
-    found = [float(np.quantile(firing, q)) if len(firing) else np.nan for q in QUANTILES]
-    return Thresholds(
-        *(f if given is None else float(given) for given, f in zip((low, high), found, strict=True))
-    )
+    found = Thresholds(np.nan, np.nan)
+    if len(firing):
+        weakest = max(float(np.quantile(activations.astype(np.float64), WEAK)), float(firing.min()))
+        found = Thresholds(weakest, float(np.quantile(firing, STRONG)))
+    return Thresholds(found.low if low is None else float(low), found.high if high is None else float(high))
 
 
 def direction(unit: np.ndarray, activations: np.ndarray, used: Thresholds) -> Direction:

@@ -1,13 +1,15 @@
 """What the paper found in its audit of a melanoma classifier, held against numbers (Sec. 5.4, Fig. 15).
 
-A fall of accuracy is told from an accident if it is larger than three of its standard errors. What is said of
-the repair is undecided where there was nothing to repair.
+A fall of accuracy counts if it is larger than three of its standard errors. These are, as the paper's, those
+of two independent accuracies, larger than those of a fall over the same images. What is said of the repair is
+undecided where there was nothing to repair.
 """
 
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reliance.casestudy.accuracy import MANY, Drop, drop_of
@@ -38,6 +40,12 @@ def name_of(audit: Mapping[str, Any], side: str) -> str:
     return str(audit["names"][0 if side == "positive" else 1])
 
 
+def gain_of(audit: Mapping[str, Any], change: str) -> str:
+    """How the images were changed: "red × 2"."""
+    made = audit["transforms"][change]
+    return f"{'brightness' if made['channel'] == 'all' else made['channel']} × {1 - made['delta']:g}"
+
+
 def _shortcut(accuracies: pd.DataFrame, audit: Mapping[str, Any]) -> Finding:
     side = audit["fallen"] or _lowest(audit)
     plain = accuracies[(accuracies["probe"] == PLAIN) & (accuracies["positive"] == (side == "positive"))]
@@ -45,7 +53,7 @@ def _shortcut(accuracies: pd.DataFrame, audit: Mapping[str, Any]) -> Finding:
     before, after = (100 * float(by_change.loc[change]) for change in (NONE, INCREASED))
     numbers = f"for {name_of(audit, side)} ({before:.1f} to {after:.1f} %, a fall of "
     numbers += f"{percent(Drop(**audit['drops'][PLAIN][side]))})"
-    claim = f"accuracy falls by more than {MANY:g} SEM when the component's content is increased"
+    claim = f"the accuracy of a class falls by more than {MANY:g} SEM when the images are changed"
     return Finding("shortcut", bool(audit["claim"]), claim, numbers)
 
 
@@ -64,7 +72,8 @@ def _relevance(relevances: pd.DataFrame, audit: Mapping[str, Any]) -> Finding:
     numbers = f"for #{audit['component']} and {name_of(audit, audit['toward'])} "
     numbers += f"({signed[PLAIN]:+.1f} % in the plain probe, {signed[ROBUST]:+.1f} % in the robust one)"
     claim = "the component is less relevant to the robust probe"
-    return Finding("less_relevant", signed[ROBUST] < signed[PLAIN], claim, numbers.replace("-", "−"))
+    holds = signed[ROBUST] * np.sign(signed[PLAIN]) < abs(signed[PLAIN])
+    return Finding("less_relevant", bool(holds) if audit["claim"] else None, claim, numbers.replace("-", "−"))
 
 
 def _strength(accuracies: pd.DataFrame, audit: Mapping[str, Any]) -> Finding:

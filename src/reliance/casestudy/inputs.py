@@ -1,6 +1,6 @@
 """Opens what an audit reads and checks that it belongs together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import pandas as pd
 from reliance.casestudy.schema import AUDIT_SPLIT
 from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head
+from reliance.errors import RelianceError
 from reliance.identity import Stamp, check_same, read_table
 from reliance.images.tables import INDEX
 from reliance.robustness.inputs import Split, open_split, unit_blocks
@@ -57,6 +58,7 @@ def open_learned(
     frame, stamp = drawn
     fit = frame[frame["fit"]].sort_values("image_id")
     fit = fit[opened.readable[fit["image_id"].to_numpy()]]
+    check_both(audit_split, fit["positive"].to_numpy(bool), stamp.params["names"], "training")
     ids = {**opened.ids, "codes": stored.stamp.id, "sae": sae_stamp.id, "audit_split": stamp.id}
     return Learned(
         fit["image_id"].to_numpy(),
@@ -75,6 +77,19 @@ def read_split_table(audit_split: Path, index: Path) -> tuple[pd.DataFrame, Stam
     index_id = read_table(index, INDEX, columns=["split"]).stamp.id
     check_same("index", (audit_split, drawn.stamp.inputs["index"]), (index, index_id))
     return drawn.frame, drawn.stamp
+
+
+def check_both(audit_split: Path, positive: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Raise RelianceError unless both classes have a readable image; positive : bool [n]."""
+    counts = int(positive.sum()), int((~positive).sum())
+    if not all(counts):
+        raise RelianceError(
+            audit_split,
+            f"both classes of an audit have {what} images that can be read",
+            found=", ".join(f"{n} of {name}" for n, name in zip(counts, names, strict=True)),
+            allowed="at least one of each",
+            next_step="see excluded.parquet of the data set; restore its images, or audit other classes",
+        )
 
 
 def units_of(opened: Split, rows: np.ndarray, block_rows: int) -> np.ndarray:

@@ -44,8 +44,8 @@ def fit_audit(
     components: Path,
     probe: Path,
     choice: Path,
-    tested: Path | None = None,
-    increased: Path | None = None,
+    tested: Path,
+    increased: Path,
     component: int | None = None,
     candidates: int = 5,
     toward: str = "negative",
@@ -68,11 +68,11 @@ def fit_audit(
     index, audit_split, embeddings, codes, sae, head, components : of split "train".
     probe : output, one plain and several robust probes. choice : output (JSON), component and direction.
     tested, increased : embeddings of the split that is tested on, as it is and under the intervention; their
-        classes are not looked at. Only needed to choose among several candidates.
+        classes are not looked at.
     component : to audit; None chooses one of the first `candidates` by mean relevance towards the class
         `toward` ("positive" | "negative"), over the images of that class that the probe learns from: the one
-        with the largest product of mean relevance and of the cosine between its direction and the mean shift
-        of the embeddings under the intervention.
+        with the largest product of mean relevance and of the squared cosine between its direction and the
+        mean shift of the embeddings under the intervention.
     low, high : activations of weak and strong samples of that class; None: quantiles, see directions.
     alpha, alphas : strengths of the augmentation, the main one and those of Fig. 15; 0 is the plain probe.
     c, scale : inverse penalty, and the factor of unit embeddings. seed : of the augmentation.
@@ -89,9 +89,20 @@ def fit_audit(
         fitted = _fit_all(
             learned,
             _tables(learned, device, threads),
-            shift_under(learned, head, tested, increased, block_rows) if component is None else None,
+            shift_under(learned, head, tested, increased, block_rows),
             _Settings(
-                component, candidates, toward, low, high, alpha, alphas, c, scale, seed, relevance, block_rows
+                component=component,
+                candidates=candidates,
+                toward=toward,
+                low=low,
+                high=high,
+                alpha=alpha,
+                alphas=alphas,
+                c=c,
+                scale=scale,
+                seed=seed,
+                relevance=relevance,
+                block_rows=block_rows,
             ),
         )
     params = {"alpha": alpha, "c": c, "seed": seed, "relevance": relevance, "toward": toward}
@@ -130,8 +141,9 @@ def audit_relevances(
         index=index, audit_split=audit_split, embeddings=embeddings, codes=codes, sae=sae, head=head
     )
     probes, stamp = load_probes(probe)
-    for name in ("audit_split", "embeddings", "sae"):
-        check_same(name, (probe, stamp.inputs[name]), (audit_split, learned.ids[name]))
+    paths = {"audit_split": audit_split, "embeddings": embeddings, "sae": sae, "codes": codes}
+    for name, path in paths.items():
+        check_same(name, (probe, stamp.inputs[name]), (path, learned.ids[name]))
     chosen = sorted({0, probes.row(alpha)})
     tables = _tables(learned, device, threads)
     frame = mean_relevances(tables, blocks(learned, block_rows), probes, chosen, relevance)
@@ -164,14 +176,14 @@ class _Fitted(NamedTuple):
     considered: list[Candidate]
 
 
-def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray | None, s: _Settings) -> _Fitted:
+def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray, s: _Settings) -> _Fitted:
     unit = units_of(learned.embedded, learned.rows, s.block_rows)
     plain = _fit(unit, learned.positive, s.scale, s.c)
     alone = _probes([plain], [0.0], s.scale, np.zeros(unit.shape[1]))
     found = mean_relevances(tables, blocks(learned, s.block_rows), alone, [0], s.relevance)
-    positive, several = s.toward == "positive", s.candidates if shift is not None else 1
+    positive = s.toward == "positive"
     ranked = found[found["positive"] == positive].sort_values("rank")
-    rows = rows_to_consider(ranked, s.component, several, len(learned.decoder)).to_dict("records")
+    rows = rows_to_consider(ranked, s.component, s.candidates, len(learned.decoder)).to_dict("records")
     limits = {"low": s.low, "high": s.high}
     considered = [
         candidate(row, learned, unit, shift, positive=positive, block_rows=s.block_rows, **limits)
@@ -233,5 +245,5 @@ def _short(one: Candidate, labels: Mapping[int, str]) -> dict[str, Any]:
         "label": str(labels.get(one.component, "")),
         "rank": one.rank,
         "share": one.share,
-        "shift": None if np.isnan(one.shift) else one.shift,
+        "shift": one.shift,
     }

@@ -36,11 +36,12 @@ ACCURACIES = TableSpec(
     (
         ("probe", "string"),  # plain | robust
         ("alpha", "float64"),  # strength of the augmentation; 0 for plain
-        ("change", "string"),  # of the images: reduced | none | increased
+        ("change", "string"),  # of the images: none | increased (the transform) | reduced (its opposite)
         ("positive", "bool"),
         ("n", "int64"),
         ("accuracy", "float64"),
         ("sem", "float64"),
+        ("paired_sem", "float64"),  # of the fall from change "none", over the same images; nan for "none"
     ),
 )
 PROBE_KIND, PROBE_SCHEMA = "audit_probe", 1

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, CHANGES, INCREASED, REDUCED
+from reliance.casestudy.findings import gain_of
+from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, CHANGES, INCREASED, NONE, REDUCED
 from reliance.figures import style
 from reliance.figures.gallery import DPI, cut, harmless
 from reliance.figures.style import Look
 from reliance.identity import check_same, read_json, read_table
 
 JUDGED = (
-    "What the paper found, held against these numbers (a fall is told from an accident if it is larger than "
-    "three of its standard errors):"
+    "What the paper found, held against these numbers (a fall counts if it is larger than three of its "
+    "standard errors, which take the images before and after as independent):"
 )
 BESIDE = 0.09  # how far the points of two curves lie apart, in units of the axis
 
@@ -54,11 +55,11 @@ def changes_of(accuracies: pd.DataFrame) -> list[str]:
 
 
 def draw_accuracies(
-    axes: Any, accuracies: pd.DataFrame, positive: bool, curves: Sequence[Curve], *, labelled: bool
+    axes: Any, accuracies: pd.DataFrame, positive: bool, curves: Sequence[Curve], ticks: Sequence[str]
 ) -> None:
     """Accuracy of a class under every change, one curve per probe, with standard errors.
 
-    labelled : whether the changes are named below the axis.
+    ticks : what the changes are called.
     """
     changes = changes_of(accuracies)
     places = np.arange(len(changes), dtype=float)
@@ -80,7 +81,7 @@ def draw_accuracies(
             zorder=3 + i,
         )
     axes.set_xlim(-0.4, len(changes) - 0.6)
-    axes.set_xticks(places, changes if labelled else [""] * len(changes))
+    axes.set_xticks(places, ticks)
     axes.set_ylabel("accuracy (%)", labelpad=2)
     axes.grid(axis="y")
     axes.set_ylim(*limits(accuracies[accuracies["positive"] == positive]))
@@ -103,32 +104,32 @@ def panel_title(axes: Any, text: str, note: str, width: float) -> None:
 
 def explained(about: Mapping[str, Any]) -> str:
     """What the changes of the images were, as a sentence."""
-    made = [name for name in (REDUCED, INCREASED) if name in about["transforms"]]
-    said = [f"{name} ({_transform(about['transforms'][name])})" for name in made]
-    return f"Changes of the images before they are embedded: {' and '.join(said)}."
+    said = [gain_of(about, name) for name in (REDUCED, INCREASED) if name in about["transforms"]]
+    return f"Changes of the images before they are embedded, cut at white: {' and '.join(said)}."
 
 
 def chosen_by(about: Mapping[str, Any]) -> str:
     """How the component was chosen, as a sentence."""
     label = harmless(about["label"])
     name = f"#{about['component']}{f' ({label})' if label else ''}"
-    if about["given"]:
-        return f"Audited is {name}, which was asked for; it is number {about['rank']} by relevance."
-    if about["shift"] is None:
-        return f"Audited is {name}, the most relevant one."
+    cosine = f"cosine {about['shift']:.2f}".replace("-", "−")
+    ranked = f"Audited is {name}, number {about['rank']} by relevance"
+    many = len(about["considered"])
+    if about["shift"] <= 0:
+        why = (
+            "it was asked for"
+            if about["given"]
+            else "the change of the images moves none of the others either"
+        )
+        return f"{ranked}: {why}. Embeddings do not move along its direction ({cosine} with the change)."
+    if about["given"] or many == 1:
+        return f"{ranked}{', which was asked for' if about['given'] else ''} ({cosine} with the change)."
     return (
-        f"Audited is {name}, number {about['rank']} by relevance: of the first {len(about['considered'])} "
-        "the one with the largest product of relevance and of the cosine between its direction and what the "
-        f"change of the images does to embeddings (here {about['shift']:.2f})."
+        f"{ranked}: of the first {many} the one with the largest product of relevance and of the share of "
+        f"what the change of the images does to embeddings that lies along its direction ({cosine})."
     )
 
 
-def content_of(about: Mapping[str, Any]) -> str:
-    """What was made stronger or weaker, as the label of an axis."""
-    channel = about["transforms"][INCREASED]["channel"]
-    return "brightness of the image" if channel == "all" else f"{channel} in the image"
-
-
-def _transform(change: Mapping[str, Any]) -> str:
-    """A channel gain in words."""
-    return f"{change['channel']} × {1 - change['delta']:g}, cut at white"
+def ticks_of(about: Mapping[str, Any], accuracies: pd.DataFrame) -> list[str]:
+    """How the images were changed, in the order of `changes_of`."""
+    return ["as it is" if change == NONE else gain_of(about, change) for change in changes_of(accuracies)]

@@ -15,11 +15,11 @@ from reliance.figures.audit import (
     Audit,
     Curve,
     chosen_by,
-    content_of,
     draw_accuracies,
     explained,
     panel_title,
     read_audit,
+    ticks_of,
 )
 from reliance.figures.canvas import EDGE, RIGHT, Canvas, Head
 from reliance.figures.captions import compose
@@ -97,8 +97,8 @@ def _draw(read: Audit, heading: str) -> Any:
     for i, positive in enumerate((True, False)):
         left = EDGE + NUMBERS + i * (width + NUMBERS + BETWEEN)
         axes = canvas.axes(left, head.height + TITLES, width, BODY)
-        draw_accuracies(axes, read.accuracies, positive, curves, labelled=True)
-        axes.set_xlabel(content_of(read.about), labelpad=2)
+        draw_accuracies(axes, read.accuracies, positive, curves, ticks_of(read.about, read.accuracies))
+        axes.set_xlabel("change of the images", labelpad=2)
         n = int(read.accuracies.loc[read.accuracies["positive"] == positive, "n"].iloc[0])
         panel_title(axes, read.names[i], f"{n} held-out images", width)
     return canvas.figure

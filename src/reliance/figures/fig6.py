@@ -17,11 +17,11 @@ from reliance.figures.audit import (
     Audit,
     Curve,
     chosen_by,
-    content_of,
     draw_accuracies,
     explained,
     panel_title,
     read_audit,
+    ticks_of,
 )
 from reliance.figures.canvas import EDGE, RIGHT, Canvas, Head
 from reliance.figures.captions import compose
@@ -151,18 +151,19 @@ def _draw(read: Audit, rows: pd.DataFrame, pictures: list[list[Thumbnail]], acro
     name = read.names[0 if read.about["toward"] == "positive" else 1]
     title = canvas.axes(EDGE, top, left + BARS - EDGE, body)
     title.axis("off")
-    note = f"mean over the {int(rows[f'{PLAIN}_n'].iloc[0])} images that the probes learned from"
+    note = f"mean over the {int(rows[f'{PLAIN}_n'].iloc[0])} images of it that the plain probe learned from"
     panel_title(title, f"a  What speaks for {name}", note, left + BARS - EDGE)
     start = left + BARS + 0.12 + NUMBERS
     width, height = canvas.width - RIGHT - start, (body - GAP) / 2
     curves = [Curve(style.AUDITED[p], p, a) for p, a in ((PLAIN, 0.0), (ROBUST, read.about["alpha"]))]
     for i, positive in enumerate((True, False)):
         panel = canvas.axes(start, top + i * (height + GAP), width, height)
-        draw_accuracies(panel, read.accuracies, positive, curves, labelled=i == 1)
+        ticks = ticks_of(read.about, read.accuracies)
+        draw_accuracies(panel, read.accuracies, positive, curves, ticks if i else [""] * len(ticks))
         n = int(read.accuracies.loc[read.accuracies["positive"] == positive, "n"].iloc[0])
         panel_title(panel, f"{'' if i else 'b  '}{read.names[i]}", f"{n} held-out images", width)
         if i:
-            panel.set_xlabel(content_of(read.about), labelpad=2)
+            panel.set_xlabel("change of the images", labelpad=2)
     return canvas.figure
 
 

@@ -5,9 +5,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reliance.casestudy.accuracy import Drop
-from reliance.casestudy.findings import findings, name_of, percent
-from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, PLAIN, RELEVANCES, ROBUST
+from reliance.casestudy.accuracy import MANY, Drop
+from reliance.casestudy.findings import findings, gain_of, name_of, percent
+from reliance.casestudy.schema import (
+    ACCURACIES,
+    AUDIT_KIND,
+    AUDIT_SCHEMA,
+    INCREASED,
+    PLAIN,
+    RELEVANCES,
+    ROBUST,
+)
 from reliance.findings import Finding
 from reliance.identity import check_same, read_json, read_table
 
@@ -43,12 +51,17 @@ def headline(tables: AuditTables) -> str:
         f"component #{about['component']}{label} is number {about['rank']} of what speaks for "
         f"{name_of(about, about['toward'])}, with {about['share']:.1f} % of the relevance. "
     )
+    change = f"With the images changed ({gain_of(about, INCREASED)})"
+    if about["shift"] <= 0:
+        said += (
+            f"{change} embeddings do not move along this component: what follows is about something else. "
+        )
     if not about["claim"]:
-        return said + "Changing its content in the images lowers the accuracy of no class beyond chance."
+        return said + f"{change} the accuracy of no class falls by more than {MANY:g} standard errors."
     side = about["fallen"]
     plain, robust = (percent(Drop(**about["drops"][probe][side])) for probe in (PLAIN, ROBUST))
     return said + (
-        f"With more of its content in the images the accuracy of {name_of(about, side)} falls by "
-        f"{plain.removeprefix('+')}: the probe takes a shortcut. The robust probe falls by "
-        f"{robust.removeprefix('+')}."
+        f"{change} the accuracy of {name_of(about, side)} falls by {plain.removeprefix('+')}: "
+        "the probe relies on what the change alters. "
+        f"That of the robust probe falls by {robust.removeprefix('+')}."
     )
