@@ -12,7 +12,7 @@ from reliance.images.groups import GROUPS
 from reliance.images.tables import CLASSES, INDEX
 
 
-def made(folder, train, test, groups=None):
+def made(folder, train, test, groups=None, folders="mno", short=("melanoma", "naevus", "other")):
     """Index, classes and groups; train and test are class ids, groups one id per image of both ("" none)."""
     frame = pd.concat(
         [
@@ -22,8 +22,8 @@ def made(folder, train, test, groups=None):
     ).assign(path="p", bytes=1)
     paths = {"index": folder / "index.parquet", "classes": folder / "classes.parquet"}
     stamp = write_table(paths["index"], frame, INDEX, {}, {})
-    named = pd.DataFrame({"class_id": range(3), "folder": ["m", "n", "o"], "definition": ""})
-    named["short_name"] = named["full_name"] = ["melanoma", "naevus", "other"]
+    named = pd.DataFrame({"class_id": range(3), "folder": list(folders), "definition": ""})
+    named["short_name"] = named["full_name"] = list(short)
     write_table(paths["classes"], named, CLASSES, {}, {})
     if groups is not None:
         paths["groups"] = folder / "groups.parquet"
@@ -60,6 +60,42 @@ def test_negatives_may_be_named_and_classes_given_in_any_form(tmp_path):
         pd.testing.assert_frame_equal(
             drawn(tmp_path, paths, positive=[name], negative=["n"], negatives=1000), found
         )
+
+
+@pytest.mark.parametrize(("given", "learned"), [(2, 2), ("2", 0), ("1", 1), ("n2", 1), (0, 0), ("0", 2)])
+def test_a_number_is_an_id_and_a_text_a_name_first(tmp_path, given, learned):
+    """Folders are 2, n2 and 0: as texts they are folders, as numbers ids; no class is called 1."""
+    paths = made(tmp_path, TRAIN, TEST, folders=["2", "n2", "0"])
+    found = drawn(tmp_path, paths, positive=[given], positive_share=1.0)
+    assert found.loc[found["split"] == "train", "positive"].sum() == (20, 60, 10)[learned]
+
+
+def test_several_entries_of_one_side_and_one_class_twice(tmp_path):
+    found = drawn(tmp_path, made(tmp_path, TRAIN, TEST), positive=["0", 2, "other", "m"])
+    assert found.loc[found["split"] == "test", "positive"].sum() == 10
+
+
+@pytest.mark.parametrize("key", ["positive", "negative"])
+def test_a_name_of_two_classes(tmp_path, key):
+    paths = made(tmp_path, TRAIN, TEST, folders=["n01", "n02", "n03"], short=["crane", "heron", "crane"])
+    with pytest.raises(RelianceError, match="one class") as caught:
+        drawn(tmp_path, paths, **{"positive": ["heron"], key: ["crane"]})
+    assert caught.value.where == f"audit.{key}"
+    assert caught.value.found == "crane, which 2 classes are called"
+    assert "n01 (crane, id 0), n03 (crane, id 2)" in caught.value.allowed
+    found = drawn(tmp_path, paths, positive=["n03"], negative=["heron"], negatives=60)
+    assert found.loc[found["split"] == "train", "positive"].sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [(["melanoma"], ["m", "naevus"]), ([0], [0]), ([0], ["0"]), (["1", "m"], ["o", "melanoma"])],
+)
+def test_a_class_on_both_sides(tmp_path, positive, negative):
+    with pytest.raises(RelianceError, match="not both") as caught:
+        drawn(tmp_path, made(tmp_path, TRAIN, TEST), positive=positive, negative=negative)
+    assert caught.value.where == "audit.negative"
+    assert caught.value.found == "on both sides: m (melanoma, id 0)"
 
 
 def test_the_seed_decides(tmp_path):
@@ -111,6 +147,74 @@ def test_the_rest_of_the_training_split(tmp_path):
     found = drawn(tmp_path, made(tmp_path, TRAIN, TEST), test_on="rest", negatives=30)
     assert set(found["split"]) == {"train"}
     assert found.groupby("positive")["fit"].agg(["sum", "size"]).to_numpy().tolist() == [[30, 70], [16, 20]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_and_the_rest_of_the_training_split(tmp_path, seed):
+    """Six images of all classes each; patients of the test split may be learned from: it is not used."""
+    patients = [f"p{i % 15}" for i in range(len(TRAIN))] + ["p0"] * len(TEST)
+    paths = made(tmp_path, TRAIN, TEST, patients)
+    settings = {"group": "patient_id", "test_on": "rest", "positive_share": 0.6, "seed": seed}
+    found = drawn(tmp_path, paths, negatives=30, **settings)
+    assert set(found["split"]) == {"train"}
+    assert (found["group"] != "").all()
+    learned = set(found.loc[found["fit"], "group"])
+    assert not learned & set(found.loc[~found["fit"], "group"])
+    assert 10 <= found.loc[found["fit"], "positive"].sum() <= 12
+    assert (found["fit"] & ~found["positive"]).sum() == 30
+    assert found.loc[~found["fit"]].groupby("positive").size().min() > 0
+    no_test = made(tmp_path, TRAIN, [2], [f"p{i % 15}" for i in range(len(TRAIN))] + ["other"])
+    assert drawn(tmp_path, no_test, negatives=30, **settings).equals(found)
+
+
+NO_POSITIVE_TEST, NO_POSITIVE = {"test": [1, 1, 2]}, {"train": [1] * 30, "test": [0, 1]}
+ONE_PATIENT = {"groups": ["x"] * 20 + [f"p{i}" for i in range(85)]}
+SEEN_IN_TEST = {"groups": ["x"] * 20 + [f"p{i}" for i in range(70)] + ["x"] + [""] * 14}
+LARGE = {"groups": [""] * 20 + ["x"] * 70 + [""] * 15}
+REST, PATIENT = {"test_on": "rest", "negatives": 30}, {"group": "patient_id"}
+RAISE, LOWER = (
+    "raise audit.positive_share, which has room for none",
+    "lower audit.{}, which takes all of the {}",
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "step"),
+    [
+        ({}, {"positive_share": 0.01}, f"{RAISE} of the positive images of split train (20)"),
+        (
+            NO_POSITIVE_TEST,
+            {},
+            "split test has no positive image: add some, or choose other classes, or take",
+        ),
+        (NO_POSITIVE, {}, "split train has no positive image: add some, or choose other classes"),
+        ({}, {**REST, "positive_share": 0.99}, LOWER.format("positive_share", "positive")),
+        ({}, {**REST, "negatives": 70}, LOWER.format("negatives", "negative")),
+        (ONE_PATIENT, {**PATIENT, **REST, "positive_share": 0.9}, "one image or one group"),
+        (ONE_PATIENT, PATIENT, f"{RAISE} of the positive images of split train (20; those of one group"),
+        (SEEN_IN_TEST, PATIENT, "every positive image of split train is of a group that split test"),
+        (LARGE, {**PATIENT, "negatives": 60}, "raise audit.negatives"),
+        ({"test": [0, 0]}, {}, "split test has no negative image"),
+        ({"train": [0] * 9}, {}, "split train has no negative image"),
+    ],
+)
+def test_what_to_do_about_a_side_without_images(tmp_path, data, settings, step):
+    data = {"train": TRAIN, "test": TEST, **data}
+    with pytest.raises(RelianceError, match="both classes") as caught:
+        drawn(tmp_path, made(tmp_path, **data), **settings)
+    assert step in caught.value.next_step
+    assert "take audit.test_on: test" not in caught.value.next_step or settings.get("test_on") == "rest"
+    assert "take audit.test_on: rest" not in caught.value.next_step or "test_on" not in settings
+    assert "; " not in caught.value.next_step.partition(" (")[0]  # about one side only
+
+
+def test_negatives_that_come_along_with_positives_only(tmp_path):
+    """Every patient has both: more negatives are learned from only if more positives are."""
+    paths = made(tmp_path, [0, 1] * 10, [0, 1], [f"p{i // 2}" for i in range(20)] + ["", ""])
+    settings = {"group": "patient_id", "positive_share": 0.01}
+    with pytest.raises(RelianceError) as caught:
+        drawn(tmp_path, paths, **settings)
+    assert "or raise audit.positive_share: positives bring" in caught.value.next_step
 
 
 @pytest.mark.parametrize(

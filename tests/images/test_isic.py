@@ -7,7 +7,7 @@ import pytest
 
 from reliance.errors import RelianceError
 from reliance.identity import read_table
-from reliance.images.groups import GROUPS, index_groups, read_ids
+from reliance.images.groups import GROUPS, index_groups
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 
@@ -155,6 +155,38 @@ def test_2024(plant, tmp_path):
     assert left_out == {"ISIC_12": "in the ground truth, but there is no such image"}
 
 
+def test_2024_of_the_challenge_site(plant, tmp_path):
+    """Its ground truth has the column malignant, and ids of lesions are in a table beside it."""
+    names = [f"ISIC_{i:07}" for i in range(12)]
+    root = plant("r", *(f"ISIC_2024_Training_Input/{name}.jpg" for name in names))
+    rows = [f"{name},{float(i > 8)}" for i, name in enumerate(names)]
+    rows[3] = f"{names[3]},maybe"
+    write(root, "ISIC_2024_Training_GroundTruth.csv", "isic_id,malignant", *rows)
+    frame, classes, left_out = listed(root, tmp_path, split={"test": 0.3, "seed": 0})
+    assert classes["folder"].tolist() == ["benign", "malignant"]
+    malignant = frame.loc[frame["class_id"] == 1, "path"].str[-8:-4].astype(int)
+    assert sorted(malignant) == [9, 10, 11]
+    assert len(frame) == 11
+    (reason,) = left_out.values()
+    assert reason.endswith("line 5: malignant is 'maybe', neither 0 nor 1")
+
+
+def test_downsampled_images_of_2019(plant, tmp_path):
+    """Files, ground truth and metadata of 2019 agree on names with this ending."""
+    names = [f"ISIC_{i:07}_downsampled" for i in range(10)]
+    root = plant("r", *(f"ISIC_2019_Training_Input/{name}.jpg" for name in names))
+    rows = [one_hot(name, "MEL" if i < 4 else "NV") for i, name in enumerate(names)]
+    write(root, "ISIC_2019_Training_GroundTruth.csv", HEADER, *rows)
+    ids = [f"{name},BCN_{i // 2}" for i, name in enumerate(names)]
+    write(root, "ISIC_2019_Training_Metadata.csv", "image,lesion_id", *ids)
+    frame, _, left_out = listed(root, tmp_path, split={"test": 0.4, "seed": 0})
+    assert frame["class_id"].value_counts().to_dict() == {1: 6, 0: 4}
+    assert left_out == {}
+    groups = tmp_path / "groups.parquet"
+    index_groups(index=tmp_path / "index.parquet", groups=groups, root=str(root), layout="isic")
+    assert len(read_table(groups, GROUPS).frame) == 10
+
+
 def test_2024_without_h5py(plant, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     root = plant("r")
@@ -208,30 +240,47 @@ def test_a_table_outside_of_the_root_is_not_read(plant, tmp_path):
         listed(root, tmp_path)
 
 
+def test_where_a_ground_truth_was_looked_for(plant, tmp_path):
+    root = plant("r", "a/x.jpg", "b/c/y.jpg")
+    write(root, "a/list.csv", "name,MEL,NV", "x,1,0")
+    write(root, "b/c/truth.csv", HEADER, one_hot("y", "MEL"))
+    write(root, "sample_submission.csv", "isic_id," + ",".join(f"c{i}" for i in range(9)))
+    with pytest.raises(RelianceError, match="one ground truth") as caught:
+        listed(root, tmp_path)
+    assert "in the root and a/ and b/:" in caught.value.found
+    assert "a/list.csv has name, MEL, NV;" in caught.value.found + ";"
+    assert "sample_submission.csv has isic_id, c0, c1, c2, c3, c4, c5, c6, ..." in caught.value.found
+    assert "b/c/truth.csv" not in caught.value.found
+    assert "directly in one of its folders" in caught.value.allowed
+    assert "target or malignant" in caught.value.allowed
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lesion_whose_patient_only_some_rows_name_is_on_one_side(plant, tmp_path, seed):
+    """Patients have two lesions of three images each; only the first image of a lesion names the patient."""
+    names = [f"i{i:02}" for i in range(60)]
+    root = plant("r", *(f"a/{name}.jpg" for name in names))
+    rows = [one_hot(n, "MEL" if i % 2 else "NV") for i, n in enumerate(names)]
+    write(root, "truth.csv", HEADER, *rows)
+    ids = [f"{n},{f'P{i // 6}' if i % 3 == 0 else ''},L{i // 3}" for i, n in enumerate(names)]
+    write(root, "ids.csv", "image,patient_id,lesion_id", *ids)
+    frame, _, _ = listed(root, tmp_path, split={"test": 0.5, "seed": seed})
+    patient = frame["path"].str[3:5].astype(int) // 6
+    assert (frame.groupby(patient)["split"].nunique() == 1).all()
+
+
+def test_short_rows_of_a_table_of_ids(plant, tmp_path):
+    root = plant("r", *(f"a/{n}.jpg" for n in "xyzw"))
+    write(root, "truth.csv", HEADER, *(one_hot(n, "MEL" if n in "xy" else "NV") for n in "xyzw"))
+    write(root, "ids.csv", "lesion_id,image", "L1", "L2,x", "", "L3,  ", "L2,z", ",y")
+    listed(root, tmp_path, split={"test": 0.5, "seed": 0})
+    groups = tmp_path / "groups.parquet"
+    index_groups(index=tmp_path / "index.parquet", groups=groups, root=str(root), layout="isic")
+    assert read_table(groups, GROUPS).frame["value"].tolist() == ["L2", "L2"]
+
+
 def test_own_names(lesions, tmp_path):
     rows = ["MEL,bad mole,bad mole", "NV,mole,mole"]
     names = write(tmp_path, "names.csv", "folder,short_name,full_name", *rows)
     _, classes, _ = listed(lesions, tmp_path, names=names)
     assert classes["short_name"].tolist() == ["bad mole", "mole"]
-
-
-def test_ids_from_a_table_of_ones_own(plant, tmp_path):
-    """An image is known by its path, else by its name."""
-    root = plant("r", *(f"{c}/{i}.jpg" for c in "ab" for i in range(4)))
-    out = {"index": tmp_path / "index.parquet", "classes": tmp_path / "classes.parquet"}
-    index_images(**out, root=str(root), layout="folder")
-    ids = write(tmp_path, "ids.csv", "image,person,place", "a/0.jpg,P0,", "1,P1,L1", "c/9.jpg,P9,L9")
-    groups = tmp_path / "groups.parquet"
-    index_groups(index=out["index"], groups=groups, root=str(root), layout="folder", ids=ids)
-    paths = read_table(out["index"], INDEX).frame
-    found = read_table(groups, GROUPS).frame.merge(paths, on=["split", "image_id"])
-    assert set(zip(found["path"], found["name"], found["value"], strict=True)) == {
-        ("a/0.jpg", "person", "P0"),
-        *((f"{c}/1.jpg", name, value) for c in "ab" for name, value in (("person", "P1"), ("place", "L1"))),
-    }
-
-
-@pytest.mark.parametrize("header", ["file,person", "image", ""])
-def test_a_table_of_ids_names_the_image(tmp_path, header):
-    with pytest.raises(RelianceError, match="names the image"):
-        read_ids(write(tmp_path, "ids.csv", header))

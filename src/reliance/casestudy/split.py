@@ -49,26 +49,26 @@ def split_audit(
     ----------
     index, classes : of the data set. groups : its patients or lesions, needed if `group` is set.
     audit_split : output, AUDIT_SPLIT.
-    positive, negative : classes by id, short name or folder; `negative` None: all others.
+    positive, negative : classes, see class_ids; `negative` None: all others.
     positive_share : of the positives of split "train" to learn from. negatives : how many of the others.
     test_on : "test" (that split of the data set) | "rest" (what is left of "train").
     group : name of the ids that must not be on both sides.
 
-    Raises RelianceError if a class is unknown or has no images on one of the two sides.
+    Raises RelianceError if a class is unknown, is positive and negative, or has no images to learn from or to
+    test on.
     """
     table, named = read_table(index, INDEX), read_table(classes, CLASSES)
     ids = {"index": table.stamp.id, "classes": named.stamp.id}
-    wanted = class_ids(classes, named.frame, positive, "positive")
-    others = None if negative is None else class_ids(classes, named.frame, negative, "negative")
+    wanted, others = _sides(classes, named.frame, positive, negative)
     rows = chosen_rows(table.frame, wanted, others)
     if group is not None:
         if groups is None:
             raise ValueError("group needs the table of groups")
         rows, ids["groups"] = _with_groups(rows, index, table.stamp, groups, group)
-    rows = rows.assign(group=rows.get("group", ""))
+    rows = _with_pool(rows.assign(group=rows.get("group", "")), test_on)
     drawn = _draw_rows(rows, positive_share, negatives, seed, test_on)
     tested = rows["split"].eq("test" if test_on == "test" else "train").to_numpy() & drawn.held_out
-    _check_sides(index, rows["positive"].to_numpy(), drawn.fit, tested)
+    _check_sides(index, rows, drawn.fit, tested, test_on)
     used = rows[drawn.fit | drawn.held_out].assign(fit=drawn.fit[drawn.fit | drawn.held_out])
     params = {
         "positive": sorted(wanted),
@@ -88,22 +88,60 @@ def split_audit(
 
 
 def class_ids(path: Path, classes: pd.DataFrame, given: Sequence[str | int], key: str) -> set[int]:
-    """Ids of classes given by id, short name or folder. Raises RelianceError for an unknown one."""
+    """Ids of the classes that `given` names.
+
+    A number is an id. A text is a folder or a short name, and an id if no class is called so (the command
+    line hands numbers over as texts). Raises RelianceError if one of them is no class, or several.
+    """
     found: set[int] = set()
-    for name in given:
-        hit = (classes["class_id"].astype(str) == str(name)) | (classes["short_name"] == name)
-        hit |= classes["folder"] == name
-        if not hit.any():
+    for entry in given:
+        of_id = classes["class_id"].astype(str) == str(entry)
+        called = (classes["folder"] == entry) | (classes["short_name"] == entry)
+        hits = classes[called if isinstance(entry, str) and called.any() else of_id]
+        if len(hits) > 1:
+            raise RelianceError(
+                f"audit.{key}",
+                f"an entry is one class of {path}",
+                found=f"{entry}, which {len(hits)} classes are called",
+                allowed=f"their folders: {_listed(hits)}",
+                next_step="name the folders of the classes that you mean, or their ids",
+            )
+        if hits.empty:
             raise RelianceError(
                 f"audit.{key}",
                 f"it names classes that {path} has",
-                found=name,
-                allowed="ids, short names or folders, such as "
+                found=entry,
+                allowed="short names, folders or ids, such as "
                 + ", ".join(map(str, classes["short_name"].head(8))),
                 next_step="correct the name; the table of classes lists all",
             )
-        found |= set(classes.loc[hit, "class_id"].tolist())
+        found |= set(hits["class_id"].tolist())
     return found
+
+
+def _sides(
+    path: Path, classes: pd.DataFrame, positive: Sequence[str | int], negative: Sequence[str | int] | None
+) -> tuple[set[int], set[int] | None]:
+    """Ids of both sides; a class is on one of them, however it is written."""
+    wanted = class_ids(path, classes, positive, "positive")
+    if negative is None:
+        return wanted, None
+    others = class_ids(path, classes, negative, "negative")
+    if both := wanted & others:
+        raise RelianceError(
+            "audit.negative",
+            "a class is positive or negative, not both",
+            found=f"on both sides: {_listed(classes[classes['class_id'].isin(both)])}",
+            allowed="classes that audit.positive does not name; null: all of these",
+            next_step="take the class out of audit.positive or audit.negative",
+        )
+    return wanted, others
+
+
+def _listed(classes: pd.DataFrame) -> str:
+    """Classes with all that they can be called."""
+    rows = zip(classes["folder"], classes["short_name"], classes["class_id"], strict=True)
+    return ", ".join(f"{folder} ({name}, id {i})" for folder, name, i in rows)
 
 
 def chosen_rows(index: pd.DataFrame, positive: set[int], negative: set[int] | None) -> pd.DataFrame:
@@ -154,23 +192,29 @@ def _fill(order: np.ndarray, counts: np.ndarray, room: int) -> np.ndarray:
     return taken
 
 
-def _draw_rows(rows: pd.DataFrame, positive_share: float, negatives: int, seed: int, test_on: str) -> Drawn:
-    """`draw` inside "train"; a group that has images in "test" is left out of it if "test" is tested on."""
-    pool, test = (rows["split"] == "train").to_numpy(), (rows["split"] == "test").to_numpy()
-    if test_on == "rest":
-        test = np.zeros_like(test)
-    named = (rows["group"] != "").to_numpy()
-    pool = pool & ~(named & rows["group"].isin(rows.loc[test & named, "group"]).to_numpy())
+def _with_pool(rows: pd.DataFrame, test_on: str) -> pd.DataFrame:
+    """The rows with `unit`, which names what is drawn as one, and `pool`, whether it can be learned from.
+
+    The pool is "train", without groups that have images in "test" if "test" is tested on.
+    """
+    named, test = rows["group"] != "", (rows["split"] == "test") & (test_on == "test")
     own = "image " + rows["image_id"].astype(str)  # an image without a group is one of its own
-    keys = ("group " + rows["group"]).where(named, own).to_numpy(str)[pool]
+    pool = (rows["split"] == "train") & ~(named & rows["group"].isin(rows.loc[test & named, "group"]))
+    return rows.assign(unit=("group " + rows["group"]).where(named, own), pool=pool)
+
+
+def _draw_rows(rows: pd.DataFrame, positive_share: float, negatives: int, seed: int, test_on: str) -> Drawn:
+    """`draw` inside the pool; what is tested on outside of it is held out."""
+    pool = rows["pool"].to_numpy(bool)
     drawn = draw(
         rows["positive"].to_numpy()[pool],
-        keys,
+        rows["unit"].to_numpy(str)[pool],
         positive_share=positive_share,
         negatives=negatives,
         seed=seed,
     )
-    fit, held_out = np.zeros(len(rows), bool), test.copy()
+    fit = np.zeros(len(rows), bool)
+    held_out = (rows["split"] == "test").to_numpy() & (test_on == "test")
     fit[pool], held_out[pool] = drawn.fit, drawn.held_out
     return Drawn(fit, held_out)
 
@@ -195,21 +239,50 @@ def _with_groups(
     return merged.fillna({"group": ""}), table.stamp.id
 
 
-def _check_sides(index: Path, positive: np.ndarray, fit: np.ndarray, tested: np.ndarray) -> None:
+def _check_sides(index: Path, rows: pd.DataFrame, fit: np.ndarray, tested: np.ndarray, test_on: str) -> None:
     counts = {
-        f"{'positive' if p else 'negative'} to {what}": int((side & (positive == p)).sum())
+        (kind, what): int((side & (rows["positive"] == (kind == "positive"))).sum())
         for what, side in (("learn from", fit), ("test on", tested))
-        for p in (True, False)
+        for kind in ("positive", "negative")
     }
     if not all(counts.values()):
+        steps = [_step(rows, *side, test_on) for side, n in counts.items() if not n]
         raise RelianceError(
             index,
             "the audit has images of both classes to learn from and to test on",
-            found=", ".join(f"{n} {what}" for what, n in counts.items()),
+            found=", ".join(f"{n} {kind} to {what}" for (kind, what), n in counts.items()),
             allowed="at least one of each",
-            next_step="change audit.positive_share or audit.negatives, take audit.test_on: test, or choose "
-            "classes that have images in both splits",
+            next_step="; ".join(dict.fromkeys(steps)),
         )
+
+
+def _step(rows: pd.DataFrame, kind: str, what: str, test_on: str) -> str:
+    """What to do about a side that has no images."""
+    own = rows[rows["positive"] == (kind == "positive")]
+    split = "test" if (what, test_on) == ("test on", "test") else "train"
+    if not own["split"].eq(split).any():
+        rest = ", or take audit.test_on: rest" if split == "test" else ""
+        return f"split {split} has no {kind} image: add some, or choose other classes{rest}"
+    units = own.loc[own["pool"], "unit"].nunique()
+    if units == 0:
+        return (
+            f"every {kind} image of split train is of a group that split test has images of, too: divide the "
+            "data set by these groups, or take audit.test_on: rest"
+        )
+    if units == 1 and test_on == "rest":
+        return (
+            f"the {kind} images of split train are one image or one group, which cannot be on both sides: "
+            "add images, or take audit.test_on: test"
+        )
+    verb, effect = ("raise", "has room for none of") if what == "learn from" else ("lower", "takes all of")
+    number = str(own["pool"].sum())
+    if own["group"].ne("").any():
+        number += "; those of one group are taken together"
+    key = "positive_share" if kind == "positive" else "negatives"
+    step = f"{verb} audit.{key}, which {effect} the {kind} images of split train ({number})"
+    if kind == "negative" and own["unit"].isin(rows.loc[rows["positive"], "unit"]).any():
+        step += f", or {verb} audit.positive_share: positives bring the negatives of their groups along"
+    return step
 
 
 def _names(classes: pd.DataFrame, positive: set[int], negative: set[int] | None) -> list[str]:

@@ -4,31 +4,40 @@
 |---|---|---|
 | 2019 | image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK | the column that is 1 |
 | 2020 | image_name,...,target | malignant (1) or benign (0) |
-| 2024 | isic_id,target,... | the same; images may be crops inside a file train-image.hdf5 |
+| 2024 | isic_id,malignant or isic_id,target,... | the same (the challenge's own site or Kaggle) |
 
-Tables are known by their columns, images by their names, in whatever folders they lie below the root. A
-ground truth with "test" in its name is that of split "test"; without one, `split` divides the images, by
-patient or lesion where the tables have these ids. What a table says and no image fits, or the other way
-round, is left out, and listed with the reason.
+The images of 2024 may be crops inside a file train-image.hdf5.
+Tables are known by their columns; they lie in the root or directly in one of its folders. Images are known by
+their names, in whatever folders they lie below the root. A ground truth with "test" in its name is that of
+split "test"; without one, `split` divides the images, by patient or lesion where the tables have these ids.
+What a table says and no image fits, or the other way round, is left out, and listed with the reason.
 """
 
-import csv
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reliance.errors import RelianceError
 from reliance.images.decode import HDF5, crop_sizes
 from reliance.images.folder import DEFAULT_SPLIT, Group, divide
+from reliance.images.isic_tables import (
+    CODES,
+    IMAGE_COLUMNS,
+    TARGET_COLUMNS,
+    CsvTable,
+    find_tables,
+    headers,
+    image_name,
+    kept_together,
+    own_files,
+    read_ids,
+    records,
+)
 from reliance.images.names import ClassName
 from reliance.images.scan import File, Scanner
 
 log = logging.getLogger(__name__)
-IMAGE_COLUMNS = ("image", "image_name", "isic_id")
-ID_COLUMNS = ("patient_id", "lesion_id")  # the wider one first
-CODES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 TARGETS = {0.0: "benign", 1.0: "malignant"}
 NAMES = {
     "AK": ClassName("actinic keratosis", "actinic keratosis"),
@@ -43,31 +52,6 @@ NAMES = {
     "benign": ClassName("benign skin lesion", "benign skin lesion"),
     "malignant": ClassName("malignant skin lesion", "malignant skin lesion"),
 }
-CLASS, REASON = "class", "reason"
-
-
-class CsvTable(NamedTuple):
-    """A CSV file about images."""
-
-    path: Path
-    header: list[str]
-    image: str  # the column that names the image
-
-    @property
-    def one_hot(self) -> list[str]:
-        """Columns of classes."""
-        return [name for name in self.header if name in CODES]
-
-    @property
-    def is_truth(self) -> bool:
-        """Whether it says what an image shows."""
-        guesses = "submission" in self.path.name.lower()
-        return not guesses and (len(self.one_hot) > 1 or "target" in self.header)
-
-    @property
-    def ids(self) -> list[str]:
-        """Columns of patients or lesions."""
-        return [name for name in ID_COLUMNS if name in self.header]
 
 
 def list_isic(scanner: Scanner, split: Mapping[str, Any] | None = None) -> list[Group]:
@@ -101,30 +85,13 @@ def list_isic(scanner: Scanner, split: Mapping[str, Any] | None = None) -> list[
     return _divide(groups, read_ids(tables), float(share["test"]), int(share["seed"]))
 
 
-def find_tables(scanner: Scanner) -> list[CsvTable]:
-    """The CSV files in the root and in its folders whose columns name images."""
-    tables = []
-    for folder in ("", *scanner.folders()):
-        for path in _own(scanner, folder, (".csv",)):
-            header = next(rows_of(path), [])
-            image = next((name for name in IMAGE_COLUMNS if name in header), None)
-            if image:
-                tables.append(CsvTable(path, header, image))
-    return tables
-
-
-def image_name(path: str) -> str:
-    """What the tables call an image: the name of its file, or of a crop, without its suffix."""
-    return PurePosixPath(path).stem
-
-
 def labels(table: CsvTable) -> dict[str, tuple[str, str]]:
     """Image -> (class, ""), or ("", why it has none), from a ground truth."""
     found: dict[str, tuple[str, str]] = {}
     for line, row in enumerate(records(table), start=2):
         image = row.pop(table.image, "").strip()
         if image:
-            name, reason = _class_of(row, table.one_hot)
+            name, reason = _class_of(row, table)
             if image in found and found[image][0] != name:
                 name, reason = "", f"two labels: {found[image][0] or 'none'} and {name or 'none'}"
             where = f"{table.path.name}, line {line}: {reason}" if reason else ""
@@ -132,48 +99,15 @@ def labels(table: CsvTable) -> dict[str, tuple[str, str]]:
     return found
 
 
-def read_ids(tables: Sequence[CsvTable]) -> dict[str, dict[str, str]]:
-    """Name of an id -> image -> id, from all tables that have one; empty cells are left out."""
-    found: dict[str, dict[str, str]] = {}
-    for table in tables:
-        for row in records(table) if table.ids else ():
-            for name in table.ids:
-                if value := row.get(name, "").strip():
-                    found.setdefault(name, {}).setdefault(row[table.image].strip(), value)
-    return found
-
-
-def records(table: CsvTable) -> Iterator[dict[str, str]]:
-    """The rows below the header; of a row that is too short the last cells are missing."""
-    rows = rows_of(table.path)
-    next(rows, None)
-    for row in rows:
-        yield dict(zip(table.header, row, strict=False))
-
-
-def rows_of(path: Path) -> Iterator[list[str]]:
-    """All rows of a CSV file in UTF-8. Raises RelianceError if it is not one."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            yield from csv.reader(stream, strict=True)
-    except (OSError, ValueError, csv.Error) as error:
-        raise RelianceError(
-            path,
-            "tables of images are CSV files in UTF-8",
-            found=f"{type(error).__name__}: {error}",
-            allowed="the files as they were downloaded",
-            next_step="download it again, or move a file that is not about the images out of the root",
-        ) from error
-
-
-def _class_of(row: Mapping[str, str], one_hot: Sequence[str]) -> tuple[str, str]:
+def _class_of(row: Mapping[str, str], table: CsvTable) -> tuple[str, str]:
     """(class, "") or ("", why there is none) from the cells of a row."""
-    cells = {name: _number(row.get(name, "")) for name in (one_hot or ["target"])}
+    target = None if len(table.one_hot) > 1 else table.target
+    cells = {name: _number(row.get(name, "")) for name in ([target] if target else table.one_hot)}
     strange = [name for name, value in cells.items() if value not in (0.0, 1.0, None)]
     if strange:
         return "", f"{strange[0]} is {row[strange[0]]!r}, neither 0 nor 1"
-    if not one_hot:
-        value = cells["target"]
+    if target:
+        value = cells[target]
         return ("", "no label") if value is None else (TARGETS[value], "")
     chosen = [name for name, value in cells.items() if value == 1.0]
     if len(chosen) == 1:
@@ -203,12 +137,25 @@ def _truths(scanner: Scanner, tables: Sequence[CsvTable]) -> dict[str, CsvTable]
     raise RelianceError(
         scanner.where,
         "a data set of layout 'isic' has one ground truth to train on, and perhaps one to test on",
-        found=", ".join(every) or "no table with an image column and classes or a target",
-        allowed=f"a CSV with a column {' or '.join(IMAGE_COLUMNS)} and either the columns "
-        f"{', '.join(CODES)} or a column target",
+        found=", ".join(every) or _no_truth(scanner),
+        allowed=f"a CSV in the root or directly in one of its folders, with a column "
+        f"{' or '.join(IMAGE_COLUMNS)} and either the columns {', '.join(CODES)} or a column "
+        f'{" or ".join(TARGET_COLUMNS)}; the name of one to test on has "test" in it, and '
+        '"submission" is in the names of guesses, which are not read',
         next_step="put the table of one year beside its images; make other years data sets of their own, and "
         "move other versions of a table out of the root",
     )
+
+
+def _no_truth(scanner: Scanner) -> str:
+    """Where a ground truth was looked for, and what was seen there."""
+    seen = [
+        f"{path.relative_to(scanner.root)} has {', '.join(line[:8]) or 'an empty first line'}"
+        + ", ..." * (len(line) > 8)
+        for path, line in headers(scanner)
+    ]
+    places = " and ".join(["the root", *(f"{folder}/" for folder in scanner.folders()[:4])])
+    return f"no table of this kind in {places}: " + ("; ".join(seen) or "no CSV file at all")
 
 
 def _files(scanner: Scanner, wanted: set[str]) -> dict[str, File]:
@@ -222,25 +169,11 @@ def _files(scanner: Scanner, wanted: set[str]) -> dict[str, File]:
             files[name] = file
     if wanted - set(files):
         for folder in ("", *scanner.folders()):
-            for path in _own(scanner, folder, HDF5):
+            for path in own_files(scanner, folder, HDF5):
                 relative = path.relative_to(scanner.root).as_posix()
                 for name, size in crop_sizes(path).items():
                     files.setdefault(name, File(f"{relative}/{name}", size))
     return files
-
-
-def _own(scanner: Scanner, folder: str, suffixes: Sequence[str]) -> list[Path]:
-    """Files of a folder by suffix, without hidden ones and links out of the root."""
-    inside = scanner.root.resolve()
-    paths = sorted((scanner.root / folder).iterdir())
-    return [
-        path
-        for path in paths
-        if path.suffix.lower() in suffixes
-        and not path.name.startswith(".")
-        and path.is_file()
-        and path.resolve().is_relative_to(inside)
-    ]
 
 
 def _groups(
@@ -266,11 +199,11 @@ def _divide(groups: list[Group], ids: Mapping[str, Mapping[str, str]], test: flo
     """
     if not ids:
         return divide(groups, test, seed)
+    together = kept_together(ids)
     divided: dict[tuple[str, str], list[File]] = {}
     for group in groups:
         for file in group.files:
-            name = image_name(file.path)
-            key = next((f"{i} {ids[i][name]}" for i in ID_COLUMNS if name in ids.get(i, {})), file.path)
+            key = together.get(image_name(file.path), file.path)
             part = int.from_bytes(hashlib.sha256(f"{seed} {key}".encode()).digest()[:8]) / 2**64
             divided.setdefault(("test" if part < test else "train", group.folder), []).append(file)
     return [Group(split, folder, files) for (split, folder), files in sorted(divided.items())]
