@@ -134,8 +134,8 @@ def _occupied(output: Path, owner: str) -> RelianceError:
         "one process at a time works on an output",
         found=f"{owner or 'another process'} is at work on it",
         allowed="no other run in this results folder",
-        next_step="a second run was started, or the job of a killed run is still going: wait until it ends, "
-        "or stop it, and run the target again",
+        next_step="if another run is going, wait until it ends; if a killed run left it, stop it "
+        "with `kill` and its number. Then run the target again, which goes on at the last savepoint",
     )
 
 
