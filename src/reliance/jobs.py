@@ -46,7 +46,7 @@ def message(snakemake: Any, error: Exception) -> str:
     """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
     wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     if isinstance(error, OSError) and error.errno in _STORAGE:
-        error = _storage(error)
+        error = _storage(error, list(snakemake.output))
     text = str(error)
     if not isinstance(error, RelianceError):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
@@ -55,14 +55,14 @@ def message(snakemake: Any, error: Exception) -> str:
     return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
 
 
-def _storage(error: OSError) -> RelianceError:
+def _storage(error: OSError, outputs: list[str]) -> RelianceError:
     """The error of a disk that is full or may not be written to."""
     return RelianceError(
-        error.filename or "results",
+        error.filename or ", ".join(outputs),
         "artifacts are written to a disk with room on which you may write",
         found=error.strerror or str(error),
         allowed="free space, and the permission to write",
-        next_step="make room or ask for the permission, and run the target again: finished parts are kept",
+        next_step="make room or get the permission, and run the same command again: finished parts are kept",
     )
 
 
