@@ -340,7 +340,6 @@ def photos():
 @pytest.mark.photos
 def test_a_real_architecture_on_photographs(photos, tmp_path):
     """ViT-B/32 with random weights on 16 photographs: index, embed, head, against open_clip."""
-
     index, weights = tmp_path / "index.parquet", tmp_path / "weights.json"
     classes = tmp_path / "classes.parquet"
     root = tmp_path / "photos"
