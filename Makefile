@@ -1,6 +1,7 @@
 # make demo   set up and run the embedded demo
 # make demo-lesions   set up and run the embedded case study
 # make test   set up and run every check
+# make test-resume  kills, damage, other threads, two runs at once
 # make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
 CORES ?= 2
@@ -8,12 +9,13 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-slurm lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-slurm lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
-	@echo "make test     set up, then run every check (what CI runs)"
+	@echo "make test     set up, then run the checks (CI runs these and the next two)"
+	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
@@ -39,8 +41,11 @@ demo-lesions: setup
 	@echo "Done. Open results/demo_lesions/report.html in a browser."
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/slurm
+	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm
 	$(BIN)/python -m pytest tests/workflow --durations=5
+
+test-resume: setup
+	$(BIN)/python -m pytest tests/resume --durations=5
 
 test-slurm: setup
 	tests/slurm/run

@@ -9,3 +9,22 @@ try:
         check_yaml(file)
 except RelianceError as error:
     sys.exit(f"\nERROR {error}\n")
+
+# Whether anything will be written is not known yet: a dry run or a finished target needs no permission.
+read_only = os.path.isdir("results") and not os.access("results", os.W_OK)
+
+if read_only:
+    problem = RelianceError(
+        os.path.abspath("results"),
+        "artifacts are written to a folder in which you may write",
+        found="a folder that is read-only for you",
+        allowed="a folder of your own",
+        next_step="copy the project with `rsync -a`, results and .snakemake too, and build there; embeddings alone "
+        "can be used where they are, with the key embeddings_from of an encoder",
+    )
+    sys.stderr.write(f"\nWARNING {problem}\n\n")
+
+
+onstart:
+    if read_only:
+        sys.exit("\nERROR nothing can be written into results: see the warning above\n")

@@ -294,7 +294,12 @@ def attributed_split(w):
 def review_of(w):
     """The review file of a variant, if somebody wrote one."""
     path = f"config/reviews/{w.variant}.tsv"
-    return {"review": path} if Path(path).exists() else {}
+    if not Path(path).exists():
+        return {}
+    from reliance.failures.reviews import read_reviews  # with pandas: only where there is such a file
+
+    checked(read_reviews)(path, None)
+    return {"review": path}
 
 
 # ---- robustness -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 
 
 def error(**parts: object) -> RelianceError:
@@ -66,3 +66,28 @@ def test_it_survives_a_trip_between_processes(trip) -> None:  # type: ignore[no-
         back = trip(trip(sent))
         assert type(back) is RelianceError
         assert (str(back), vars(back)) == (str(sent), vars(sent))
+
+
+@pytest.mark.parametrize(
+    ("path", "with_parts", "command"),
+    [
+        (
+            "results/tiny/sae/sae.safetensors",
+            True,
+            "snakemake --cores 2 --force results/tiny/sae/sae.safetensors",
+        ),
+        ("results/a/b/manifest.json", False, "snakemake --cores 2 --force results/a/b/manifest.json"),
+        (
+            "results/a/b/manifest.json",
+            True,
+            "rm -r results/a/b && snakemake --cores 2 results/a/b/manifest.json",
+        ),
+        ("results/a b/t.parquet", False, "snakemake --cores 2 --force 'results/a b/t.parquet'"),
+    ],
+)
+def test_an_artifact_is_made_again_with_one_command(path: str, with_parts: bool, command: str) -> None:
+    assert f"`{command}`" in make_again(path, with_parts=with_parts)
+
+
+def test_an_artifact_of_another_run_is_not_made_here() -> None:
+    assert "snakemake" not in make_again("/shared/results/t.parquet")

@@ -297,7 +297,7 @@ def raised(function: Callable[[], object]) -> pytest.ExceptionInfo[RelianceError
 
 def test_wrong_tables_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    five_parts(raised(lambda: read_table(path, SPEC)), path, "no such file", "build it")
+    five_parts(raised(lambda: read_table(path, SPEC)), path, "no such file", "it is gone")
     write(path)
     other = SPEC._replace(kind="others")
     five_parts(raised(lambda: read_table(path, other)), path, "'others'", "'things' in schema version 2")
@@ -332,7 +332,7 @@ def test_a_table_cut_anywhere_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for size in range(0, len(whole), 37):
         path.write_bytes(whole[:size])
-        five_parts(raised(lambda: read_table(path, SPEC)), path, "delete it")
+        five_parts(raised(lambda: read_table(path, SPEC)), path, "get it again")
 
 
 @settings(max_examples=60, deadline=None)

@@ -202,9 +202,12 @@ def test_a_file_system_without_locks_is_warned_about(tmp_path: Path, monkeypatch
     ("number", "words"),
     [(28, "No space left on device"), (30, "Read-only file system"), (13, "Permission denied")],
 )
-def test_a_full_or_read_only_disk_is_explained(number: int, words: str) -> None:
-    job = SimpleNamespace(rule="encode", wildcards={}, log=["results/logs/x.log"])
-    text = jobs.message(job, OSError(number, words, "results/x.parquet"))
+@pytest.mark.parametrize("named", [True, False])
+def test_a_full_or_read_only_disk_is_explained(number: int, words: str, named: bool) -> None:
+    outputs = OutputFiles(fromdict={"out": "results/x.parquet"})
+    job = SimpleNamespace(rule="encode", wildcards={}, log=["results/logs/x.log"], output=outputs)
+    error = OSError(number, words, "results/x.parquet") if named else OSError(number, words)
+    text = jobs.message(job, error)
     assert "results/x.parquet: artifacts are written to a disk with room" in text
     assert f"found:   {words}" in text
     assert "next:" in text and "full log: results/logs/x.log" in text

@@ -1,8 +1,11 @@
 """One exception type for everything a user can cause, in five parts."""
 
 import reprlib
+import shlex
+from pathlib import Path
 from typing import Any
 
+RESULTS = "results"  # where the pipeline writes, seen from where it is run
 WHERE_LIMIT, FOUND_LIMIT = 500, 300  # characters
 
 
@@ -37,6 +40,22 @@ class RelianceError(Exception):
             f"  allowed: {self.allowed}\n"
             f"  next:    {self.next_step}"
         )
+
+
+def make_again(path: object, *, with_parts: bool = False) -> str:
+    """What to do about an artifact that cannot be used: the command that makes it again.
+
+    with_parts : of a manifest, the parts that it lists too.
+    """
+    artifact = Path(str(path))
+    if artifact.parts[:1] != (RESULTS,):
+        return f"{artifact} does not lie in {RESULTS}/ here: get it again from where it was made"
+    file, folder = (shlex.quote(str(p)) for p in (artifact, artifact.parent))
+    parts = with_parts and artifact.name == "manifest.json"
+    command = (
+        f"rm -r {folder} && snakemake --cores 2 {file}" if parts else f"snakemake --cores 2 --force {file}"
+    )
+    return f"make it again with `{command}` and the --configfile and --config of this run"
 
 
 def shown(value: object) -> str:

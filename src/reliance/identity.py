@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 
 STAMP_KEY, CHECKSUM = "reliance", "checksum"
 
@@ -192,8 +192,7 @@ def check_kind(path: str | Path, stamp: Stamp, kind: str, schema: int) -> None:
             f"this artifact must be '{kind}' in schema version {schema}",
             found=f"'{stamp.kind}' in schema version {stamp.schema}",
             allowed=f"'{kind}', version {schema}",
-            next_step="it was made by another version of reliance or put in the wrong place: "
-            "delete it and run the target again",
+            next_step=f"another version made it, or it was put in the wrong place: {make_again(path)}",
         )
 
 
@@ -209,7 +208,7 @@ def check_same(what: str, first: tuple[str | Path, str], second: tuple[str | Pat
             found=f"{what} {first[1][:12]}, but {second[1][:12]} there",
             allowed="one and the same id on both sides",
             next_step="one of the two is older than the other or was copied from another run: "
-            "delete the older one and run the target again",
+            + make_again(first[0], with_parts=True),
         )
 
 
@@ -221,9 +220,7 @@ def unreadable(path: str | Path, kind: str, error: Exception) -> RelianceError:
         f"this file must be a readable '{kind}' artifact",
         found="no such file" if missing else f"{type(error).__name__}: {error}",
         allowed=f"the file that the pipeline wrote as '{kind}'",
-        next_step="build it"
-        if missing
-        else "it was truncated or changed: delete it and run the target again",
+        next_step=f"it {'is gone' if missing else 'was truncated or changed'}: {make_again(path)}",
     )
 
 
@@ -238,7 +235,7 @@ def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
             f"a '{kind}' artifact carries its stamp",
             found="no stamp",
             allowed="a file written by this pipeline",
-            next_step="it was made by something else: move it away and run the target again",
+            next_step=f"it was made by something else: move it away and {make_again(path)}",
         )
     try:
         return Stamp.from_json(text)
@@ -259,7 +256,7 @@ def _check_columns(path: str | Path, schema: pa.Schema, spec: TableSpec) -> None
             f"a '{spec.kind}' table has the columns of its schema",
             found=", ".join(wrong),
             allowed=", ".join(f"{name} {kind}" for name, kind in spec.columns),
-            next_step="the file was changed or made by other code: delete it and run the target again",
+            next_step=f"the file was changed or made by other code: {make_again(path)}",
         )
 
 

@@ -46,7 +46,7 @@ def message(snakemake: Any, error: Exception) -> str:
     """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
     wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     if isinstance(error, OSError) and error.errno in _STORAGE:
-        error = _storage(error)
+        error = _storage(error, list(snakemake.output))
     text = str(error)
     if not isinstance(error, RelianceError):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
@@ -55,14 +55,14 @@ def message(snakemake: Any, error: Exception) -> str:
     return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
 
 
-def _storage(error: OSError) -> RelianceError:
+def _storage(error: OSError, outputs: list[str]) -> RelianceError:
     """The error of a disk that is full or may not be written to."""
     return RelianceError(
-        error.filename or "results",
+        error.filename or ", ".join(outputs),
         "artifacts are written to a disk with room on which you may write",
         found=error.strerror or str(error),
         allowed="free space, and the permission to write",
-        next_step="make room or ask for the permission, and run the target again: finished parts are kept",
+        next_step="make room or get the permission, and run the same command again: finished parts are kept",
     )
 
 
@@ -134,8 +134,8 @@ def _occupied(output: Path, owner: str) -> RelianceError:
         "one process at a time works on an output",
         found=f"{owner or 'another process'} is at work on it",
         allowed="no other run in this results folder",
-        next_step="a second run was started, or the job of a killed run is still going: wait until it ends, "
-        "or stop it, and run the target again",
+        next_step="if another run is going, wait until it ends; if a killed run left it, stop it "
+        "with `kill` and its number. Then run the target again, which goes on at the last savepoint",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import zarr
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import (
     STAMP_KEY,
     Stamp,
@@ -202,7 +202,7 @@ class Parts:
                 f"the part must be the one that {self.path} was written for",
                 found=f"content {part.stamp.id[:12]}",
                 allowed=f"content {content[:12]}",
-                next_step=f"the part was rebuilt or copied alone: delete {self.path} and run it again",
+                next_step=f"the part was rebuilt or copied alone; its manifest: {make_again(self.path)}",
             )
         return part.arrays
 
@@ -223,7 +223,7 @@ def write_manifest(path: str | Path, parts: Sequence[str | Path], kind: str) -> 
                 "the parts of a split are made by the same rule, params and inputs, and follow each other",
                 found=f"rows from {start}, made from {part.stamp.inputs} with {part.stamp.params}",
                 allowed=f"rows from {expected}, made from {first.stamp.inputs} with {first.stamp.params}",
-                next_step="parts of different runs are mixed: delete this folder and run the target again",
+                next_step=f"parts of different runs are mixed: {make_again(folder)}",
             )
         entries.append({"name": Path(folder).name, "start": start, "stop": stop, "sha256": part.stamp.id})
         expected = stop

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import STAMP_KEY, Stamp, derived_stamp, hash_arrays, hash_file, read_json, unreadable
 from reliance.parts import Parts, verify_part
 
@@ -175,7 +175,7 @@ def _same(path: Path, rule: str, found: object, expected: object) -> None:
             rule,
             found=f"{found}"[:12],
             allowed=f"{expected}"[:12],
-            next_step="it was changed or damaged: delete it, and run the target it belongs to again",
+            next_step=f"it was changed or damaged: {make_again(path)}",
         )
 
 

@@ -18,6 +18,7 @@ from reliance.encoders.vision import chunked_batches, class_tokens, embed_images
 from reliance.encoders.weights import resolve_weights
 from reliance.errors import RelianceError
 from reliance.fingerprint import reachable_modules
+from reliance.images.index import index_images
 from reliance.images.tables import read_split
 from reliance.parts import Parts
 
@@ -207,7 +208,9 @@ def test_a_transform_is_of_the_image_and_part_of_the_identity(pictures, weights,
             pixels = np.asarray(Image.open(changed / path)).copy()
             pixels[..., 0] = np.minimum(pixels[..., 0].astype(int) * 2, 255)
             Image.fromarray(pixels).save(changed / path)
-    expected = embed(tmp_path / "expected", (changed, index), weights)
+    listed = tmp_path / "index.parquet"
+    index_images(index=listed, classes=tmp_path / "classes.parquet", root=str(changed), layout="folder")
+    expected = embed(tmp_path / "expected", (changed, listed), weights)
     np.testing.assert_array_equal(more.read("x"), expected.read("x"))
     assert np.abs(more.read("x") - plain.read("x")).max() > 1e-3
 
@@ -242,13 +245,23 @@ def test_too_many_unreadable_images(pictures, weights, tmp_path):
             assert not manifest.exists()
 
 
+def test_an_image_that_is_not_the_listed_one_is_told(pictures, weights, tmp_path):
+    root, index = pictures
+    shutil.copytree(root, tmp_path / "copy")
+    path = tmp_path / "copy" / "train" / "a" / "00.png"
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(RelianceError, match=r"00\.png(.|\n)*--forcerun index_images"):
+        embed(tmp_path / "out", (tmp_path / "copy", index), weights)
+
+
 def test_most_images_unreadable(pictures, weights, tmp_path):
     """The share counts: 6 of 11 is more than 0.5."""
     root, index = pictures
     shutil.copytree(root, tmp_path / "copy")
     for i in range(6):
-        (tmp_path / "copy" / "train" / "a" / f"{i:02}.png").write_bytes(b"")
-    with pytest.raises(RelianceError, match=r"7 of 11: train/a/00\.png .an empty file"):
+        path = tmp_path / "copy" / "train" / "a" / f"{i:02}.png"
+        path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(RelianceError, match=r"7 of 11: train/a/00\.png .not an image"):
         embed(tmp_path / "out", (tmp_path / "copy", index), weights, max_invalid=0.5)
 
 
@@ -327,8 +340,6 @@ def photos():
 @pytest.mark.photos
 def test_a_real_architecture_on_photographs(photos, tmp_path):
     """ViT-B/32 with random weights on 16 photographs: index, embed, head, against open_clip."""
-    from reliance.images.index import index_images
-
     index, weights = tmp_path / "index.parquet", tmp_path / "weights.json"
     classes = tmp_path / "classes.parquet"
     root = tmp_path / "photos"

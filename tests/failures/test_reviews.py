@@ -25,6 +25,11 @@ def test_a_review_overrides_kind_and_note(tmp_path):
     assert gone(listed, reviews) == ["4-1-abcdef12"]
 
 
+def test_while_no_sae_is_known_reviews_of_any_are_taken(tmp_path):
+    path = review(tmp_path / "r.tsv", "3-7-12345678\tcompound\t")
+    assert list(read_reviews(path, None)) == ["3-7-12345678"]
+
+
 def test_reviews_of_another_sae_are_refused_naming_both(tmp_path):
     path = review(tmp_path / "r.tsv", "3-7-12345678\tcompound\t")
     with pytest.raises(RelianceError) as caught:

@@ -154,3 +154,13 @@ def test_a_damaged_probe_is_refused(tmp_path):
     (tmp_path / "probe.safetensors").write_bytes(b"x")
     with pytest.raises(RelianceError, match="probe"):
         load_probe(tmp_path / "probe.safetensors")
+
+
+def test_a_probe_with_a_flipped_bit_is_refused(tmp_path):
+    world = World(tmp_path)
+    world.fit(threads=1)
+    data = bytearray(world.probe.read_bytes())
+    data[-1] ^= 1
+    world.probe.write_bytes(data)
+    with pytest.raises(RelianceError, match="not those its stamp names"):
+        load_probe(world.probe)

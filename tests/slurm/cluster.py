@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from workflow.project import wait
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 ETC = Path("/etc/slurm")
@@ -157,14 +157,6 @@ def ask(*command: str, check: bool = True) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout.strip()
-
-
-def wait(condition: Callable[[], object], what: str, limit: float) -> None:
-    """Wait until something holds; fail with what it was after `limit` seconds."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {limit:.0f} s in vain for {what}"
-        time.sleep(0.25)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
-from workflow.conftest import Project
+from workflow.project import Project, wait
 
-from .cluster import NODE, Cluster, UnavailableError, ask, wait
+from .cluster import NODE, Cluster, UnavailableError, ask
 
 TARGETS = ("results/tiny/fig5.pdf", "results/tiny/table1.md")
 PROFILE = (
@@ -35,20 +35,13 @@ SAVEPOINT = "going on at step 200"
 @contextmanager
 def started(project: Project, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A run of Snakemake that does not outlive the block."""
-    with open(project.folder / "snakemake.out", "wb") as stream:
-        process = subprocess.Popen(
-            project.command(*arguments),
-            cwd=project.folder,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    process = project.start(*arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 class Run:
@@ -56,7 +49,7 @@ class Run:
 
     def __init__(self, cluster: Cluster, project: Project, local: Project) -> None:
         self.cluster, self.project, self.local = cluster, project, local
-        self.output = project.folder / "snakemake.out"
+        self.output = project.folder / "output.txt"
         self.seen: dict[str, Any] = {}
 
     def carry_out(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 
-from .conftest import Project
+from .project import Project
 from .test_end_to_end import _array, _tensor
 
 TARGETS = ("results/tiny/report.html", "results/tiny/fig15.pdf")

@@ -12,7 +12,7 @@ import torch
 import zarr
 from safetensors import safe_open
 
-from .conftest import FIGURES, TARGETS, Project
+from .project import FIGURES, TARGETS, Project
 
 COLUMNS = {
     "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",

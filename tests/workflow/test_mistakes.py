@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Project
+from .project import Project
 
 PHOTOS = "results/vit_b16/fig5.pdf"
 WEIGHTS = "results/encoders/{}/weights.json"
@@ -35,6 +35,17 @@ def test_a_mistake_is_told_before_any_job(fresh: Project, target: str, config: s
     assert done.returncode != 0
     assert hint in output
     assert "Traceback" not in output
+    assert not (fresh.folder / "results").exists()
+
+
+def test_a_mistake_in_a_review_is_told_before_any_job(fresh: Project) -> None:
+    reviews = fresh.folder / "config/reviews"
+    reviews.mkdir(exist_ok=True)
+    (reviews / "tiny.tsv").write_text("failure_id\tkind\tnote\n3-17-0123abcd\tpolysemic\t\n")
+    done = fresh.run("results/tiny/fig5.pdf")
+    assert done.returncode != 0
+    assert "config/reviews/tiny.tsv, line 2, column kind" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert not (fresh.folder / "results").exists()
 
 

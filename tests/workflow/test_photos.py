@@ -10,7 +10,7 @@ import yaml
 
 from reliance.images.classes import wordnet_names
 
-from .conftest import Project
+from .project import Project
 
 PHOTOS = os.environ.get("RELIANCE_PHOTOS")
 pytestmark = [

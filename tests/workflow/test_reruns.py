@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Project
+from .project import Project
 
 FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
 CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES

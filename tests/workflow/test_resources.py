@@ -13,7 +13,7 @@ import yaml
 from pyarrow import parquet
 from snakemake.iocontainers import Wildcards
 
-from .conftest import Project
+from .project import Project
 
 RULES = Path(__file__).parents[2] / "rules"
 DATASETS = {

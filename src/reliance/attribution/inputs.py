@@ -13,7 +13,7 @@ from reliance.attribution.closed_form import LatentTables, PromptTables, latent_
 from reliance.attribution.prompts import read_prompts
 from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head, load_head
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import check_same
 from reliance.images.tables import read_split
 from reliance.jobs import choose_device
@@ -164,6 +164,6 @@ def _class_rows(index: Path, text: Path, class_ids: np.ndarray, class_of_image: 
             "every class of the images has a prompt",
             found=f"none for {len(missing)} classes, the first {missing[:5].tolist()}",
             allowed="one prompt per class of the index",
-            next_step="the prompts were made for another list of classes: delete this file and run it again",
+            next_step=f"the prompts were made for another list of classes: {make_again(text)}",
         )
     return np.where(labelled, rows, -1)

@@ -83,7 +83,8 @@ def embed_images(
         code=f"{code} batch_size={batch_size}",  # sums may round differently in batches of another size
         chunk_rows=chunk_rows,
     )
-    images = Images(rows.paths[writer.next_row : span.stop].tolist(), reading, clip.weights.preprocess)
+    left = slice(writer.next_row, span.stop)
+    images = Images(rows.paths[left].tolist(), reading, clip.weights.preprocess, rows.sizes[left].tolist())
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
         batch_sampler=chunked_batches(len(images), chunk_rows, batch_size),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.failures.evidence import gather_evidence
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.failures.kinds import Evidence, suggest_kind
@@ -108,7 +108,7 @@ def _check_images(path: Path, stamp: Stamp, asked: dict[str, Any]) -> None:
             "cases are listed from the images that were mined",
             found=f"mined with {mined}",
             allowed=f"{asked}",
-            next_step="the config changed between the two: delete this file and run the target again",
+            next_step=f"the config changed between the two: {make_again(path)}",
         )
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from reliance.attribution.inputs import Inputs, blocks, open_inputs, open_tables
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.failures.reference import Reference, reference
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
@@ -185,5 +185,5 @@ def _check_expectations(path: Path, expected: Table, inputs: Inputs, settings: d
             "expectations and mining use the same images and the same relevance",
             found=f"expectations with {expected.stamp.params}",
             allowed=f"{settings}",
-            next_step="the config changed between the two: delete this file and run the target again",
+            next_step=f"the config changed between the two: {make_again(path)}",
         )

@@ -29,8 +29,8 @@ def failure_id(class_id: int, component: int, sae_id: str) -> str:
     return f"{class_id}-{component}-{sae_id[:8]}"
 
 
-def read_reviews(path: str | Path, sae_id: str) -> dict[str, Review]:
-    """Reviews by failure_id, for the cases of one SAE.
+def read_reviews(path: str | Path, sae_id: str | None) -> dict[str, Review]:
+    """Reviews by failure_id, for the cases of one SAE; None, while it is not known, takes those of any.
 
     Raises RelianceError for cells that are not valid, for an id that is given twice, and for the
     cases of another SAE, naming both.
@@ -43,7 +43,7 @@ def read_reviews(path: str | Path, sae_id: str) -> dict[str, Review]:
     reviews: dict[str, Review] = {}
     for row in read_tsv(path, parsers):
         name, kind, note = (str(row[column]) for column in parsers)
-        if name.rsplit("-", 1)[1] != sae_id[:8]:
+        if sae_id is not None and name.rsplit("-", 1)[1] != sae_id[:8]:
             raise RelianceError(
                 path,
                 "reviews are of the cases of this variant's SAE",

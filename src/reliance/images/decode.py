@@ -56,13 +56,21 @@ class Pixels(NamedTuple):
 class Images:
     """A sequence of image files as Pixels; an unreadable image is a result, not an error.
 
-    So is a file that the disk does not give: raised in a worker of a data loader, the error would lose
-    its message, so it is handed over as `failure`, to be raised by who takes the batch.
+    So is a file that the disk does not give, or another one than the index lists: raised in a worker of
+    a data loader, the error would lose its message, so it is handed over as `failure`, to be raised by
+    who takes the batch.
     preprocess : size, mean, std, interpolation, resize_mode, fill_color of the encoder.
+    sizes : bytes that the index has for each file; None does not compare them.
     """
 
-    def __init__(self, paths: Sequence[str], reading: Reading, preprocess: Mapping[str, Any]) -> None:
-        self.paths, self.reading = paths, reading
+    def __init__(
+        self,
+        paths: Sequence[str],
+        reading: Reading,
+        preprocess: Mapping[str, Any],
+        sizes: Sequence[int] | None = None,
+    ) -> None:
+        self.paths, self.reading, self.sizes = paths, reading, sizes
         self._crop = crop_of(preprocess)
         size = preprocess["size"]
         self._size = (size, size) if isinstance(size, int) else tuple(size)
@@ -75,7 +83,8 @@ class Images:
         path, reading = Path(self.reading.root, self.paths[row]), self.reading
         nothing = np.zeros((*self._size, 3), np.uint8)
         try:
-            image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels)
+            size = self.sizes[row] if self.sizes is not None else None
+            image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels, size=size)
             self._check_shape(*image.size)
             if reading.transform:
                 image = Image.fromarray(channel_gain(np.asarray(image), **reading.transform))
@@ -124,15 +133,24 @@ def channel_gain(pixels: np.ndarray, channel: str, delta: float) -> np.ndarray:
     return changed
 
 
-def load_image(path: str | Path, *, apply_exif: bool = False, max_pixels: int = 200_000_000) -> Image.Image:
+def load_image(
+    path: str | Path,
+    *,
+    apply_exif: bool = False,
+    max_pixels: int = 200_000_000,
+    size: int | None = None,
+) -> Image.Image:
     """Decode a file to an RGB image.
 
     apply_exif : rotate as the EXIF orientation says; usual ImageNet readings ignore it.
     max_pixels : larger images are refused by their header, before any pixel is decoded.
+    size : bytes that the file must have; None takes any.
     Raises Unreadable for everything that is wrong with the content, and RelianceError if the disk
-    does not give the file: that says nothing about the image.
+    does not give the file, or not the one that was meant: that says nothing about the image.
     """
     content = _read(path, BYTES_BESIDE_PIXELS + BYTES_PER_PIXEL * max_pixels)
+    if size not in (None, len(content)):
+        raise _not_listed(path, f"{len(content)} bytes", f"{size} bytes, as when the index was made")
     try:
         with _no_pixel_limit():
             image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -183,15 +201,20 @@ def _read(path: str | Path, limit: int) -> bytes:
             raise Unreadable(f"{about.st_size} bytes are more than an image of max_pixels pixels has")
         return Path(path).read_bytes()
     except OSError as error:
-        raise RelianceError(
-            path,
-            "the files that an index lists can be read",
-            found=f"{type(error).__name__}: {error.strerror or error}",
-            allowed="the files that were there when the index was made, readable by this user",
-            next_step="the disk or folder went away, or a permission is missing: mount or restore it, then "
-            "run the same command again; if files were removed or moved on purpose, add "
-            "--forcerun index_images to it",
-        ) from error
+        found, allowed = f"{type(error).__name__}: {error.strerror or error}", "a file, readable by this user"
+        raise _not_listed(path, found, f"{allowed}, as when the index was made") from error
+
+
+def _not_listed(path: str | Path, found: str, allowed: str) -> RelianceError:
+    return RelianceError(
+        path,
+        "the files that an index lists are there as they were",
+        found=found,
+        allowed=allowed,
+        next_step="the disk or folder went away, a permission is missing, or the file was replaced: mount or "
+        "restore it, then run the same command again; if files were removed, moved or replaced on purpose, "
+        "add --forcerun index_images to it",
+    )
 
 
 def stored_bytes(path: Path) -> int:

@@ -45,6 +45,7 @@ class SplitRows(NamedTuple):
 
     paths: np.ndarray  # [N] str objects, relative to the data set's root
     class_ids: np.ndarray  # [N] int32, -1 unknown
+    sizes: np.ndarray  # [N] int64, bytes of each file
     stamp: Stamp  # of the whole index
 
 
@@ -53,7 +54,7 @@ def read_split(index: str | Path, split: str) -> SplitRows:
 
     Raises RelianceError if the index cannot be read or has no such split.
     """
-    frame, stamp = read_table(index, INDEX, columns=["split", "path", "class_id"])
+    frame, stamp = read_table(index, INDEX, columns=["split", "path", "class_id", "bytes"])
     rows = frame[frame["split"] == split]
     if rows.empty:
         raise RelianceError(
@@ -63,4 +64,5 @@ def read_split(index: str | Path, split: str) -> SplitRows:
             allowed=", ".join(sorted(frame["split"].unique())) or "an index with images",
             next_step="check the data set's folders and `split`, then run with --forcerun index_images",
         )
-    return SplitRows(rows["path"].to_numpy(object), rows["class_id"].to_numpy(np.int32), stamp)
+    columns = rows["path"].to_numpy(object), rows["class_id"].to_numpy(np.int32), rows["bytes"].to_numpy()
+    return SplitRows(*columns, stamp)

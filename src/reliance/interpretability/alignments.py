@@ -15,7 +15,7 @@ from reliance.attribution.prompts import Prompts, read_prompts
 from reliance.codes.top_samples import Top
 from reliance.components.naming import align, pool_top, read_vocabulary
 from reliance.components.table import embedder
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import check_same, write_table
 from reliance.images.tables import SplitRows, read_split
 from reliance.interpretability.schema import ALIGNMENTS
@@ -86,6 +86,6 @@ def _class_rows(rows: SplitRows, prompts: Prompts, names: Path) -> np.ndarray:
             "every class of the images has a name",
             found=f"none for {len(missing)} classes, the first {missing[:5].tolist()}",
             allowed="one text vector per class of the index",
-            next_step="the names are of another list of classes: delete this file and run it again",
+            next_step=f"the names are of another list of classes: {make_again(names)}",
         )
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import STAMP_KEY, Stamp, unreadable
 from reliance.report.markup import Grid
 
@@ -109,5 +109,5 @@ def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) ->
                 f"a figure of the page shows the page's own numbers, of {table}",
                 found="it was drawn from another table",
                 allowed=f"a figure made from {expected[:12]}",
-                next_step="it was copied from another run or is older: delete it and run the target again",
+                next_step=f"it was copied from another run or is older: {make_again(figure)}",
             )

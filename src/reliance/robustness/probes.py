@@ -154,8 +154,10 @@ def load_probe(path: str | os.PathLike[str]) -> tuple[Probe, Stamp]:
         with safe_open(path, framework="numpy") as file:
             stamp = Stamp.from_json((file.metadata() or {})[STAMP_KEY])
             check_kind(os.fspath(path), stamp, KIND, SCHEMA)
-            weight, bias = file.get_tensor("weight"), file.get_tensor("bias")
-            return Probe(weight, bias, float(stamp.params["scale"])), stamp
+            tensors = {name: file.get_tensor(name) for name in ("weight", "bias")}
+            if hash_arrays(tensors) != stamp.id:
+                raise ValueError("its tensors are not those its stamp names")
+            return Probe(**tensors, scale=float(stamp.params["scale"])), stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error
 

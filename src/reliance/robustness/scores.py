@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reliance.encoders.text import TEXT
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import check_same, read_table
 from reliance.robustness.inputs import Split, unit_blocks
 from reliance.robustness.probes import load_probe
@@ -90,5 +90,5 @@ def _other_classes(path: Path, found: int, expected: int) -> RelianceError:
         "all prompt sets and the probe are of the same classes",
         found=f"{found} classes, or the same ones in other numbers",
         allowed=f"the {expected} classes of the first prompt set, numbered from 0, once each",
-        next_step="one of them was made for another list of classes: delete it and run the target again",
+        next_step=f"one of them was made for another list of classes: {make_again(path)}",
     )

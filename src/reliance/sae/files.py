@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from reliance.errors import RelianceError
+from reliance.errors import RelianceError, make_again
 from reliance.identity import (
     STAMP_KEY,
     Stamp,
@@ -181,5 +181,5 @@ def _refused(path: str | Path, rule: str, found: str, allowed: str) -> RelianceE
         rule,
         found=found,
         allowed=allowed,
-        next_step="the file was changed, or belongs to another model: delete it and run the target again",
+        next_step=f"the file was changed, or belongs to another model: {make_again(path)}",
     )

@@ -1,0 +1,1 @@
+"""The pipeline after kills, damage, other threads and a second run, all on one build of the small variant."""
