@@ -368,7 +368,7 @@ def audit_of(w):
                 found="no such section",
                 allowed="a variant with an SAE and a section audit",
                 next_step=f"run again with --config 'variants={{{base_name(w.variant)}: {{audit: {{positive: "
-                "[CLASS]}}}}', or write it there; config/config.yaml explains its keys",
+                "[CLASS]}}}', or write it there; config/config.yaml explains its keys",
             )
         )
     return audit

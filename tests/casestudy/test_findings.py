@@ -31,6 +31,14 @@ def test_nothing_to_repair():
     assert found["less_relevant"].holds is None
 
 
+def test_a_class_that_is_never_told_cannot_fall():
+    none = {key: ([0.0] * 3, [0.05] * 3) for key in PAPER}
+    frame = accuracies_of(none, n=(3, 3))
+    audit = {"component": AUDITED, "names": ["a", "b"], "toward": "negative", **verdict(frame, 0.5)}
+    found = {f.name: f.holds for f in findings(frame, relevances_of(), audit)}
+    assert found["shortcut"] is None
+
+
 def test_a_repair_that_does_not_help():
     same = {key: PAPER["plain", 0.0] for key in PAPER}
     found = said(same)

@@ -93,4 +93,4 @@ def test_a_changed_audit_reruns_the_audit(
 def test_what_is_not_audited_says_how(built: Project) -> None:
     done = built.run("results/tiny/fig6.pdf")
     assert done.returncode != 0
-    assert "audit: {positive:" in done.stdout + done.stderr
+    assert "--config 'variants={tiny: {audit: {positive: [CLASS]}}}'" in done.stdout + done.stderr

@@ -30,6 +30,7 @@ from reliance.robustness.probes import fit_logistic
 
 log = logging.getLogger(__name__)
 MAX_ITER, TOLERANCE = 2000, 1e-6  # of the solver
+FEW = 20  # samples
 SHOWN = 10  # relevant components that are named when a choice is refused
 
 
@@ -111,6 +112,12 @@ def fit_audit(
     said = _said(fitted, named.frame, learned)
     said |= {"toward": toward, "given": component is not None, "alpha": float(alpha)}
     log.info("component %d (%s), rank %d", *(said[name] for name in ("component", "label", "rank")))
+    if min(said["n_low"], said["n_high"]) < FEW:
+        log.warning(
+            "the direction leads from %d weak to %d strong samples: so few say little",
+            said["n_low"],
+            said["n_high"],
+        )
     return write_json(
         choice, said, derived_stamp(CHOICE_KIND, CHOICE_SCHEMA, params, {**stamp.inputs, "probe": stamp.id})
     )

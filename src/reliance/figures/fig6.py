@@ -151,7 +151,7 @@ def _draw(read: Audit, rows: pd.DataFrame, pictures: list[list[Thumbnail]], acro
     name = read.names[0 if read.about["toward"] == "positive" else 1]
     title = canvas.axes(EDGE, top, left + BARS - EDGE, body)
     title.axis("off")
-    note = f"mean over the {int(rows[f'{PLAIN}_n'].iloc[0])} images of it that the plain probe learned from"
+    note = f"mean over its {int(rows[f'{PLAIN}_n'].iloc[0])} images that the plain probe learned from"
     panel_title(title, f"a  What speaks for {name}", note, left + BARS - EDGE)
     start = left + BARS + 0.12 + NUMBERS
     width, height = canvas.width - RIGHT - start, (body - GAP) / 2
@@ -172,7 +172,8 @@ def _draw_components(canvas: Canvas, rows: pd.DataFrame, pictures: list[list[Thu
     for i, (row, shown) in enumerate(zip(rows.to_dict("records"), pictures, strict=True)):
         y = top + i * ROW
         if row["audited"]:
-            band = canvas.axes(0, y - 0.01, EDGE + NAMES + len(shown) * (SIDE + BETWEEN) + 0.03, ROW - 0.01)
+            most = max(map(len, pictures))
+            band = canvas.axes(0, y - 0.01, EDGE + NAMES + most * (SIDE + BETWEEN) + 0.03, ROW - 0.01)
             band.axis("off")
             band.add_patch(_band(band))
         weight, color = ("bold", style.INK) if row["audited"] else ("normal", style.INK)
