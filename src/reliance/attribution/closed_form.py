@@ -160,6 +160,9 @@ def ablation(tables: LatentTables, terms: ImageTerms) -> Coefficients:
     return Coefficients(*(torch.where(a != 0, c, torch.zeros_like(c)) for c in coefficients))
 
 
+FORMS = {"act_x_grad": act_x_grad, "ablation": ablation}  # by their names in the configuration
+
+
 def outputs(terms: ImageTerms, prompts: PromptTables) -> torch.Tensor:
     """y of every image and prompt (Eq. 4) [n, C]."""
     return terms.unit @ prompts.text.T
