@@ -22,7 +22,7 @@ class Cost(NamedTuple):
     """What a function took in a process of its own."""
 
     wall: float  # seconds
-    cpu: float  # seconds of all its threads
+    cpu: float  # seconds of all its threads and of processes that it started
     peak: float  # GiB, the largest resident size; on a GPU that of its allocations
     result: Any = None  # what it returned
 
@@ -108,8 +108,8 @@ def _report(sender: Any, function: Callable[..., object], arguments: tuple[Any, 
     start, before = time.perf_counter(), os.times()
     result = function(*arguments)
     wait(device)
-    wall, after = time.perf_counter() - start, os.times()
-    sender.send((wall, after.user + after.system - before.user - before.system, peak(device), result))
+    wall, used = time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])
+    sender.send((wall, used, peak(device), result))
 
 
 def peak(device: str = "cpu") -> float:
