@@ -1,20 +1,25 @@
 # make demo   set up and run the embedded demo
 # make demo-lesions   set up and run the embedded case study
 # make test   set up and run every check
+# make bench        all benchmarks on the CPU, scaled down to minutes
+# make bench-gpu    those that run on a GPU
 # make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
+GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-slurm lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-slurm bench bench-gpu lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
 	@echo "make test     set up, then run every check (what CI runs)"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
+	@echo "make bench    time and memory of every heavy stage against the alternatives, scaled down to minutes"
+	@echo "make bench-gpu  the same where a GPU takes part, with any python that has torch"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
 
@@ -44,6 +49,23 @@ test: setup lint
 
 test-slurm: setup
 	tests/slurm/run
+
+bench: setup
+	$(BIN)/python benchmarks/sae_step.py --device cpu --batch 256 --m 8000 --rounds 3
+	$(BIN)/python benchmarks/codes.py
+	$(BIN)/python benchmarks/attribution.py
+	$(BIN)/python benchmarks/faithfulness.py --scale 0.3
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/startup.py
+
+# Needs only torch, numpy and safetensors; embeddings, which need open_clip and zarr, are left out without them.
+bench-gpu:
+	$(GPU_PYTHON) benchmarks/sae_step.py --device cuda
+	$(GPU_PYTHON) benchmarks/codes.py --device cuda --images 131072 --top-images 1281167 --threads 8
+	$(GPU_PYTHON) benchmarks/attribution.py --device cuda --images 32768 --classes 1000 --threads 8
+	if $(GPU_PYTHON) -c 'import open_clip, zarr'; then \
+	  $(GPU_PYTHON) benchmarks/embedding.py --device cuda --images 6000 --batch-size 256 --workers 15; fi
 
 lint: setup
 	$(BIN)/ruff check .

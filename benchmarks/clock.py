@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-PRELOADED = ("torch", "pandas", "pyarrow.parquet", "zarr", "scipy.special")
+PRELOADED = ("torch", "pandas", "pyarrow.parquet", "zarr", "scipy.special", "open_clip")
 IMAGENET, LAION = 1_281_167, 400_000_000
 
 
@@ -90,7 +90,7 @@ def alone(function: Callable[..., object], *arguments: Any, device: str = "cpu")
     Raises RuntimeError if it fails.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
+    context.set_forkserver_preload([name for name in PRELOADED if name in sys.modules])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_report, args=(sender, function, arguments, device))
     process.start()

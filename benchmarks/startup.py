@@ -12,6 +12,7 @@ job; the floor is a Python process that imports the same.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -23,15 +24,16 @@ from statistics import median
 
 import yaml
 
-from clock import machine, parser, table
+from clock import Spent, machine, parser, table
 from seeded import LINKED, ROOT
 
 HEAVY = ("torch", "pandas", "zarr", "scipy", "sklearn", "matplotlib", "open_clip")
 PROBE = """
 import sys, time
-start = time.perf_counter()
+start = time.perf_counter(), time.process_time()
 import {module}
-print(time.perf_counter() - start, *(name for name in {heavy} if name in sys.modules))
+brought = [name for name in {heavy} if name in sys.modules]
+print(time.perf_counter() - start[0], time.process_time() - start[1], *brought)
 """
 SNAKEFILE = """
 import sys
@@ -78,12 +80,12 @@ def imports(count: int) -> None:
         said = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT / "src"
         )
-        elapsed, *brought = said.stdout.split()
-        found.append((float(elapsed), ", ".join(scripts), brought))
+        wall, used, *brought = said.stdout.split()
+        found.append((float(used), float(wall), ", ".join(scripts), brought))
     found.sort(reverse=True)
-    rows = [(names, f"{elapsed:.2f} s", " ".join(brought)) for elapsed, names, brought in found]
-    table([("script", "imports", "brings"), *rows])
-    with_torch = [names for _, names, brought in found if "torch" in brought]
+    rows = [(names, f"{wall:.2f}", f"{used:.2f}", " ".join(brought)) for used, wall, names, brought in found]
+    table([("imports of a script", "s", "CPU s", "brings"), *rows])
+    with_torch = [names for *_, names, brought in found if "torch" in brought]
     print(f"with torch: {', '.join(sorted(with_torch)) or 'none'}\n")
 
 
@@ -98,10 +100,8 @@ def targets(count: int) -> list[str]:
         found += [f"results/{name}/{figure}.pdf" for figure in sorted(own)]
         found.append(f"results/{name}/report.html")
     if count >= len(config["variants"]):
-        shared = ("fig4", "fig5", "fig7", "fig8", "fig9", "fig14")
-        found += [
-            f"results/compare/{name}/{figure}.pdf" for name in config["comparisons"] for figure in shared
-        ]
+        for name in config["comparisons"]:
+            found += [f"results/compare/{name}/fig{number}.pdf" for number in (4, 5, 7, 8, 9, 14)]
     return found
 
 
@@ -129,9 +129,9 @@ def plan(count: int, repeats: int) -> None:
         for _ in range(repeats):
             times.append(timed(command, folder))
             empty.append(timed([*snakemake(), "--version"], folder))
-    print(
-        f"plan of {len(asked)} targets: {median(times):.1f} s, of which Snakemake alone {median(empty):.1f} s"
-    )
+    wall, used = (median(getattr(s, field) for s in times) for field in Spent._fields)
+    start = median(s.cpu for s in empty)
+    print(f"plan of {len(asked)} targets: {wall:.1f} s, CPU {used:.1f} s, its start alone CPU {start:.1f} s")
     print("goal: at most 10 s for all variants\n")
 
 
@@ -145,7 +145,8 @@ def jobs(count: int) -> None:
             (folder / "script.py").write_text(SCRIPT.format(src=src))
             times.append(timed([*snakemake(), "--quiet", "all"], folder))
     floor = timed([sys.executable, "-c", "import reliance.jobs"], ROOT / "src")
-    print(f"a job that does nothing: {(times[1] - times[0]) / count:.2f} s, a bare process {floor:.2f} s")
+    wall, used = ((b - a) / count for a, b in zip(*times, strict=True))
+    print(f"a job that does nothing: {wall:.2f} s, CPU {used:.2f} s; a bare process: CPU {floor.cpu:.2f} s")
 
 
 def snakemake() -> list[str]:
@@ -153,13 +154,13 @@ def snakemake() -> list[str]:
     return [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]
 
 
-def timed(command: Sequence[str], folder: Path) -> float:
-    """Wall seconds of a command; its output is shown if it fails."""
-    start = time.perf_counter()
+def timed(command: Sequence[str], folder: Path) -> Spent:
+    """Seconds of a command and all it starts; its output is shown if it fails."""
+    start, before = time.perf_counter(), os.times()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)[:200]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return time.perf_counter() - start
+    return Spent(time.perf_counter() - start, sum(os.times()[2:4]) - sum(before[2:4]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
