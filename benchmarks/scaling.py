@@ -5,8 +5,9 @@
 
 Every stage runs in a process of its own on made artifacts (see made.py), in blocks of N images so that the
 smallest run fills one; the faster of --rounds runs counts. Lines are fitted to its time and to its largest
-memory; `linear` is the share of the variance of the times that the line explains. The plan
-extrapolates these lines: it holds for the sizes and the device above it, and where memory grows it says so.
+memory; `linear` is the share of the variance of the times that the line explains. The plan extrapolates
+these lines: it holds for the sizes and the device above it, and memory is an upper bound there, since tables
+of components, or of classes and components, stop growing once they are full.
 Mining is planned over every fifth image. The floor of every stage is reading its input once.
 """
 
@@ -89,9 +90,10 @@ def plan(lines: dict[str, tuple[Line, Line]], stored: dict[str, float], embed_ms
     for name, (time, memory) in {"embed_images": embedding, **lines}.items():
         cells = []
         for n in (IMAGENET, LAION):
-            hours = time.at(n / 5 if name in SUBSET else n) / 3600
+            seen = n / 5 if name in SUBSET else n
+            hours = time.at(seen) / 3600
             jobs = int(np.ceil(hours / PART_HOURS)) if name in ("embed_images", "encode") else 1
-            cells += [f"{hours:.2f}", str(jobs), f"{memory.at(n / jobs):.1f}"]
+            cells += [f"{hours:.2f}", str(jobs), f"{memory.at(seen / jobs):.1f}"]
         rows.append((name, *cells))
     for name, each in stored.items():
         cells = [c for n in (IMAGENET, LAION) for c in (f"{each * n / 2**30:,.1f} GiB", "", "")]
