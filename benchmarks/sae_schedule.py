@@ -1,11 +1,11 @@
 """A whole training schedule of an SAE on made embeddings: time, and held-out explained variance.
 
-    python benchmarks/sae_schedule.py                                          # small, a minute
-    python benchmarks/sae_schedule.py --d 1024 --m 30000 --k 64 --steps 3750   # the paper's: 30 epochs of 128 k
+    python benchmarks/sae_schedule.py                                        # small
+    python benchmarks/sae_schedule.py --d 1024 --m 30000 --k 64 --steps 3750  # the paper's 30 epochs
 
 Three kinds of step learn from the same batches: sparse in float32, sparse with the encoder's product in
 bfloat16, and dense by autograd (--dense-steps of them, for its time; with -1 all of them, for its explained
-variance). Embeddings are sums of some of --atoms directions, with noise. Needs torch, and nothing else of ours.
+variance). Embeddings are sums of some of --atoms directions, with noise. Needs torch and src/reliance/sae.
 """
 
 import argparse
