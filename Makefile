@@ -2,14 +2,17 @@
 # make demo-lesions   set up and run the embedded case study
 # make test   set up and run every check
 # make test-resume  kills, damage, other threads, two runs at once
+# make bench        all benchmarks on the CPU, scaled down to minutes
+# make bench-gpu    those that run on a GPU
 # make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
+GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-slurm lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-slurm bench bench-gpu lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
@@ -17,6 +20,8 @@ help:
 	@echo "make test     set up, then run the checks (CI runs these and the next two)"
 	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
+	@echo "make bench    time and memory of every heavy stage against the alternatives, scaled down to minutes"
+	@echo "make bench-gpu  the same where a GPU takes part, with any python that has torch"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
 
@@ -49,6 +54,25 @@ test-resume: setup
 
 test-slurm: setup
 	tests/slurm/run
+
+bench: setup
+	$(BIN)/python benchmarks/sae_step.py --device cpu --batch 256 --m 8000 --rounds 3
+	$(BIN)/python benchmarks/sae_schedule.py --device cpu --steps 60
+	$(BIN)/python benchmarks/codes.py
+	$(BIN)/python benchmarks/attribution.py
+	$(BIN)/python benchmarks/faithfulness.py --scale 0.3
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/startup.py
+
+# Needs only torch, numpy and safetensors; embeddings, which need open_clip and zarr, are left out without them.
+bench-gpu:
+	$(GPU_PYTHON) benchmarks/sae_step.py --device cuda
+	$(GPU_PYTHON) benchmarks/sae_schedule.py --device cuda --d 1024 --m 30000 --k 64 --steps 3750 --dense-steps 100
+	$(GPU_PYTHON) benchmarks/codes.py --device cuda --images 131072 --top-images 1281167 --threads 8
+	$(GPU_PYTHON) benchmarks/attribution.py --device cuda --images 32768 --classes 1000 --threads 8
+	if $(GPU_PYTHON) -c 'import open_clip, zarr'; then \
+	  $(GPU_PYTHON) benchmarks/embedding.py --device cuda --images 6000 --batch-size 256 --workers 15; fi
 
 lint: setup
 	$(BIN)/ruff check .

@@ -78,9 +78,12 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     sparse = torch.optim.AdamW(list(ours), lr=1e-4, fused=True)
     dense = torch.optim.AdamW(list(theirs), lr=1e-4, fused=True)
     buffer = torch.empty(options.batch, options.m, device=device)
+    half = buffer.bfloat16()
     actions: dict[str, Callable[[], object]] = {
         "encoder product": lambda: torch.addmm(zeros, x, ours.encoder_weight.T, out=buffer),
         "sparse step": lambda: update(ours, sparse, step(ours, x, aims, dead, buffer), 1.0),
+        "bf16 step": lambda: update(ours, sparse, step(ours, x, aims, dead, half), 1.0),
+        "bf16 product": lambda: torch.mm(x.bfloat16(), ours.encoder_weight.bfloat16().T, out=half),
         "dense step": lambda: dense_step(theirs, dense, x, aims, dead),
     }
     times: dict[str, list[float]] = {name: [] for name in actions}

@@ -56,6 +56,7 @@ class Sae(Section):
     grad_clip: Annotated[float, Field(gt=0)] | None
     weight_decay: Annotated[float, Field(ge=0)]
     adam_eps: Annotated[float, Field(gt=0)]
+    precision: Literal["fp32", "bf16"] = "fp32"
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
 
     @model_validator(mode="after")

@@ -1,8 +1,11 @@
 """Artifacts that say who they are: ids, stamps, and tables that are checked when read.
 
 An id is a content hash for what training or an accelerator made, and a hash of
-(kind, schema version, params, input ids) for everything computed from those.
+(kind, schema version, params, input ids) for everything computed from those. pandas and pyarrow are
+imported where a table is read or written: half of the jobs have none.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -12,14 +15,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from reliance.errors import RelianceError, make_again
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STAMP_KEY, CHECKSUM = "reliance", "checksum"
 
@@ -38,7 +41,7 @@ class Stamp(NamedTuple):
         return json.dumps(self._asdict(), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Stamp":
+    def from_json(cls, text: str | bytes) -> Stamp:
         """The stamp that `to_json` wrote."""
         return cls(**json.loads(text))
 
@@ -121,8 +124,13 @@ def write_table(
     Raises KeyError if a column of the spec is missing from `frame`, ValueError if one lacks a value or
     does not fit its type (bugs, not user errors).
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from reliance.columns import to_arrow
+
     stamp = derived_stamp(spec.kind, spec.version, params, inputs)
-    columns = {name: _to_arrow(frame[name], kind) for name, kind in spec.columns}
+    columns = {name: to_arrow(frame[name], kind) for name, kind in spec.columns}
     if lacking := [name for name, column in columns.items() if column.null_count]:
         raise ValueError(f"{spec.kind}: no value in some rows of {', '.join(lacking)}")
     table = pa.table(columns).replace_schema_metadata({STAMP_KEY: stamp.to_json()})
@@ -139,16 +147,22 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
     Raises RelianceError if the file is missing, not parquet or damaged, of another kind or
     schema version, or lacks a column or has one of another type.
     """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from reliance.columns import check_columns, to_pandas
+
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
             check_kind(path, stamp, spec.kind, spec.version)
-            _check_columns(path, schema, spec)
+            check_columns(path, schema, spec)
             table = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
-    frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
+    frame = pd.DataFrame({name: to_pandas(table[name]) for name in table.column_names})
     return Table(frame, stamp)
 
 
@@ -241,51 +255,6 @@ def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
         return Stamp.from_json(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise unreadable(path, kind, error) from error
-
-
-def _check_columns(path: str | Path, schema: pa.Schema, spec: TableSpec) -> None:
-    types = dict(zip(schema.names, schema.types, strict=True))
-    wrong = [
-        f"{name} {types.get(name, 'missing')}"
-        for name, kind in spec.columns
-        if not _is(types.get(name), kind)
-    ]
-    if wrong:
-        raise RelianceError(
-            path,
-            f"a '{spec.kind}' table has the columns of its schema",
-            found=", ".join(wrong),
-            allowed=", ".join(f"{name} {kind}" for name, kind in spec.columns),
-            next_step=f"the file was changed or made by other code: {make_again(path)}",
-        )
-
-
-def _is(found: pa.DataType | None, kind: str) -> bool:
-    if kind == "embedding":
-        return isinstance(found, pa.FixedSizeListType) and bool(found.value_type == pa.float32())
-    return bool(found == (pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)))
-
-
-def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
-    if kind == "embedding":
-        matrix = (
-            np.stack(column.to_list()).astype(np.float32) if len(column) else np.zeros((0, 1), np.float32)
-        )
-        return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
-    target = pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)
-    if pa.types.is_floating(target):  # from_pandas would make NaN a missing value
-        return pa.array(column.to_numpy(dtype=kind))
-    return pa.array(column.to_list() if "string" in kind else column, type=target, from_pandas=True)
-
-
-def _to_pandas(column: pa.ChunkedArray) -> Any:
-    if pa.types.is_fixed_size_list(column.type):
-        width = column.type.list_size
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return list(flat.reshape(-1, width))
-    if pa.types.is_string(column.type) or pa.types.is_list(column.type):
-        return np.array([*column.to_pylist(), None], dtype=object)[:-1]
-    return column.to_numpy()
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,6 @@
 """Means with their errors, in the two forms that figures and findings use."""
 
 import numpy as np
-from scipy import stats
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
@@ -20,6 +19,8 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
     """Mean and the ends of its 95 % interval by Student's t; nan ends for fewer than two values."""
+    from scipy.special import stdtrit
+
     mean, error, n = mean_and_error(values)
-    reach = float(stats.t.ppf(0.975, n - 1)) * error if n > 1 else np.nan
+    reach = float(stdtrit(n - 1, 0.975)) * error if n > 1 else np.nan
     return mean, mean - reach, mean + reach

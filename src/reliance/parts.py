@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import zarr
 
 from reliance.errors import RelianceError, make_again
 from reliance.identity import (
@@ -81,8 +80,10 @@ class PartWriter:
         key = derived_stamp(kind, SCHEMA, {"params": self.params, **shape}, inputs).id[:16]
         self.partial = claim(self.path, key)
         self._state = self.partial / "progress.json"
+        import zarr  # here, because half of the jobs need none
+
         with zarr.config.set({"array.write_empty_chunks": True}):  # a chunk without a file is a lost one
-            self._open()
+            self._open(zarr)
 
     @property
     def next_row(self) -> int:
@@ -122,13 +123,13 @@ class PartWriter:
         release(self.path)
         return stamp
 
-    def _open(self) -> None:
+    def _open(self, zarr: Any) -> None:
         """The unfinished part, as far as what was written is still there as it was, or a new one."""
         try:
             state = json.loads(self._state.read_text())
         except (OSError, ValueError):  # none yet, or torn by a crash
             state = {"hashes": [], "excluded": []}
-            self._create()
+            self._create(zarr)
         self._group: Any = zarr.open_group(self.partial, mode="r+")
         self._arrays: dict[str, Any] = {name: self._group[name] for name in self.layouts}
         on_disk = _chunk_hashes(self.partial, self._arrays, self.rows, self.chunk_rows)
@@ -136,7 +137,7 @@ class PartWriter:
         self._hashes: list[str] = [known for known, _ in pairs]
         self._excluded = [(row, reason) for row, reason in state["excluded"] if row < self.next_row]
 
-    def _create(self) -> None:
+    def _create(self, zarr: Any) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.parent.mkdir(parents=True, exist_ok=True)
         group, count = zarr.open_group(self.partial, mode="w"), self.rows.stop - self.rows.start
@@ -253,6 +254,8 @@ class _Part(NamedTuple):
 
 def _open_part(folder: Path, kind: str = "") -> _Part:
     """A finished part, in which every chunk has a file of full size."""
+    import zarr
+
     try:
         group: Any = zarr.open_group(folder, mode="r")
         attrs: dict[str, Any] = dict(group.attrs)

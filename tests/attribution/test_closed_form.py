@@ -13,6 +13,7 @@ from reliance.attribution.closed_form import (
     outputs,
     pair_relevance,
     prompt_tables,
+    row_dots,
 )
 from reliance.encoders.head import Head
 
@@ -127,12 +128,14 @@ def test_no_images_and_no_pairs():
     assert found.shape == (0, K) and outputs(terms, prompts).shape == (0, len(toy.text))
 
 
-def test_gathering_in_small_steps_changes_nothing(monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_row_dots_are_those_of_copied_rows(dtype):
     toy = Toy()
-    whole = attribute(*toy.arguments(), toy.text, dtype=torch.float64)
-    monkeypatch.setitem(__import__("reliance.attribution.closed_form", fromlist=["x"])._GATHER, "cpu", 1)
-    for ours, theirs in zip(attribute(*toy.arguments(), toy.text, dtype=torch.float64), whole, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=1e-13)
+    rows, indices = torch.as_tensor(toy.decoder, dtype=dtype), torch.as_tensor(toy.indices)
+    x = torch.randn(2, len(indices), D, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    for found, vectors in zip(row_dots(rows, indices, x), x, strict=True):
+        torch.testing.assert_close(found, torch.einsum("nkd,nd->nk", rows[indices], vectors))
+    assert [found.shape for found in row_dots(rows, indices[:0], x[:, :0])] == [(0, K), (0, K)]
 
 
 def test_scaling_a_prompt_changes_nothing():

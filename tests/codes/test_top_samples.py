@@ -58,18 +58,28 @@ def test_negative_activations_are_never_on_top() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_activations_keep_their_value_and_the_largest_ids_fit(dtype: type) -> None:
+@pytest.mark.parametrize("rows", [1 << 18, 1_281_167, 400_000_000, 1 << 34, 1 << 40])
+def test_activations_keep_their_value_and_the_largest_ids_fit(dtype: type, rows: int) -> None:
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
-    m, rows = 30_000, 1 << (34 if dtype == np.float16 else 18)
+    m = 30_000
     kept = Strongest(m, rows, 2, np.dtype(dtype))
-    values = np.array([tiny, huge, 1.5], dtype)
-    kept.add(Entries(np.array([0, rows - 1, 3]), np.array([m - 1, m - 1, 0]), values))
+    values = np.array([tiny, 1.5, huge], dtype)
+    kept.add(Entries(np.array([0, 3, rows - 1]), np.array([m - 1, 0, m - 1]), values))
     found = kept.result()
     assert found.component.tolist() == [0, m - 1, m - 1]
     assert found.image_id.tolist() == [3, rows - 1, 0]
     assert found.activation.tolist() == [1.5, float(huge), float(np.float32(tiny))]
 
 
-def test_what_does_not_fit_a_key_is_refused() -> None:
-    with pytest.raises(ValueError, match="64-bit"):
-        Strongest(1 << 20, 1 << 30, 2, np.dtype(np.float16))
+@pytest.mark.parametrize("buffer", [1, 40, 1 << 23])
+@pytest.mark.parametrize(("count", "block_rows"), [(1, 7), (6, 13), (100, 1000)])
+def test_images_beside_their_keys_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buffer: int, count: int, block_rows: int
+) -> None:
+    monkeypatch.setattr(top_samples, "_BUFFER", buffer)
+    codes, dense = opened(tmp_path)
+    kept = Strongest(codes.m, 1 << 60, count, np.dtype(np.float16))
+    assert kept._image_bits == 0
+    for start, stop in codes.blocks(block_rows):
+        kept.add(codes.entries(start, stop))
+    assert listed(kept.result()) == brute(dense, count)

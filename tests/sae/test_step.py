@@ -165,3 +165,20 @@ def test_training_steps_are_those_of_a_dense_loop(clip: float | None) -> None:
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(ours.decoder_weight.norm(dim=1), torch.ones(M, dtype=torch.float64))
+
+
+def test_a_product_in_bfloat16_gives_nearly_the_same_step() -> None:
+    """The gradients of the latents that both choose point the same way; everything else is float32."""
+    g = torch.Generator().manual_seed(0)
+    decoder = torch.nn.functional.normalize(torch.randn(200, 32, generator=g), dim=1)
+    p = Parameters(decoder.clone(), torch.zeros(200), decoder, torch.zeros(32))
+    chosen = torch.rand(64, 200, generator=g).topk(4).indices
+    x = torch.zeros(64, 200).scatter(1, chosen, 1 + torch.rand(64, 4, generator=g)) @ decoder
+    dead = torch.arange(150, 200)
+    exact = step(p, x, AIMS, dead)
+    fast = step(p, x, AIMS, dead, torch.empty(64, 200, dtype=torch.bfloat16))
+    for name in ("encoder_weight", "encoder_bias", "decoder_weight", "bias"):
+        one, other = (getattr(found.gradients, name) for found in (exact, fast))
+        assert other.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.99
+    assert fast.loss.total.item() == pytest.approx(exact.loss.total.item(), rel=0.02)

@@ -18,6 +18,7 @@ coefficients do not depend on the prompt. So images cost one gather of decoder r
 (B_j.u = v_j.c(g * (W u)) needs no other table), and every further prompt costs O(k).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,6 @@ import torch
 from reliance.encoders.head import Head
 
 Array = np.ndarray | torch.Tensor
-
-_GATHER = {"cpu": 1 << 21, "cuda": 1 << 27}  # decoder elements per gather: fits a CPU's cache
 
 
 class LatentTables(NamedTuple):
@@ -112,13 +111,23 @@ def image_terms(tables: LatentTables, x: Array, values: Array, indices: Array) -
     length = u.norm(dim=1)
     unit = u / length[:, None]
     back = (unit @ tables.projection.T) * tables.weight
-    pair = torch.stack([centred, back - back.mean(1, keepdim=True)], 2)
-    step = max(1, _GATHER[tables.lens.device.type] // max(1, indices.shape[1] * x.shape[1]))
-    dots = torch.empty(*indices.shape, 2, dtype=unit.dtype, device=unit.device)
-    for start in range(0, len(x), step):
-        rows = slice(start, start + step)
-        torch.bmm(tables.decoder[indices[rows]], pair[rows], out=dots[rows])
-    return ImageTerms(values, indices, unit, length, scale, unit @ tables.bias, dots[..., 0], dots[..., 1])
+    shift, toward = row_dots(tables.decoder, indices, [centred, back - back.mean(1, keepdim=True)])
+    return ImageTerms(values, indices, unit, length, scale, unit @ tables.bias, shift, toward)
+
+
+def row_dots(
+    rows: torch.Tensor, indices: torch.Tensor, vectors: Iterable[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Products [n, k] of rows `indices` int64 [n, k] of a matrix [m, d] with each of some vectors [n, d].
+
+    They are the gradient of a weighted sum of rows (torch's embedding_bag) by its weights. Its kernel is
+    called by name: it copies no rows, which takes most of the time otherwise, and needs no sum first.
+    """
+    n, k = indices.shape
+    flat, image = indices.flatten(), torch.arange(n, device=indices.device)
+    places = flat, image * k, image.repeat_interleave(k)  # where an image starts, and whose a row is
+    dots = torch.ops.aten._embedding_bag_per_sample_weights_backward
+    return [dots(v, rows, *places, 0).view(n, k) for v in vectors]
 
 
 def act_x_grad(tables: LatentTables, terms: ImageTerms) -> Coefficients:
@@ -150,6 +159,9 @@ def ablation(tables: LatentTables, terms: ImageTerms) -> Coefficients:
     new = (length.square() + squares).sqrt()
     coefficients = a / new, squares / (new * (new + length)), -change / new
     return Coefficients(*(torch.where(a != 0, c, torch.zeros_like(c)) for c in coefficients))
+
+
+FORMS = {"act_x_grad": act_x_grad, "ablation": ablation}  # by their names in the configuration
 
 
 def outputs(terms: ImageTerms, prompts: PromptTables) -> torch.Tensor:

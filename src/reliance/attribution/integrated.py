@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import embedding_bag
 
 from reliance.attribution.closed_form import (
     Coefficients,
@@ -21,6 +22,7 @@ from reliance.attribution.closed_form import (
     LatentTables,
     PromptTables,
     act_x_grad,
+    row_dots,
 )
 
 _GATHER = {"cpu": 1 << 21, "cuda": 1 << 27}  # decoder elements per gather: fits a CPU's cache
@@ -65,10 +67,7 @@ def row_blocks(tables: LatentTables, indices: torch.Tensor) -> Iterator[slice]:
 
 def reconstruct(tables: LatentTables, values: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
     """a V [n, d] of codes: values [n, k], indices int64 [n, k]."""
-    out = values.new_zeros(len(values), tables.decoder.shape[1])
-    for rows in row_blocks(tables, indices):
-        out[rows] = torch.bmm(values[rows, None], tables.decoder[indices[rows]])[:, 0]
-    return out
+    return embedding_bag(indices, tables.decoder, per_sample_weights=values, mode="sum")
 
 
 def locate(tables: LatentTables, x: torch.Tensor, indices: torch.Tensor) -> Points:
@@ -76,11 +75,8 @@ def locate(tables: LatentTables, x: torch.Tensor, indices: torch.Tensor) -> Poin
     centred = x - x.mean(1, keepdim=True)
     projected = (centred * tables.weight) @ tables.projection
     back = (projected @ tables.projection.T) * tables.weight  # B_j . u = v_j . c(g * (W u))
-    pair = torch.stack([centred, back - back.mean(1, keepdim=True)], 2)
-    dots = x.new_empty(*indices.shape, 2)
-    for rows in row_blocks(tables, indices):
-        torch.bmm(tables.decoder[indices[rows]], pair[rows], out=dots[rows])
-    return Points(projected, centred.square().sum(1), dots[..., 0], dots[..., 1])
+    shift, toward = row_dots(tables.decoder, indices, [centred, back - back.mean(1, keepdim=True)])
+    return Points(projected, centred.square().sum(1), shift, toward)
 
 
 def terms_at(tables: LatentTables, points: Points, values: torch.Tensor, indices: torch.Tensor) -> ImageTerms:

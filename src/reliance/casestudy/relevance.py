@@ -14,9 +14,8 @@ import pandas as pd
 import torch
 
 from reliance.attribution.closed_form import (
+    FORMS,
     LatentTables,
-    ablation,
-    act_x_grad,
     image_terms,
     outputs,
     pair_relevance,
@@ -24,8 +23,6 @@ from reliance.attribution.closed_form import (
 )
 from reliance.casestudy.files import Probes
 from reliance.casestudy.inputs import Block
-
-FORMS = {"act_x_grad": act_x_grad, "ablation": ablation}
 
 
 def probe_relevance(

@@ -2,14 +2,14 @@
 
 An entry becomes one 64-bit key: component, then activation descending, then image ascending. Positive
 floats order as their bits do, so sorting keys sorts entries, and the first `count` keys of a component
-are its top images. Memory holds the keys kept so far and one buffer, whatever the number of images.
+are its top images. Where that takes more than 64 bits (float32 activations of many images), the image is
+kept beside its key. Memory holds the keys kept so far and one buffer, whatever the number of images.
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from reliance.codes.store import Activations, Entries, open_codes
 from reliance.identity import TableSpec, write_table
@@ -41,51 +41,59 @@ class Strongest:
     m, rows : numbers of components and of images, which bound the entries.
     count : images kept per component.
     dtype : of the activations, float16 or float32.
-
-    Raises ValueError if component, activation and image do not fit 64 bits.
     """
 
     def __init__(self, m: int, rows: int, count: int, dtype: np.dtype) -> None:
         self._count, self._dtype = count, np.dtype(dtype)
         self._value_bits = _POSITIVE_BITS[self._dtype.itemsize]
-        self._image_bits = max(1, (rows - 1).bit_length())
-        if (m - 1).bit_length() + self._value_bits + self._image_bits > 64:
-            raise ValueError(f"{m} components x {rows} images of {self._dtype} do not fit 64-bit keys")
+        image_bits = max(1, (rows - 1).bit_length())
+        fits = (m - 1).bit_length() + self._value_bits + image_bits <= 64
+        self._image_bits = image_bits if fits else 0  # 0: images are kept beside their keys
         self._highest = (1 << self._value_bits) - 1
         self._limit = np.full(m, np.iinfo(np.uint64).max)  # keys above a component's limit are too weak
-        self._kept, self._new, self._waiting = _NOTHING, [_NOTHING], 0
+        self._keys = self._images = _NOTHING
+        self._new, self._waiting = [(_NOTHING, _NOTHING)], 0
 
     def add(self, entries: Entries) -> None:
-        """Take the entries of further images."""
+        """Take the entries of further images, which come after all images before."""
         positive = entries.value > 0
         bits = entries.value[positive].view(f"u{self._dtype.itemsize}").astype(np.uint64)
-        component = entries.component[positive]
+        component, images = entries.component[positive], entries.image_id[positive].astype(np.uint64)
         keys = component.astype(np.uint64) << np.uint64(self._value_bits)
-        keys = (keys | (np.uint64(self._highest) - bits)) << np.uint64(self._image_bits)
-        keys |= entries.image_id[positive].astype(np.uint64)
-        keys = keys[keys <= self._limit[component]]
-        self._new.append(keys)
-        self._waiting += len(keys)
+        keys |= np.uint64(self._highest) - bits
+        if self._image_bits:
+            keys = (keys << np.uint64(self._image_bits)) | images
+        strong = keys <= self._limit[component]
+        self._new.append((keys[strong], _NOTHING if self._image_bits else images[strong]))
+        self._waiting += len(self._new[-1][0])
         if self._waiting >= _BUFFER:
             self._merge()
 
     def result(self) -> Top:
         """The top images of all entries taken."""
         self._merge()
-        keys, component, rank = self._kept, self._component(self._kept), self._rank(self._kept)
-        image_id = (keys & np.uint64((1 << self._image_bits) - 1)).astype(np.int64)
+        keys, component, rank = self._keys, self._component(self._keys), self._rank(self._keys)
+        mask = np.uint64((1 << self._image_bits) - 1)
+        image_id = (keys & mask if self._image_bits else self._images).astype(np.int64)
         bits = np.uint64(self._highest) - ((keys >> np.uint64(self._image_bits)) & np.uint64(self._highest))
         value = bits.astype(f"u{self._dtype.itemsize}").view(self._dtype)
         return Top(component, rank, image_id, value.astype(np.float32))
 
     def _merge(self) -> None:
-        keys = np.concatenate([self._kept, *self._new])
-        keys.sort()
+        keys = np.concatenate([self._keys, *(keys for keys, _ in self._new)])
+        images = np.concatenate([self._images, *(images for _, images in self._new)])
+        if self._image_bits:
+            keys.sort()
+        else:  # stable: of equal keys the earlier image stays first
+            order = np.argsort(keys, kind="stable")
+            keys, images = keys[order], images[order]
         rank = self._rank(keys)
-        self._kept, rank = keys[rank < self._count], rank[rank < self._count]
-        last = self._kept[rank == self._count - 1]
+        strong = rank < self._count
+        self._keys, rank = keys[strong], rank[strong]
+        self._images = _NOTHING if self._image_bits else images[strong]
+        last = self._keys[rank == self._count - 1]
         self._limit[self._component(last)] = last
-        self._new, self._waiting = [_NOTHING], 0
+        self._new, self._waiting = [(_NOTHING, _NOTHING)], 0
 
     def _component(self, keys: np.ndarray) -> np.ndarray:
         return (keys >> np.uint64(self._value_bits + self._image_bits)).astype(np.int64)
@@ -118,6 +126,8 @@ def top_samples(*, codes: Path, top_samples: Path, count: int = 100, block_rows:
 
     Components that never fire have no rows. Reads `block_rows` images at a time.
     """
+    import pandas as pd
+
     split = open_codes(codes)
     found = strongest(split, count, block_rows)
     inputs = {"codes": split.stamp.id}

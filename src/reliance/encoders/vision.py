@@ -146,8 +146,23 @@ def embedder(
     hooked: AbstractContextManager[None] = nullcontext()
     if stores == "x":
         hooked = class_tokens(class_token_tower(clip.model, clip.weights.encoder).ln_post, tokens)
-    with hooked:
+    with hooked, cast_weights(clip.model.visual, kind):
         yield embed
+
+
+@contextmanager
+def cast_weights(tower: nn.Module, kind: torch.dtype | None) -> Iterator[None]:
+    """Weights of matrix products in the dtype of autocast, which would convert them for every batch anew."""
+    products = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
+    chosen = [module for module in tower.modules() if kind is not None and isinstance(module, products)]
+    kept = [(p, p.data) for module in chosen for p in module.parameters(recurse=False)]
+    for parameter, data in kept:
+        parameter.data = data.to(kind)
+    try:
+        yield
+    finally:
+        for parameter, data in kept:
+            parameter.data = data
 
 
 @contextmanager

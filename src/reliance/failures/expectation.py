@@ -12,22 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reliance.attribution.closed_form import (
-    ImageTerms,
-    ablation,
-    act_x_grad,
-    image_terms,
-    outputs,
-    pair_relevance,
-)
+from reliance.attribution.closed_form import FORMS, ImageTerms, image_terms, outputs, pair_relevance
 from reliance.attribution.inputs import blocks, open_inputs, open_tables
 from reliance.failures.schema import EXPECTATIONS
 from reliance.identity import Stamp, write_table
 
 __all__ = ["EXPECTATIONS", "expectations"]
 log = logging.getLogger(__name__)
-
-FORMS = {"act_x_grad": act_x_grad, "ablation": ablation}
 
 
 class Moments(NamedTuple):

@@ -5,13 +5,16 @@ class's line. Two passes, because the images of all (class, component) that stan
 too many to keep, and those of the few that survive the tests are not.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
 from reliance.attribution.closed_form import (
+    FORMS,
     Coefficients,
     ImageTerms,
     LatentTables,
@@ -20,8 +23,9 @@ from reliance.attribution.closed_form import (
     outputs,
     pair_relevance,
 )
-from reliance.attribution.inputs import Block
-from reliance.failures.expectation import FORMS
+
+if TYPE_CHECKING:
+    from reliance.attribution.inputs import Block
 
 _CHUNK = 1 << 21  # relevances computed at a time
 
@@ -43,7 +47,7 @@ class Tally(NamedTuple):
     n_own: torch.Tensor  # images of the class itself above the line, the component firing, int32 [C, m]
 
     @classmethod
-    def zeros(cls, shape: tuple[int, ...], device: torch.device) -> "Tally":
+    def zeros(cls, shape: tuple[int, ...], device: torch.device) -> Tally:
         """Counts of no images, for shape (C, m)."""
         dtypes = (torch.int32, torch.int32, torch.float64, torch.int32)
         n_highconf = torch.zeros(shape[0], dtype=torch.int64, device=device)

@@ -33,9 +33,10 @@ class Code(NamedTuple):
 
 
 def preactivations(x: Tensor, parameters: Parameters, out: Tensor | None = None) -> Tensor:
-    """(x - b) E^T + e [n, m]; `out` saves the time of allocating it anew."""
-    centred = x - parameters.bias
-    return torch.addmm(parameters.encoder_bias, centred, parameters.encoder_weight.T, out=out)
+    """(x - b) E^T + e [n, m]; `out` saves the time of allocating it anew, and its dtype is computed in."""
+    dtype = x.dtype if out is None else out.dtype
+    centred, weight = (x - parameters.bias).to(dtype), parameters.encoder_weight.to(dtype)
+    return torch.addmm(parameters.encoder_bias.to(dtype), centred, weight.T, out=out)
 
 
 def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
@@ -52,6 +53,13 @@ def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
     if not signed:
         values.clamp_(min=0)
     return Code(values, indices.masked_fill(values == 0, 0))
+
+
+def fast_top_k(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
+    """Like `top_k`, with values in `dtype`; of equal entries any, which are many in half precision."""
+    values, indices = pre.topk(min(k, pre.shape[1]))
+    values = values.to(dtype).clamp_(min=0)
+    return Code(values, indices.masked_fill_(values == 0, 0))
 
 
 def encode(x: Tensor, parameters: Parameters, k: int, signed: bool = False) -> Code:

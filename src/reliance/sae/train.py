@@ -68,6 +68,7 @@ class Settings(NamedTuple):
     beta2: float = 0.999
     adam_eps: float = 1e-8
     seed: int = 0
+    precision: str = "fp32"  # of the encoder's product in training; "bf16": all else stays float32
     activation: str = "topk"
 
     def drawn(self, n: int) -> int:
@@ -208,7 +209,8 @@ def _train(state: State, data: Data, settings: Settings, checkpoint: Path, check
     """All steps that the state has not yet made."""
     size, done, total = settings.batch_size, len(state.history), settings.steps(len(data.x))
     per_epoch = total // settings.epochs
-    buffer = torch.empty(size, settings.m, device=state.parameters.bias.device)
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    buffer = torch.empty(size, settings.m, dtype=dtype, device=state.parameters.bias.device)
     began, first = time.monotonic(), done
     saved = logged = began
     for epoch in range(done // per_epoch, settings.epochs):
@@ -233,7 +235,7 @@ def _one_step(
     dead_after = settings.dead_after or settings.drawn(len(data.x))
     dead = (state.silent_for > dead_after).nonzero()[:, 0]
     aims = Objective(settings.k, data.power, settings.scale_weight, settings.aux_weight, settings.aux_k)
-    found = step(state.parameters, rows.to(buffer), aims, dead, buffer)
+    found = step(state.parameters, rows.to(state.parameters.bias), aims, dead, buffer)
     *terms, error = torch.stack([*found.loss, found.error]).tolist()
     if not math.isfinite(terms[0]):
         raise RelianceError(

@@ -1,0 +1,62 @@
+"""Made embeddings, codes and prompts of any size; needs only numpy and safetensors.
+
+Classes come in families of ten that look alike, so that an image scores for about six classes beside its
+own, as confusable classes do. Latents are drawn evenly: the worst case for caches, real ones have favourites.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import clock  # noqa: F401 - finds src
+from reliance.encoders.head import Head, project
+
+FAMILY, SPREAD, NOISE = 10, 0.2, 1.2  # classes of a family; what tells them apart; what tells images apart
+
+
+class Block(NamedTuple):
+    """Labelled images, as `reliance.attribution.inputs.Block` has them."""
+
+    image_id: np.ndarray  # int64 [n]
+    label: np.ndarray  # int64 [n]
+    x: np.ndarray  # float32 [n, d]
+    values: np.ndarray  # float32 [n, k]
+    indices: np.ndarray  # int64 [n, k]
+
+
+class World:
+    """A labelled split of any length, made block by block; classes follow one another."""
+
+    def __init__(self, images: int, classes: int, d: int, p: int, m: int, k: int) -> None:
+        g = np.random.default_rng(0)
+        self.images, self.classes, self.k = images, classes, k
+        self.label = np.arange(images) * classes // images
+        self.decoder = g.standard_normal((m, d), dtype=np.float32)
+        self.decoder /= np.linalg.norm(self.decoder, axis=1, keepdims=True)
+        self.bias = 0.2 * g.standard_normal(d, dtype=np.float32)
+        scale, offset, proj = (g.standard_normal(s, dtype=np.float32) for s in (d, d, (d, p)))
+        self.head = Head(1 + 0.2 * scale, 0.05 * offset, proj / np.float32(np.sqrt(d)), 1e-5)
+        families = g.standard_normal((-(-classes // FAMILY), d), dtype=np.float32)
+        self.centres = self.bias + np.repeat(families, FAMILY, 0)[:classes]
+        self.centres += SPREAD * g.standard_normal((classes, d), dtype=np.float32)
+        text = project(self.centres, self.head)
+        self.text = text / np.linalg.norm(text, axis=1, keepdims=True)
+
+    def x(self, start: int, stop: int) -> np.ndarray:
+        """Class tokens of images [start, stop), float16 [n, d]; the same numbers for the same range."""
+        noise = np.random.default_rng((1, start)).standard_normal((stop - start, len(self.bias)), np.float32)
+        return (self.centres[self.label[start:stop]] + np.float32(NOISE) * noise).astype(np.float16)
+
+    def code(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of images [start, stop): values float16 [n, k], descending, and k different indices each."""
+        g = np.random.default_rng((2, start))
+        strata = np.linspace(0, len(self.decoder), self.k + 1).astype(np.int64)
+        indices = g.integers(strata[:-1], strata[1:], (stop - start, self.k))
+        values = -np.sort(-g.exponential(2, indices.shape), axis=1) + 0.01
+        return values.astype(np.float16), g.permuted(indices, axis=1)
+
+    def block(self, start: int, stop: int) -> Block:
+        """Images [start, stop) as the stages see them."""
+        values, indices = self.code(start, stop)
+        x, ids = self.x(start, stop).astype(np.float32), np.arange(start, stop)
+        return Block(ids, self.label[start:stop], x, values.astype(np.float32), indices)

@@ -1,0 +1,95 @@
+"""Every benchmark still runs, at a tiny size; what it measures is not looked at."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+TINY = [
+    *["--d", "24", "--p", "12", "--m", "200", "--k", "8"],
+    *["--classes", "10", "--rounds", "1", "--threads", "1"],
+]
+ABSENT = ("pandas", "pyarrow", "zarr", "scipy", "sklearn", "PIL", "open_clip", "tqdm", "yaml", "matplotlib")
+IMPORTS = """
+import importlib.util, sys
+sys.path[:0] = [{benchmarks!r}]
+find = importlib.util.find_spec
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {absent}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+importlib.util.find_spec = lambda name: None if name in {absent} else find(name)
+import {module}
+{module}.main({arguments})
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.setenv("PYTHONPATH", f"{BENCHMARKS}:{ROOT / 'src'}")
+
+
+def said(capsys: pytest.CaptureFixture[str], module: str, *arguments: str) -> str:
+    importlib.import_module(module).main(list(arguments))
+    return capsys.readouterr().out
+
+
+def test_embedding(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from tests.encoders.conftest import save_checkpoint
+
+    checkpoint = save_checkpoint(tmp_path / "tiny.safetensors")
+    sizes = ["--images", "6", "--batch-size", "2", "--workers", "0", "--threads", "1", "--rounds", "1"]
+    text = said(capsys, "embedding", "--checkpoint", str(checkpoint), *sizes)
+    assert re.search(r"cosine of attributions 0\.9", text)
+
+
+def test_attribution(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "attribution", *TINY, "--images", "80", "--stage-images", "80")
+    differences = [float(x) for x in re.search(r"to autograd (\S+), to deletion (\S+)", text).groups()]
+    assert max(differences) < 1e-4
+    assert "mine_outliers" in text
+
+
+def test_scaling(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "scaling", *TINY, "--images", "40")
+    assert all(name in text for name in ("encode", "top_samples", "expectations", "400,000,000"))
+
+
+def test_fitted_lines() -> None:
+    fit = importlib.import_module("scaling").fit
+    line = fit([1, 2, 4], [5, 7, 11])
+    assert (round(line.start, 6), round(line.slope, 6), round(line.linear, 6)) == (3, 2, 1)
+    assert line.at(10) == pytest.approx(23)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("codes", ["--images", "64", "--sorted-images", "500", "--top-images", "300"]),
+        ("attribution", ["--images", "80"]),
+    ],
+)
+def test_torch_numpy_and_safetensors_are_enough(module: str, arguments: list[str]) -> None:
+    code = IMPORTS.format(
+        benchmarks=str(BENCHMARKS), absent=ABSENT, module=module, arguments=[*TINY, *arguments]
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ours over it" in done.stdout
+
+
+def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    startup = importlib.import_module("startup")
+    startup.imports(2)
+    startup.jobs(1)
+    text = capsys.readouterr().out
+    assert re.search(r"\n\w+ .*\d\.\d\d +\d", text)
+    assert "a job that does nothing" in text
+    assert len(startup.targets(100)) > 100
