@@ -1,4 +1,4 @@
-"""Ids, stamps, atomic writes, and tables, JSON files and figures that are checked when read."""
+"""Ids, stamps, and tables, JSON files and figures that are checked when read."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from reliance import identity
 from reliance.errors import RelianceError
-from reliance.identity import Stamp, TableSpec, atomic, read_json, read_table, write_json, write_table
+from reliance.identity import Stamp, TableSpec, read_json, read_table, write_json, write_table
 
 SPEC = TableSpec(
     "things",
@@ -134,73 +134,6 @@ def test_hash_of_arrays_ignores_order_and_memory_layout() -> None:
 def test_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc" * 100_000)
     assert identity.hash_file(tmp_path / "x") == hashlib.sha256(b"abc" * 100_000).hexdigest()
-
-
-# ---- atomic ------------------------------------------------------------------------------------------
-
-
-def fill(path: Path, text: str, folder: bool) -> None:
-    if folder:
-        path.mkdir()
-        path = path / "inside"
-    path.write_text(text)
-
-
-def content(path: Path) -> str:
-    return (path / "inside" if path.is_dir() else path).read_text()
-
-
-@pytest.mark.parametrize("before", [None, False, True])
-@pytest.mark.parametrize("after", [False, True])
-def test_a_finished_block_replaces_what_was_there(tmp_path: Path, before: bool | None, after: bool) -> None:
-    path = tmp_path / "new" / "thing.zarr"
-    if before is not None:
-        path.parent.mkdir()
-        fill(path, "old", before)
-    with atomic(path) as temporary:
-        assert temporary.parent == path.parent
-        assert temporary.suffix == path.suffix
-        fill(temporary, "new", after)
-        assert path.exists() == (before is not None)
-    assert content(path) == "new"
-    assert os.listdir(path.parent) == ["thing.zarr"]
-
-
-@pytest.mark.parametrize("before", [None, False, True])
-@pytest.mark.parametrize("after", [None, False, True])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failed_block_leaves_the_old_one_and_nothing_else(
-    tmp_path: Path, before: bool | None, after: bool | None, error: type[BaseException]
-) -> None:
-    path = tmp_path / "thing"
-    if before is not None:
-        fill(path, "old", before)
-    with pytest.raises(error), atomic(path) as temporary:
-        if after is not None:
-            fill(temporary, "half", after)
-        raise error
-    assert os.listdir(tmp_path) == ([] if before is None else ["thing"])
-    assert before is None or content(path) == "old"
-
-
-@pytest.mark.parametrize("before", [False, True])
-def test_a_block_that_writes_nothing_fails_and_leaves_the_old_one(tmp_path: Path, before: bool) -> None:
-    fill(tmp_path / "thing", "old", before)
-    with pytest.raises(FileNotFoundError), atomic(tmp_path / "thing"):
-        pass
-    assert content(tmp_path / "thing") == "old"
-    assert os.listdir(tmp_path) == ["thing"]
-
-
-def test_what_a_killed_process_left_is_not_built_upon(tmp_path: Path) -> None:
-    with atomic(tmp_path / "thing") as temporary:
-        temporary.mkdir()
-    fill(temporary, "left over", True)  # a later process may get the same number
-    with atomic(tmp_path / "thing") as again:
-        assert again == temporary
-        assert not again.exists()
-        again.mkdir()
-    assert os.listdir(tmp_path) == ["thing"]
 
 
 # ---- tables ------------------------------------------------------------------------------------------

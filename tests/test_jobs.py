@@ -12,7 +12,7 @@ from snakemake.iocontainers import InputFiles, OutputFiles, Params
 
 from reliance import jobs
 from reliance.errors import RelianceError
-from reliance.jobs import arguments, choose_device
+from reliance.jobs import arguments, atomic, choose_device
 
 SRC = Path(__file__).parents[1] / "src"
 FAKE = """
@@ -216,3 +216,83 @@ def test_a_full_or_read_only_disk_is_explained(number: int, words: str, named: b
 def test_another_error_of_the_system_is_told_as_it_is() -> None:
     job = SimpleNamespace(rule="encode", wildcards={}, log=["x.log"])
     assert "OSError: [Errno 5] Input/output error" in jobs.message(job, OSError(5, "Input/output error"))
+
+
+def fill(path: Path, text: str, folder: bool) -> None:
+    if folder:
+        path.mkdir()
+        path = path / "inside"
+    path.write_text(text)
+
+
+def content(path: Path) -> str:
+    return (path / "inside" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize("before", [None, False, True])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_finished_block_replaces_what_was_there(tmp_path: Path, before: bool | None, after: bool) -> None:
+    path = tmp_path / "new" / "thing.zarr"
+    if before is not None:
+        path.parent.mkdir()
+        fill(path, "old", before)
+    with atomic(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.suffix == path.suffix
+        fill(temporary, "new", after)
+        assert path.exists() == (before is not None)
+    assert content(path) == "new"
+    assert os.listdir(path.parent) == ["thing.zarr"]
+
+
+@pytest.mark.parametrize("before", [None, False, True])
+@pytest.mark.parametrize("after", [None, False, True])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_block_leaves_the_old_one_and_nothing_else(
+    tmp_path: Path, before: bool | None, after: bool | None, error: type[BaseException]
+) -> None:
+    path = tmp_path / "thing"
+    if before is not None:
+        fill(path, "old", before)
+    with pytest.raises(error), atomic(path) as temporary:
+        if after is not None:
+            fill(temporary, "half", after)
+        raise error
+    assert os.listdir(tmp_path) == ([] if before is None else ["thing"])
+    assert before is None or content(path) == "old"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_block_that_writes_nothing_fails_and_leaves_the_old_one(tmp_path: Path, before: bool) -> None:
+    fill(tmp_path / "thing", "old", before)
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "thing"):
+        pass
+    assert content(tmp_path / "thing") == "old"
+    assert os.listdir(tmp_path) == ["thing"]
+
+
+def test_what_a_killed_process_left_is_not_built_upon(tmp_path: Path) -> None:
+    with atomic(tmp_path / "thing") as temporary:
+        temporary.mkdir()
+    fill(temporary, "left over", True)  # a later process may get the same number
+    with atomic(tmp_path / "thing") as again:
+        assert again == temporary
+        assert not again.exists()
+        again.mkdir()
+    assert os.listdir(tmp_path) == ["thing"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize("kind", ["tmp", "old"])
+def test_what_killed_processes_left_is_cleared_away(tmp_path: Path, kind: str, folder: bool) -> None:
+    path = tmp_path / "thing[1].zarr"
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    fill(tmp_path / f".{path.name}.{ended.pid}.{kind}.zarr", "left over", folder)
+    working, other = f".{path.name}.{os.getppid()}.{kind}.zarr", f".thing.zarr.{ended.pid}.{kind}.zarr"
+    kept = [working, other, f".{path.name}.lock"]
+    for name in kept:
+        fill(tmp_path / name, "another's", folder)
+    with atomic(path) as temporary:
+        fill(temporary, "new", folder)
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, *kept])

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from reliance.errors import RelianceError, make_again
+from reliance.jobs import atomic
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 STAMP_KEY, CHECKSUM = "reliance", "checksum"
 
@@ -92,24 +91,6 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path` (file or folder), renamed to it when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{s}{path.suffix}") for s in ("tmp", "old"))
-    _remove(temporary)  # of a killed process with the same number
-    try:
-        yield temporary
-        if path.is_dir() or (temporary.is_dir() and path.exists()):  # no replacing in one step
-            temporary.stat()
-            os.replace(path, old)
-        os.replace(temporary, path)
-    finally:
-        _remove(temporary)
-        _remove(old)
-
-
 def write_table(
     path: str | Path,
     frame: pd.DataFrame,
@@ -127,10 +108,8 @@ def write_table(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from reliance.columns import to_arrow
-
     stamp = derived_stamp(spec.kind, spec.version, params, inputs)
-    columns = {name: to_arrow(frame[name], kind) for name, kind in spec.columns}
+    columns = {name: _to_arrow(frame[name], kind) for name, kind in spec.columns}
     if lacking := [name for name, column in columns.items() if column.null_count]:
         raise ValueError(f"{spec.kind}: no value in some rows of {', '.join(lacking)}")
     table = pa.table(columns).replace_schema_metadata({STAMP_KEY: stamp.to_json()})
@@ -151,18 +130,16 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from reliance.columns import check_columns, to_pandas
-
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
             check_kind(path, stamp, spec.kind, spec.version)
-            check_columns(path, schema, spec)
+            _check_columns(path, schema, spec)
             table = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
-    frame = pd.DataFrame({name: to_pandas(table[name]) for name in table.column_names})
+    frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
     return Table(frame, stamp)
 
 
@@ -257,8 +234,55 @@ def _stamp_of(path: str | Path, text: str | bytes | None, kind: str) -> Stamp:
         raise unreadable(path, kind, error) from error
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _check_columns(path: str | Path, schema: pa.Schema, spec: TableSpec) -> None:
+    """Raise RelianceError unless the file has all columns of the spec in their types."""
+    types = dict(zip(schema.names, schema.types, strict=True))
+    wrong = [
+        f"{name} {types.get(name, 'missing')}"
+        for name, kind in spec.columns
+        if not _is(types.get(name), kind)
+    ]
+    if wrong:
+        raise RelianceError(
+            path,
+            f"a '{spec.kind}' table has the columns of its schema",
+            found=", ".join(wrong),
+            allowed=", ".join(f"{name} {kind}" for name, kind in spec.columns),
+            next_step=f"the file was changed or made by other code: {make_again(path)}",
+        )
+
+
+def _is(found: pa.DataType | None, kind: str) -> bool:
+    import pyarrow as pa
+
+    if kind == "embedding":
+        return isinstance(found, pa.FixedSizeListType) and bool(found.value_type == pa.float32())
+    return bool(found == (pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)))
+
+
+def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
+    """A column in the type that a TableSpec names; what is missing stays missing."""
+    import pyarrow as pa
+
+    if kind == "embedding":
+        matrix = (
+            np.stack(column.to_list()).astype(np.float32) if len(column) else np.zeros((0, 1), np.float32)
+        )
+        return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+    target = pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)
+    if pa.types.is_floating(target):  # from_pandas would make NaN a missing value
+        return pa.array(column.to_numpy(dtype=kind))
+    return pa.array(column.to_list() if "string" in kind else column, type=target, from_pandas=True)
+
+
+def _to_pandas(column: pa.ChunkedArray) -> Any:
+    """A column as pandas takes it; embeddings as one array per row."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(column.type):
+        width = column.type.list_size
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return list(flat.reshape(-1, width))
+    if pa.types.is_string(column.type) or pa.types.is_list(column.type):
+        return np.array([*column.to_pylist(), None], dtype=object)[:-1]
+    return column.to_numpy()

@@ -1,4 +1,4 @@
-"""The wrapper around every script: its log, its arguments, its one-line error; and its unfinished work."""
+"""The wrapper around every script: its log, its arguments, its one-line error; its files in the making."""
 
 import errno
 import fcntl
@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -82,6 +83,27 @@ def arguments(snakemake: Any) -> dict[str, Any]:
     return keywords
 
 
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path` (file or folder), renamed to it when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{s}{path.suffix}") for s in ("tmp", "old"))
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
+        number, _, kind = left.name.removeprefix(f".{path.name}.").removesuffix(path.suffix).partition(".")
+        if kind in ("tmp", "old") and number.isdigit() and not _at_work(int(number)):
+            _remove(left)  # of a killed process
+    try:
+        yield temporary
+        if path.is_dir() or (temporary.is_dir() and path.exists()):  # no replacing in one step
+            temporary.stat()
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+        _remove(old)
+
+
 def claim(output: Path, key: str) -> Path:
     """The hidden folder beside `output` for its unfinished work under a key, for this process alone.
 
@@ -106,6 +128,24 @@ def release(output: Path) -> None:
     if stream := _held.pop(Path(output).absolute(), None):
         Path(stream.name).unlink(missing_ok=True)
         stream.close()
+
+
+def _at_work(number: int) -> bool:
+    """Whether another process of this machine has the number (one output has one job: none elsewhere has)."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return number != os.getpid()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _lock(output: Path) -> IO[str]:

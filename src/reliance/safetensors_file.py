@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from reliance.identity import atomic
+from reliance.jobs import atomic
 
 LENGTH = 8  # bytes of the header's length, little-endian, at the start of a file
 

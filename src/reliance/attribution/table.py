@@ -20,7 +20,8 @@ from reliance.attribution.closed_form import (
 )
 from reliance.attribution.inputs import Block, blocks, open_inputs, open_tables
 from reliance.attribution.schema import ATTRIBUTIONS
-from reliance.identity import STAMP_KEY, Stamp, atomic, derived_stamp
+from reliance.identity import STAMP_KEY, Stamp, derived_stamp
+from reliance.jobs import atomic
 
 __all__ = ["ATTRIBUTIONS", "attribute_split"]
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from reliance.casestudy.schema import PLAIN, PROBE_KIND, PROBE_SCHEMA, ROBUST
-from reliance.identity import STAMP_KEY, Stamp, atomic, check_kind, content_stamp, hash_arrays, unreadable
+from reliance.identity import STAMP_KEY, Stamp, check_kind, content_stamp, hash_arrays, unreadable
+from reliance.jobs import atomic
 
 
 class Probes(NamedTuple):

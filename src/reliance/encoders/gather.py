@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reliance.errors import RelianceError
-from reliance.identity import atomic
 from reliance.images.tables import read_split
+from reliance.jobs import atomic
 from reliance.parts import Parts, write_manifest
 
 log = logging.getLogger(__name__)

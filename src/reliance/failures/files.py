@@ -35,7 +35,6 @@ from reliance.identity import (
     STAMP_KEY,
     Stamp,
     TableSpec,
-    atomic,
     content_stamp,
     hash_file,
     read_json,
@@ -43,6 +42,7 @@ from reliance.identity import (
     unreadable,
     write_meta,
 )
+from reliance.jobs import atomic
 
 KIND, SCHEMA = "failures", 1
 KINDS = ("polysemous", "compound", "typography", "spurious", "other")

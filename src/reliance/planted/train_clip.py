@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from reliance.errors import RelianceError
-from reliance.identity import TableSpec, atomic, content_stamp, derived_stamp, hash_arrays, write_table
-from reliance.jobs import choose_device, claim, release
+from reliance.identity import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.jobs import atomic, choose_device, claim, release
 from reliance.planted import drawn, tiny_clip
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.findings import HELD, VERDICTS, Finding
 from reliance.identity import (
     Stamp,
-    atomic,
     derived_stamp,
     hash_file,
     read_json,
@@ -26,6 +25,7 @@ from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.interpretability.findings import clarity_findings
 from reliance.interpretability.findings import findings as interpretability_findings
 from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
+from reliance.jobs import atomic
 from reliance.report import provenance, rows
 from reliance.report.audits import AuditTables, audit_findings, headline, read_audit
 from reliance.report.claims import count, verdicts, write_findings

@@ -16,13 +16,13 @@ from reliance.errors import RelianceError, make_again
 from reliance.identity import (
     STAMP_KEY,
     Stamp,
-    atomic,
     check_kind,
     check_same,
     content_stamp,
     hash_arrays,
     unreadable,
 )
+from reliance.jobs import atomic
 from reliance.parts import Parts
 
 KIND, SCHEMA = "sae", 1

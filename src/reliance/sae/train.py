@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from reliance.errors import RelianceError
-from reliance.identity import TableSpec, atomic, check_same, derived_stamp, write_json, write_table
-from reliance.jobs import choose_device, claim, release
+from reliance.identity import TableSpec, check_same, derived_stamp, write_json, write_table
+from reliance.jobs import atomic, choose_device, claim, release
 from reliance.parts import Parts
 from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA, Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
