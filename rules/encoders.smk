@@ -77,7 +77,7 @@ rule embed_images:
             stores="embedding" if encoder(w.encoder).role == "labeller" else "x",
             apply_exif=CONFIG.images.apply_exif,
             max_pixels=CONFIG.images.max_pixels,
-            **CONFIG.embedding.model_dump(exclude={"workers"}),
+            **embedding_settings(),
             device=CONFIG.compute.device,
             threads=THREADS,
             code=code_key("embed_images.py"),

@@ -204,6 +204,11 @@ def sae_named(name):
     return chosen
 
 
+def embedding_settings():
+    """How images are embedded. A key at its model's default is left out, so that a new one reruns nothing."""
+    return CONFIG.embedding.model_dump(exclude={"workers"}, exclude_defaults=True)
+
+
 def split_and_transform(name):
     """The split that is embedded, and how its images are changed before."""
     split, at, transform = name.partition("@")

@@ -91,6 +91,7 @@ MISTAKES = [
     (change("failures/min_z", -1), "failures.min_z", "greater than or equal to 0"),
     (change("failures/min_z", float("nan")), "failures.min_z", "finite"),
     (change("failures/prompt_set", "long"), "failures.prompt_set", "'short', 'templated'"),
+    (change("embedding/jpeg_decoding", "fast"), "embedding.jpeg_decoding", "'exact' or 'reduced'"),
     (change("failures", 3), "failures", "dictionary"),
     (change("variants/demo/sae/k", 600), "variants.demo.sae", "k = 600 and m = 512"),
     (change("variants/demo/sae/kk", 6), "variants.demo.sae.kk", "unknown key"),

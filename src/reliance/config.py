@@ -50,6 +50,7 @@ class Embedding(Section):
 
     dtype: Literal["float16", "float32"]
     precision: Literal["fp32", "bf16", "fp16"]
+    jpeg_decoding: Literal["exact", "reduced"] = "exact"
     batch_size: Positive
     workers: Annotated[int, Field(ge=0, le=1024)]
     chunk_rows: Positive

@@ -50,6 +50,23 @@ def test_embedding(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert re.search(r"cosine of attributions 0\.9", text)
 
 
+@pytest.mark.parametrize("photographs", [False, True])
+def test_jpeg_decoding(capsys: pytest.CaptureFixture[str], tmp_path: Path, photographs: bool) -> None:
+    from PIL import Image
+    from tests.encoders.conftest import save_checkpoint
+
+    checkpoint = save_checkpoint(tmp_path / "tiny.safetensors")
+    for name, side in {"a/1.JPEG": 300, "a/2.jpg": 20, "b/3.jpeg": 200, "c.png": 300}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.effect_noise((side, side), 50).convert("RGB").save(tmp_path / name)
+    sizes = ["--images", "2", "--batch-size", "2", "--threads", "1"]
+    folder = ["--folder", str(tmp_path), "--images", "9"] if photographs else []
+    text = said(capsys, "embedding", "--checkpoint", str(checkpoint), "--jpeg", "reduced", *sizes, *folder)
+    count = "0 of 3 +2 of 3 +2 of 3" if photographs else "0 of 2 +2 of 2 +2 of 2"
+    assert re.search(f"decoded smaller; of these: +{count}", text)
+    assert re.search(r"preprocessed pixels\S* .* 0\.9", text)
+
+
 def test_attribution(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "attribution", *TINY, "--images", "80", "--stage-images", "80")
     differences = [float(x) for x in re.search(r"to autograd (\S+), to deletion (\S+)", text).groups()]

@@ -215,6 +215,65 @@ def test_a_transform_is_of_the_image_and_part_of_the_identity(pictures, weights,
     assert np.abs(more.read("x") - plain.read("x")).max() > 1e-3
 
 
+@pytest.fixture(scope="module")
+def jpegs(tmp_path_factory):
+    """(root, index) of seven JPEGs of 144 x 110 and more, and one too small to be decoded smaller."""
+    root, out, rng = (
+        tmp_path_factory.mktemp("jpegs"),
+        tmp_path_factory.mktemp("index"),
+        np.random.default_rng(0),
+    )
+    for i in range(8):
+        coarse = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+        path = root / ("train" if i else "test") / "a" / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = (144 + 20 * i, 110 + 30 * i) if i < 7 else (60, 60)
+        coarse.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+    index_images(
+        index=out / "index.parquet", classes=out / "classes.parquet", root=str(root), layout="folder"
+    )
+    return root, out / "index.parquet"
+
+
+def test_reduced_decoding_is_near_and_part_of_the_identity(jpegs, weights, tmp_path):
+    plain = embed(tmp_path / "plain", jpegs, weights)
+    exact = embed(tmp_path / "exact", jpegs, weights, jpeg_decoding="exact")
+    reduced = embed(tmp_path / "reduced", jpegs, weights, jpeg_decoding="reduced")
+    assert exact.stamp == plain.stamp
+    assert "jpeg_decoding" not in plain.stamp.params
+    assert reduced.stamp.params == {**plain.stamp.params, "jpeg_decoding": "reduced"}
+    assert reduced.stamp.id != plain.stamp.id
+    distance = cosine_distance(plain.read("x"), reduced.read("x"))
+    assert (distance[:6] > 1e-9).all() and distance.max() < 1e-3
+    np.testing.assert_allclose(plain.read("x")[6], reduced.read("x")[6], atol=1e-5)  # 60 < 4 x 24
+
+
+def test_reduced_decoding_in_parts_and_by_a_worker(jpegs, weights, tmp_path):
+    settings = {"batch_size": 1, "jpeg_decoding": "reduced", "transform": {"channel": "red", "delta": -1.0}}
+    whole = embed(tmp_path / "a", jpegs, weights, **settings)
+    divided = embed(tmp_path / "b", jpegs, weights, **settings, parts=2, workers=1)
+    np.testing.assert_array_equal(whole.read("x"), divided.read("x"))
+    assert whole.stamp.params == divided.stamp.params
+    assert whole.stamp.params["transform"] == settings["transform"]
+
+
+def test_unfinished_work_of_the_other_decoding_is_thrown_away(jpegs, weights, tmp_path, monkeypatch):
+    collate, calls = vision.collate, []
+
+    def dies(items):
+        calls.append(len(items))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return collate(items)
+
+    monkeypatch.setattr(vision, "collate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        embed(tmp_path / "a", jpegs, weights, jpeg_decoding="reduced")
+    again = embed(tmp_path / "a", jpegs, weights)
+    assert sum(calls[3:]) == 7, "all images are embedded again"
+    assert again.stamp.id == embed(tmp_path / "b", jpegs, weights).stamp.id
+
+
 def test_unfinished_work_under_another_transform_is_thrown_away(pictures, weights, tmp_path):
     embed(tmp_path, pictures, weights, transform={"channel": "red", "delta": -1.0})
     again = embed(tmp_path, pictures, weights)

@@ -23,6 +23,10 @@ CODES = (
 )
 
 
+EMBEDDED = CODES | {"embed_images", "gather_embeddings", "gather_excluded"}
+EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"}
+
+
 def test_nothing_is_left_to_do(built: Project) -> None:
     assert built.planned() == set()
 
@@ -51,6 +55,8 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
         ("templates=['{}', 'the {}']", {"embed_templates", "benchmark"} | FIGURES),
         ("images={max_invalid: 0.002}", set()),
         ("embedding={workers: 2}", set()),
+        ("embedding={jpeg_decoding: exact}", set()),
+        ("embedding={jpeg_decoding: reduced}", EMBEDDED),
         ("compute={block_rows: 5000}", set()),
     ],
 )

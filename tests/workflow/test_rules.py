@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.hostile.rules_alone import evaluate
 
 ROOT = Path(__file__).parents[2]
 RULES = {
@@ -25,3 +27,12 @@ def test_a_rule_declares_everything(name: str) -> None:
 def test_a_script_is_one_call(path: Path) -> None:
     assert path.stem in RULES
     assert len(path.read_text().splitlines()) <= 40
+
+
+def test_a_key_at_its_default_is_no_setting_of_an_embedding() -> None:
+    """Snakemake compares settings: one more would embed everything again."""
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    usual = evaluate(raw)["embedding_settings"]()
+    assert usual == {"dtype": "float16", "precision": "fp32", "batch_size": 64, "chunk_rows": 2048}
+    raw["embedding"]["jpeg_decoding"] = "reduced"
+    assert evaluate(raw)["embedding_settings"]() == {**usual, "jpeg_decoding": "reduced"}

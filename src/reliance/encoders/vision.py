@@ -47,6 +47,7 @@ def embed_images(
     stores: str = "x",
     apply_exif: bool = False,
     max_pixels: int = 200_000_000,
+    jpeg_decoding: str = "exact",
     chunk_rows: int = 2048,
     transform: Mapping[str, Any] | None = None,
     code: str = "",
@@ -61,6 +62,7 @@ def embed_images(
     device : "auto" | "cpu" | "cuda". threads : CPU threads of the model.
     stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
     transform : a change of every image before it is resized, see decode.channel_gain (Eq. 32); None: none.
+    jpeg_decoding : "exact" | "reduced" (large JPEGs are decoded at 1/2, 1/4 or 1/8, see decode.SPARE).
     apply_exif, max_pixels : see decode.load_image. code : fingerprint of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
@@ -70,9 +72,11 @@ def embed_images(
     rows = read_split(index, split)
     clip = load_model(weights, device)
     span = part_range(len(rows.paths), parts, part_index)
-    reading = Reading(dataset_root, apply_exif, max_pixels, transform)
+    reading = Reading(dataset_root, apply_exif, max_pixels, transform, jpeg_decoding)
     params = {"split": split, "stores": stores, "dtype": dtype, "precision": precision}
-    changed = {"transform": dict(transform)} if transform else {}
+    changed: dict[str, Any] = {"transform": dict(transform)} if transform else {}
+    if jpeg_decoding != "exact":  # so that embeddings from before there was a choice are still the same
+        changed["jpeg_decoding"] = jpeg_decoding
     writer = PartWriter(
         part,
         KIND,

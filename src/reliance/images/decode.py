@@ -28,8 +28,11 @@ from reliance.errors import RelianceError
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 HDF5 = (".hdf5", ".h5")
 CHANNELS = {"red": (0,), "green": (1,), "blue": (2,), "all": (0, 1, 2)}
-MAX_16_BIT = 65535
 BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
+# No side of a JPEG decoded at 1/2, 1/4 or 1/8 is below this many times the encoder's. With 1, blocks are
+# averaged in place of the resize: preprocessed photographs had cosines down to 0.97 with the exact ones.
+# With 2, which leaves the resize its work, down to 0.9995 (benchmarks/embedding.py --jpeg reduced).
+SPARE = {"exact": 0, "reduced": 2}
 
 
 class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure of the program
@@ -43,6 +46,7 @@ class Reading(NamedTuple):
     apply_exif: bool
     max_pixels: int
     transform: Mapping[str, Any] | None = None  # of the decoded image: the arguments of `channel_gain`
+    jpeg_decoding: str = "exact"  # a key of SPARE
 
 
 class Pixels(NamedTuple):
@@ -75,6 +79,9 @@ class Images:
         size = preprocess["size"]
         self._size = (size, size) if isinstance(size, int) else tuple(size)
         self._resize_mode = preprocess["resize_mode"]
+        least = SPARE[reading.jpeg_decoding] * max(self._size)
+        how = {"apply_exif": reading.apply_exif, "max_pixels": reading.max_pixels, "least": least}
+        self._how: dict[str, Any] = how
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -84,7 +91,7 @@ class Images:
         nothing = np.zeros((*self._size, 3), np.uint8)
         try:
             size = self.sizes[row] if self.sizes is not None else None
-            image = load_image(path, apply_exif=reading.apply_exif, max_pixels=reading.max_pixels, size=size)
+            image = load_image(path, size=size, **self._how)
             self._check_shape(*image.size)
             if reading.transform:
                 image = Image.fromarray(channel_gain(np.asarray(image), **reading.transform))
@@ -109,15 +116,9 @@ def crop_of(preprocess: Mapping[str, Any]) -> Any:
     """open_clip's own transform for this preprocessing, up to the last step that is still an RGB image."""
     from open_clip.transform import image_transform
 
-    transform = image_transform(
-        preprocess["size"],
-        is_train=False,
-        mean=tuple(preprocess["mean"]),
-        std=tuple(preprocess["std"]),
-        resize_mode=preprocess["resize_mode"],
-        interpolation=preprocess["interpolation"],
-        fill_color=preprocess["fill_color"],
-    )
+    mean, std = (tuple(preprocess[name]) for name in ("mean", "std"))
+    options = {name: preprocess[name] for name in ("resize_mode", "interpolation", "fill_color")}
+    transform = image_transform(preprocess["size"], is_train=False, mean=mean, std=std, **options)
     return type(transform)(transform.transforms[:-2])  # ToTensor and Normalize are the encoder's part
 
 
@@ -139,12 +140,14 @@ def load_image(
     apply_exif: bool = False,
     max_pixels: int = 200_000_000,
     size: int | None = None,
+    least: int = 0,
 ) -> Image.Image:
     """Decode a file to an RGB image.
 
     apply_exif : rotate as the EXIF orientation says; usual ImageNet readings ignore it.
     max_pixels : larger images are refused by their header, before any pixel is decoded.
     size : bytes that the file must have; None takes any.
+    least : decode a JPEG at 1/2, 1/4 or 1/8 of its size if no side gets fewer pixels; 0 never does.
     Raises Unreadable for everything that is wrong with the content, and RelianceError if the disk
     does not give the file, or not the one that was meant: that says nothing about the image.
     """
@@ -157,29 +160,28 @@ def load_image(
         width, height = image.size
         if width * height > max_pixels:
             raise Unreadable(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
+        if least:
+            image.draft(None, (least, least))  # heeded by JPEG alone; None: colours are converted as ever
         image.load()
         if apply_exif:
             image = ImageOps.exif_transpose(image)
-        return _to_rgb(image)
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            image = _from_wide_grey(np.asarray(image), image.mode)
+        return image.convert("RGB")
     except (Unreadable, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise Unreadable(_unidentified(len(content))) from None
+        what = f"not an image in a known format ({len(content)} bytes)"
+        raise Unreadable(what if content else "an empty file (0 bytes)") from None
     # A damaged file makes Pillow's readers raise nearly anything (OSError, SyntaxError, struct.error,
     # ValueError, ...); whatever it is, the image is unusable and the reason is recorded.
     except Exception as error:
         raise Unreadable(" ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _from_wide_grey(np.asarray(image), image.mode).convert("RGB")
-    return image.convert("RGB")
-
-
 def _from_wide_grey(pixels: np.ndarray, mode: str) -> Image.Image:
     """8-bit grey from 16-bit integers or from floats in 0..1."""
-    top = 1.0 if mode == "F" else MAX_16_BIT
+    top = 1.0 if mode == "F" else 65535
     values = pixels.astype(np.float64)
     if not (values.min() >= 0 and values.max() <= top):
         raise Unreadable(f"pixels of mode {mode} from {values.min():g} to {values.max():g}: unknown scale")
@@ -282,10 +284,6 @@ def _hdf5(path: Path) -> Iterator[Any]:
             allowed="the file as it was downloaded",
             next_step="download it again, or restore the disk, and run the same command again",
         ) from error
-
-
-def _unidentified(size: int) -> str:
-    return f"not an image in a known format ({size} bytes)" if size else "an empty file (0 bytes)"
 
 
 @contextmanager
