@@ -4,7 +4,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reliance.sae.model import Code, Parameters, decode, encode, measure_quality, preactivations, top_k
+from reliance.sae.model import (
+    Code,
+    Parameters,
+    decode,
+    encode,
+    fast_top_k,
+    measure_quality,
+    preactivations,
+    top_k,
+)
 
 from .examples import random_sae
 
@@ -29,6 +38,21 @@ def test_top_k_is_the_sorted_row_with_low_indices_first(m: int, k: int, seed: in
         assert (values, indices) == brute_top_k(row, k, signed)
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([1, 3, 8, 40, 48, 64, 97, 160, 320]), st.integers(1, 12), st.integers(0, 10**6))
+def test_fast_top_k_finds_the_same_values(m: int, k: int, seed: int) -> None:
+    """And where they are: equal ones are many in half precision, so that places may differ."""
+    rng = np.random.default_rng(seed)
+    scale = rng.choice([1.0, 1e-3, 1e4])
+    pre = torch.from_numpy(scale * rng.normal(rng.choice([-2.0, 0.0]), 1, (3, m)).round(1)).bfloat16()
+    found, exact = fast_top_k(pre, k, torch.float32), top_k(pre.float(), min(k, m))
+    assert torch.equal(found.values, exact.values)
+    on = found.values > 0
+    assert torch.equal(pre.float().gather(1, found.indices)[on], found.values[on])
+    assert all(len(set(row[o].tolist())) == o.sum() for row, o in zip(found.indices, on, strict=True))
+    assert not found.indices[~on].any()
+
+
 def test_fewer_than_k_positive_preactivations_are_filled_up_with_zeros() -> None:
     code = top_k(torch.tensor([[-1.0, 0.5, -0.2, 2.0]]), 3)
     assert code.values.tolist() == [[2.0, 0.5, 0.0]]
@@ -41,19 +65,20 @@ def test_signed_top_k_keeps_negative_values() -> None:
     assert code.indices.tolist() == [[0, 2]]
 
 
-def test_equal_latents_are_chosen_by_index() -> None:
+def test_equal_latents_are_chosen_by_index(device: str) -> None:
     x = torch.randn(4, 6, generator=torch.manual_seed(0))
     row = torch.randn(1, 6)
     same = Parameters(row.expand(9, 6), torch.full((9,), 50.0), row.expand(9, 6), torch.zeros(6))
-    assert encode(x, same, 3).indices.tolist() == [[0, 1, 2]] * 4
+    same = Parameters(*(t.to(device) for t in same))
+    assert encode(x.to(device), same, 3).indices.tolist() == [[0, 1, 2]] * 4
 
 
-def test_encode_and_decode_are_the_equations() -> None:
+def test_encode_and_decode_are_the_equations(device: str) -> None:
     sae = random_sae(30, 8, 4)
-    p = Parameters(*(torch.from_numpy(a) for a in sae.arrays.values()))
-    x = torch.randn(7, 8, generator=torch.manual_seed(1))
+    p = Parameters(*(torch.from_numpy(a).to(device) for a in sae.arrays.values()))
+    x = torch.randn(7, 8, generator=torch.manual_seed(1)).to(device)
     code = encode(x, p, sae.k)
-    dense = torch.zeros(7, 30).scatter_(1, code.indices, code.values)
+    dense = torch.zeros(7, 30, device=device).scatter_(1, code.indices, code.values)
     pre = (x - p.bias) @ p.encoder_weight.T + p.encoder_bias
     kept = torch.where(pre >= pre.topk(4).values[:, -1:], pre, 0).relu()
     torch.testing.assert_close(dense, kept)
