@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "image_id": range(count),
                 "path": names[:count],
                 "class_id": 0,
-                "bytes": 1,
+                "bytes": [(folder / name).stat().st_size for name in names[:count]],
             }
             write_table(folder / f"index_{count}.parquet", pd.DataFrame(frame), INDEX, {}, {})
         measure(options, folder)

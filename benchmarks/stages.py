@@ -1,7 +1,7 @@
 """The heavy stages, each a function that `clock.alone` can run, and the made artifacts that they read.
 
-Settings are those of config/config.yaml. Of ImageNet only every fifth image is mined; here all of them, so
-that small splits have enough per class.
+Settings are those of config/config.yaml. Of ImageNet only every fifth image is mined; here all of them unless
+`every_nth` says otherwise, so that small splits have enough per class.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,7 @@ class Run(NamedTuple):
     device: str
     threads: int
     block_rows: int
+    every_nth: int = 1  # of the images, one is mined
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -73,14 +74,15 @@ def attribute_split(run: Run) -> None:
 
 
 def expectations(run: Run) -> None:
-    """Stage `expectations` over all images."""
-    expectation.expectations(**run.inputs, **run.settings, **run.tables("expectations"), every_nth=1)
+    """Stage `expectations`."""
+    written = run.tables("expectations")
+    expectation.expectations(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
 
 
 def mine_outliers(run: Run) -> None:
-    """Stage `mine_outliers` over all images; needs `expectations`."""
+    """Stage `mine_outliers`; needs `expectations`."""
     written = run.tables("expectations", "outliers", "outlier_samples")
-    outliers.mine_outliers(**run.inputs, **run.settings, **written, every_nth=1)
+    outliers.mine_outliers(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
 
 
 def outputs(run: Run) -> None:

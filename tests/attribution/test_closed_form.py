@@ -66,11 +66,20 @@ def referee(toy, text):
 
 @pytest.mark.parametrize("unit", [True, False])
 @pytest.mark.parametrize(("bias", "eps"), [(0.0, 0.0), (0.0, 1e-2), (0.5, 0.0), (0.5, 1e-5), (2.0, 0.3)])
-def test_both_relevances_equal_autograd_and_deletion(bias, eps, unit):
+def test_both_relevances_equal_autograd_and_deletion(bias, eps, unit, device):
     toy = Toy(bias=bias, eps=eps, unit=unit)
-    found = attribute(*toy.arguments(), toy.text, dtype=torch.float64)
+    found = attribute(*toy.arguments(), toy.text, dtype=torch.float64, device=device)
     for ours, theirs in zip(found, referee(toy, tensor(toy.text)), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 0.02)])
+def test_lower_precision_stays_within_its_tolerance(dtype, tolerance, device):
+    """Of the norm of y, of act x grad and of leave-one-out over seven images."""
+    toy = Toy()
+    found = attribute(*toy.arguments(), toy.text, dtype=dtype, device=device)
+    for ours, theirs in zip(found, referee(toy, tensor(toy.text)), strict=True):
+        assert (ours.cpu().double() - theirs).norm() < tolerance * theirs.norm()
 
 
 def test_one_image_and_one_prompt():
@@ -100,16 +109,17 @@ def test_padding_and_latents_that_do_not_fire_have_no_relevance():
 
 
 @pytest.mark.parametrize("form", [act_x_grad, ablation])
-def test_pairs_of_images_and_prompts_two_templates_and_a_repeated_prompt(form):
+def test_pairs_of_images_and_prompts_two_templates_and_a_repeated_prompt(form, device):
     toy = Toy(n=5)
     names, templates = np.random.default_rng(1).normal(size=(2, 2, P))
     text = np.concatenate([names + templates[:1], names + templates[1:], names[:1] + templates[:1]])
-    tables = latent_tables(toy.decoder, toy.head, dtype=torch.float64)
+    tables = latent_tables(toy.decoder, toy.head, device, torch.float64)
     prompts, terms = prompt_tables(tables, text), image_terms(tables, toy.x, toy.values, toy.indices)
     y = outputs(terms, prompts)
-    rows = torch.tensor([4, 0, 0, 2, 4, 1])
-    classes = torch.tensor([0, 4, 0, 3, 1, 2])
+    rows = torch.tensor([4, 0, 0, 2, 4, 1], device=device)
+    classes = torch.tensor([0, 4, 0, 3, 1, 2], device=device)
     found = pair_relevance(form(tables, terms), terms.indices, prompts, rows, classes, y[rows, classes])
+    y, rows, classes, found = (t.cpu() for t in (y, rows, classes, found))
     for pair, (row, prompt) in enumerate(zip(rows, classes, strict=True)):
         expected = referee(toy, tensor(text[prompt]))
         relevances = expected[1 if form is act_x_grad else 2][row]
@@ -129,10 +139,10 @@ def test_no_images_and_no_pairs():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_row_dots_are_those_of_copied_rows(dtype):
+def test_row_dots_are_those_of_copied_rows(dtype, device):
     toy = Toy()
-    rows, indices = torch.as_tensor(toy.decoder, dtype=dtype), torch.as_tensor(toy.indices)
-    x = torch.randn(2, len(indices), D, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    rows, indices = torch.as_tensor(toy.decoder).to(device, dtype), torch.as_tensor(toy.indices).to(device)
+    x = torch.randn(2, len(indices), D, dtype=dtype, generator=torch.Generator().manual_seed(0)).to(device)
     for found, vectors in zip(row_dots(rows, indices, x), x, strict=True):
         torch.testing.assert_close(found, torch.einsum("nkd,nd->nk", rows[indices], vectors))
     assert [found.shape for found in row_dots(rows, indices[:0], x[:, :0])] == [(0, K), (0, K)]

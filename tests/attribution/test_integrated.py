@@ -18,14 +18,14 @@ from reliance.encoders.head import Head
 from .test_closed_form import Toy, score, tensor
 
 
-def ours(toy, text, rows, steps):
+def ours(toy, text, rows, steps, device="cpu"):
     """Integrated Gradients [n, C, k] of the prompts `rows` [n, C] of `text`."""
-    tables = latent_tables(toy.decoder, toy.head, dtype=torch.float64)
-    x, values, indices = tensor(toy.x), tensor(toy.values), torch.as_tensor(toy.indices)
+    tables = latent_tables(toy.decoder, toy.head, device, torch.float64)
+    x, values, indices, rows = (torch.as_tensor(a).to(device) for a in (toy.x, toy.values, toy.indices, rows))
     empty = x - reconstruct(tables, values, indices)
     ends = locate(tables, empty, indices), locate(tables, x, indices)
     form = integrated_gradients(tables, *ends, values, indices, steps)
-    return relevance(form, see_prompts(prompt_tables(tables, text), torch.as_tensor(rows), indices))
+    return relevance(form, see_prompts(prompt_tables(tables, text), rows, indices)).cpu()
 
 
 def by_autograd(toy, text, steps):
@@ -49,10 +49,10 @@ def ends_by_head(toy, text):
 @pytest.mark.parametrize("unit", [True, False])
 @pytest.mark.parametrize(("bias", "eps"), [(0.0, 0.0), (0.5, 1e-5), (2.0, 0.3)])
 @pytest.mark.parametrize("steps", [1, 10])
-def test_equals_autograd_along_the_path(bias, eps, unit, steps):
+def test_equals_autograd_along_the_path(bias, eps, unit, steps, device):
     toy = Toy(bias=bias, eps=eps, unit=unit)
     toy.values[1, 0] = -1.3  # of an imported SAE
-    found = ours(toy, toy.text, np.arange(len(toy.x))[:, None], steps)[:, 0]
+    found = ours(toy, toy.text, np.arange(len(toy.x))[:, None], steps, device)[:, 0]
     torch.testing.assert_close(found, by_autograd(toy, tensor(toy.text), steps), rtol=1e-10, atol=1e-12)
 
 

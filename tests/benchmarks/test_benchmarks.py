@@ -37,29 +37,31 @@ def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{BENCHMARKS}:{ROOT / 'src'}")
 
 
-def said(capsys: pytest.CaptureFixture[str], module: str, *arguments: str) -> str:
-    importlib.import_module(module).main(list(arguments))
-    return capsys.readouterr().out
+def said(name: str, *arguments: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_embedding(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_embedding(tmp_path: Path) -> None:
     from tests.encoders.conftest import save_checkpoint
 
     checkpoint = save_checkpoint(tmp_path / "tiny.safetensors")
     sizes = ["--images", "6", "--batch-size", "2", "--workers", "0", "--threads", "1", "--rounds", "1"]
-    text = said(capsys, "embedding", "--checkpoint", str(checkpoint), *sizes)
+    text = said("embedding", "--checkpoint", str(checkpoint), *sizes)
     assert re.search(r"cosine of attributions 0\.9", text)
 
 
-def test_attribution(capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "attribution", *TINY, "--images", "80", "--stage-images", "80")
+def test_attribution() -> None:
+    text = said("attribution", *TINY, "--images", "80", "--stage-images", "80")
     differences = [float(x) for x in re.search(r"to autograd (\S+), to deletion (\S+)", text).groups()]
     assert max(differences) < 1e-4
     assert "mine_outliers" in text
 
 
-def test_scaling(capsys: pytest.CaptureFixture[str]) -> None:
-    text = said(capsys, "scaling", *TINY, "--images", "40")
+def test_scaling() -> None:
+    text = said("scaling", *TINY, "--images", "40")
     assert all(name in text for name in ("encode", "top_samples", "expectations", "400,000,000"))
 
 

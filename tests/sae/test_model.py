@@ -41,19 +41,20 @@ def test_signed_top_k_keeps_negative_values() -> None:
     assert code.indices.tolist() == [[0, 2]]
 
 
-def test_equal_latents_are_chosen_by_index() -> None:
+def test_equal_latents_are_chosen_by_index(device: str) -> None:
     x = torch.randn(4, 6, generator=torch.manual_seed(0))
     row = torch.randn(1, 6)
     same = Parameters(row.expand(9, 6), torch.full((9,), 50.0), row.expand(9, 6), torch.zeros(6))
-    assert encode(x, same, 3).indices.tolist() == [[0, 1, 2]] * 4
+    same = Parameters(*(t.to(device) for t in same))
+    assert encode(x.to(device), same, 3).indices.tolist() == [[0, 1, 2]] * 4
 
 
-def test_encode_and_decode_are_the_equations() -> None:
+def test_encode_and_decode_are_the_equations(device: str) -> None:
     sae = random_sae(30, 8, 4)
-    p = Parameters(*(torch.from_numpy(a) for a in sae.arrays.values()))
-    x = torch.randn(7, 8, generator=torch.manual_seed(1))
+    p = Parameters(*(torch.from_numpy(a).to(device) for a in sae.arrays.values()))
+    x = torch.randn(7, 8, generator=torch.manual_seed(1)).to(device)
     code = encode(x, p, sae.k)
-    dense = torch.zeros(7, 30).scatter_(1, code.indices, code.values)
+    dense = torch.zeros(7, 30, device=device).scatter_(1, code.indices, code.values)
     pre = (x - p.bias) @ p.encoder_weight.T + p.encoder_bias
     kept = torch.where(pre >= pre.topk(4).values[:, -1:], pre, 0).relu()
     torch.testing.assert_close(dense, kept)

@@ -30,7 +30,7 @@ def draw(seed: int = 0, batch: int = 9, dtype: torch.dtype = torch.float64, m: i
     return Case(Parameters(*(t.to(dtype) for t in p)), (normal(batch, D) + 1).to(dtype), None)
 
 
-def case(name: str, dtype: torch.dtype = torch.float64) -> Case:
+def case(name: str, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Case:
     p, x, _ = draw(dtype=dtype)
     dead = None
     if name == "batch of one":
@@ -55,7 +55,14 @@ def case(name: str, dtype: torch.dtype = torch.float64) -> Case:
         dead = torch.arange(22)
     elif name == "none dead":
         dead = torch.zeros(0, dtype=torch.int64)
-    return Case(p, x, dead)
+    return to(Case(p, x, dead), device)
+
+
+def to(case: Case, device: str) -> Case:
+    p, x, dead = case
+    return Case(
+        Parameters(*(t.to(device) for t in p)), x.to(device), None if dead is None else dead.to(device)
+    )
 
 
 CASES = [
@@ -88,8 +95,10 @@ def dense(case: Case, aims: Objective) -> tuple[Loss, Parameters]:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("name", CASES)
-def test_loss_and_gradients_are_those_of_autograd(name: str, dtype: torch.dtype, tolerance: float) -> None:
-    chosen = case(name, dtype)
+def test_loss_and_gradients_are_those_of_autograd(
+    name: str, dtype: torch.dtype, tolerance: float, device: str
+) -> None:
+    chosen = case(name, dtype, device)
     found = step(chosen.parameters, chosen.x, AIMS, chosen.dead)
     loss, gradients = dense(chosen, AIMS)
     for ours, theirs in zip(found.loss, loss, strict=True):
@@ -143,16 +152,16 @@ def test_all_latents_may_be_active() -> None:
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3])
-def test_training_steps_are_those_of_a_dense_loop(clip: float | None) -> None:
+def test_training_steps_are_those_of_a_dense_loop(clip: float | None, device: str) -> None:
     """Ten steps of AdamW with projected, clipped gradients and renormalised rows."""
-    chosen = case("some dead")
+    chosen = case("some dead", device=device)
     ours = Parameters(*(t.clone() for t in chosen.parameters))
     theirs = Parameters(*(t.clone() for t in chosen.parameters))
     settings = {"lr": 1e-2, "weight_decay": 0.1, "eps": 1e-7}
     sparse = torch.optim.AdamW(list(ours), fused=True, **settings)
     reference = torch.optim.AdamW(list(theirs), foreach=False, fused=False, **settings)
     for i in range(10):
-        x = draw(seed=i).x
+        x = draw(seed=i).x.to(device)
         update(ours, sparse, step(ours, x, AIMS, chosen.dead), clip)
         _, gradients = dense(Case(theirs, x, chosen.dead), AIMS)
         v, dv = theirs.decoder_weight, gradients.decoder_weight
@@ -164,19 +173,21 @@ def test_training_steps_are_those_of_a_dense_loop(clip: float | None) -> None:
         v /= v.norm(dim=1, keepdim=True)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
-    torch.testing.assert_close(ours.decoder_weight.norm(dim=1), torch.ones(M, dtype=torch.float64))
+    torch.testing.assert_close(
+        ours.decoder_weight.norm(dim=1), torch.ones(M, dtype=torch.float64, device=device)
+    )
 
 
-def test_a_product_in_bfloat16_gives_nearly_the_same_step() -> None:
+def test_a_product_in_bfloat16_gives_nearly_the_same_step(device: str) -> None:
     """The gradients of the latents that both choose point the same way; everything else is float32."""
     g = torch.Generator().manual_seed(0)
     decoder = torch.nn.functional.normalize(torch.randn(200, 32, generator=g), dim=1)
     p = Parameters(decoder.clone(), torch.zeros(200), decoder, torch.zeros(32))
     chosen = torch.rand(64, 200, generator=g).topk(4).indices
     x = torch.zeros(64, 200).scatter(1, chosen, 1 + torch.rand(64, 4, generator=g)) @ decoder
-    dead = torch.arange(150, 200)
+    p, x, dead = to(Case(p, x, torch.arange(150, 200)), device)
     exact = step(p, x, AIMS, dead)
-    fast = step(p, x, AIMS, dead, torch.empty(64, 200, dtype=torch.bfloat16))
+    fast = step(p, x, AIMS, dead, torch.empty(64, 200, dtype=torch.bfloat16, device=device))
     for name in ("encoder_weight", "encoder_bias", "decoder_weight", "bias"):
         one, other = (getattr(found.gradients, name) for found in (exact, fast))
         assert other.dtype == torch.float32
