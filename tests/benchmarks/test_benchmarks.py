@@ -88,21 +88,28 @@ def test_torch_numpy_and_safetensors_are_enough(module: str, arguments: list[str
     assert "ours over it" in done.stdout
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_other_packages(
-    installed: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = importlib.import_module("sae_others")
-    if not installed:
-        monkeypatch.setattr(others, "find_spec", lambda name: None)
-    sizes = ["--batch", "16", "--d", "24", "--m", "200", "--k", "8", "--rounds", "1", "--threads", "1"]
-    text = said(capsys, "sae_others", *sizes)
+OTHERS = {"overcomplete": "overcomplete", "sae-lens": "sae_lens"}
+ONE_STEP = ["--batch", "16", "--d", "24", "--m", "200", "--k", "8", "--rounds", "1", "--threads", "1"]
+
+
+def check_others(text: str, absent: set[str]) -> None:
     assert re.search(r"\nours, fp32 .* 1\.00 +1\.00\nours, bf16 ", text)
-    for package, (module, _) in others.PACKAGES.items():
-        absent = not installed or importlib.util.find_spec(module) is None
-        assert (f"{package} is not installed: left out" in text) == absent
-    rows = re.findall(r"^(overcomplete|SAELens), .*\d\.\d\d$", text, re.MULTILINE)
-    assert len(rows) == 2 * (len(others.PACKAGES) - text.count("is not installed"))
+    assert {name for name in OTHERS if f"\n{name} is not installed: left out" in text} == absent
+    rows = re.findall(r"^(?:overcomplete|SAELens), .*\d\.\d\d$", text, re.MULTILINE)
+    assert len(rows) == 2 * (len(OTHERS) - len(absent))
+
+
+def test_other_packages() -> None:
+    absent = {name for name, module in OTHERS.items() if importlib.util.find_spec(module) is None}
+    check_others(said("sae_others", *ONE_STEP), absent)
+
+
+def test_other_packages_are_optional() -> None:
+    absent = (*OTHERS.values(), *ABSENT)
+    code = IMPORTS.format(benchmarks=str(BENCHMARKS), absent=absent, module="sae_others", arguments=ONE_STEP)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    check_others(done.stdout, set(OTHERS))
 
 
 def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
