@@ -9,6 +9,7 @@ variance). Embeddings are sums of some of --atoms directions, with noise. Needs 
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as reliance.jobs does
     torch.set_num_threads(options.threads)
     made = Made(options.d, options.atoms, torch.device(options.device))
     dense = options.steps if options.dense_steps < 0 else options.dense_steps

@@ -4,7 +4,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reliance.sae.model import Code, Parameters, decode, encode, measure_quality, preactivations, top_k
+from reliance.sae.model import (
+    Code,
+    Parameters,
+    decode,
+    encode,
+    fast_top_k,
+    measure_quality,
+    preactivations,
+    top_k,
+)
 
 from .examples import random_sae
 
@@ -27,6 +36,21 @@ def test_top_k_is_the_sorted_row_with_low_indices_first(m: int, k: int, seed: in
     code = top_k(torch.from_numpy(pre), k, signed)
     for row, values, indices in zip(pre, code.values.tolist(), code.indices.tolist(), strict=True):
         assert (values, indices) == brute_top_k(row, k, signed)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([1, 3, 8, 40, 48, 64, 97, 160, 320]), st.integers(1, 12), st.integers(0, 10**6))
+def test_fast_top_k_finds_the_same_values(m: int, k: int, seed: int) -> None:
+    """And where they are: equal ones are many in half precision, so that places may differ."""
+    rng = np.random.default_rng(seed)
+    scale = rng.choice([1.0, 1e-3, 1e4])
+    pre = torch.from_numpy(scale * rng.normal(rng.choice([-2.0, 0.0]), 1, (3, m)).round(1)).bfloat16()
+    found, exact = fast_top_k(pre, k, torch.float32), top_k(pre.float(), min(k, m))
+    assert torch.equal(found.values, exact.values)
+    on = found.values > 0
+    assert torch.equal(pre.float().gather(1, found.indices)[on], found.values[on])
+    assert all(len(set(row[o].tolist())) == o.sum() for row, o in zip(found.indices, on, strict=True))
+    assert not found.indices[~on].any()
 
 
 def test_fewer_than_k_positive_preactivations_are_filled_up_with_zeros() -> None:
