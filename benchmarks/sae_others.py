@@ -18,7 +18,9 @@ at 1. Models, losses and steps of the packages are their own, with their default
                   be off, as torch has no gradient for both on the CPU.
 
 No latent is dead, so that neither we nor SAELens pay for an auxiliary loss. All three note which latents
-fire. Ratios are of time only and say nothing of how well one learns.
+fire. Ratios are of time only and say nothing of how well one learns. Where Linux grants huge pages, all get
+them for fresh tensors, as in our jobs; THP_MEM_ALLOC_ENABLE=0 in the environment switches that off, which
+is how the packages run by themselves.
 """
 
 import argparse
