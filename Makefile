@@ -4,6 +4,7 @@
 # make test-resume  kills, damage, other threads, two runs at once
 # make bench        all benchmarks on the CPU, scaled down to minutes
 # make bench-gpu    those that run on a GPU
+# make bench-others  our SAE step against other packages
 # make test-slurm   the pipeline on a SLURM of one node (root on Debian)
 PYTHON ?= python3
 CORES ?= 2
@@ -12,7 +13,7 @@ GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-slurm bench bench-gpu lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-slurm bench bench-gpu bench-others lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
@@ -22,6 +23,7 @@ help:
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
 	@echo "make bench    time and memory of every heavy stage against the alternatives, scaled down to minutes"
 	@echo "make bench-gpu  the same where a GPU takes part, with any python that has torch"
+	@echo "make bench-others  one SAE training step against that of other packages, at full size"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
 
@@ -73,6 +75,10 @@ bench-gpu:
 	$(GPU_PYTHON) benchmarks/attribution.py --device cuda --images 32768 --classes 1000 --threads 8
 	if $(GPU_PYTHON) -c 'import open_clip, zarr'; then \
 	  $(GPU_PYTHON) benchmarks/embedding.py --device cuda --images 6000 --batch-size 256 --workers 15; fi
+
+# First `.venv/bin/python -m pip install -e '.[bench]'`; a package that is missing is left out.
+bench-others: setup
+	$(BIN)/python benchmarks/sae_others.py
 
 lint: setup
 	$(BIN)/ruff check .

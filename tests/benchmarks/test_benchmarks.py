@@ -1,6 +1,7 @@
 """Every benchmark still runs, at a tiny size; what it measures is not looked at."""
 
 import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -102,6 +103,30 @@ def test_torch_numpy_and_safetensors_are_enough(module: str, arguments: list[str
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ours over it" in done.stdout
+
+
+OTHERS = {"overcomplete": "overcomplete", "sae-lens": "sae_lens"}
+ONE_STEP = ["--batch", "16", "--d", "24", "--m", "200", "--k", "8", "--rounds", "1", "--threads", "1"]
+
+
+def check_others(text: str, absent: set[str]) -> None:
+    assert re.search(r"\nours, fp32 .* 1\.00 +1\.00\nours, bf16 ", text)
+    assert {name for name in OTHERS if f"\n{name} is not installed: left out" in text} == absent
+    rows = re.findall(r"^(?:overcomplete|SAELens), .*\d\.\d\d$", text, re.MULTILINE)
+    assert len(rows) == 2 * (len(OTHERS) - len(absent))
+
+
+def test_other_packages() -> None:
+    absent = {name for name, module in OTHERS.items() if importlib.util.find_spec(module) is None}
+    check_others(said("sae_others", *ONE_STEP), absent)
+
+
+def test_other_packages_are_optional() -> None:
+    absent = (*OTHERS.values(), *ABSENT)
+    code = IMPORTS.format(benchmarks=str(BENCHMARKS), absent=absent, module="sae_others", arguments=ONE_STEP)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    check_others(done.stdout, set(OTHERS))
 
 
 def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
