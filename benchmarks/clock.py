@@ -104,7 +104,6 @@ def alone(function: Callable[..., object], *arguments: Any, device: str = "cpu")
 
 
 def _report(sender: Any, function: Callable[..., object], arguments: tuple[Any, ...], device: str) -> None:
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as reliance.jobs does
     wait(device)
     start, before = time.perf_counter(), os.times()
     result = function(*arguments)

@@ -18,9 +18,9 @@ at 1. Models, losses and steps of the packages are their own, with their default
                   be off, as torch has no gradient for both on the CPU.
 
 No latent is dead, so that neither we nor SAELens pay for an auxiliary loss. All three note which latents
-fire. Ratios are of time only and say nothing of how well one learns. Where Linux grants huge pages, all get
-them for fresh tensors, as in our jobs; THP_MEM_ALLOC_ENABLE=0 in the environment switches that off, which
-is how the packages run by themselves.
+fire. Ratios are of time only and say nothing of how well one learns. All steps
+reuse the memory that they free, as our training does; --fresh takes new memory from the system each time,
+which is how the packages run by themselves.
 """
 
 import argparse
@@ -34,7 +34,7 @@ import torch
 
 from clock import Spent, machine, parser, ratio, rounds, table
 from reliance.sae.model import Parameters
-from reliance.sae.step import Objective, step, update
+from reliance.sae.step import Objective, keep_memory, step, update
 
 Actions = dict[str, Callable[[], object]]
 OURS = "ours, fp32"
@@ -133,8 +133,12 @@ def show(times: Mapping[str, Sequence[Spent]]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parser(__doc__, batch=1024, d=1024, m=30000, k=64).parse_args(arguments)
+    found = parser(__doc__, batch=1024, d=1024, m=30000, k=64)
+    found.add_argument("--fresh", action="store_true", help="new memory from the system for every tensor")
+    options = found.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    if not options.fresh:
+        keep_memory()
     print(machine(options))
     show(measure(options))
     print(f"after: {machine(options)}")

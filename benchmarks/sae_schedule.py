@@ -9,7 +9,6 @@ variance). Embeddings are sums of some of --atoms directions, with noise. Needs 
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from sae_step import dense_step
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from reliance.sae.model import Parameters, measure_quality
-from reliance.sae.step import Objective, step, update
+from reliance.sae.step import Objective, keep_memory, step, update
 
 NOISE, ACTIVE = 0.02, 24
 
@@ -100,7 +99,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as reliance.jobs does
+    keep_memory()
     torch.set_num_threads(options.threads)
     made = Made(options.d, options.atoms, torch.device(options.device))
     dense = options.steps if options.dense_steps < 0 else options.dense_steps

@@ -5,12 +5,11 @@
 Each round times all of them one after the other, so that a busy machine slows all alike; medians are
 printed. A step is loss, gradients, AdamW and renormalised decoder rows. The floor of a sparse step is the
 encoder's product in its precision, from float32 weights, and AdamW. --dead makes a share of the latents
-dead, which adds the auxiliary loss to all steps. Needs torch, and nothing else of ours. Where Linux grants
-huge pages all use them for fresh tensors; THP_MEM_ALLOC_ENABLE=0 in the environment switches that off.
+dead, which adds the auxiliary loss to all steps. Needs torch, and nothing else of ours. All steps
+reuse the memory that they free, as training does.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from reliance.sae.model import Parameters, preactivations
-from reliance.sae.step import Objective, step, update
+from reliance.sae.step import Objective, keep_memory, step, update
 
 
 def dense_loss(p: Parameters, x: torch.Tensor, aims: Objective, dead: torch.Tensor) -> torch.Tensor:
@@ -116,7 +115,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as reliance.jobs does
+    keep_memory()
     torch.set_num_threads(options.threads)
     found = measure(options)
     for name, value in found.items():

@@ -26,7 +26,6 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
     Everything the process prints goes to the job's log. On an error the log has the
     traceback, the terminal has the message and the log's path, and the process exits with 1.
     """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch on Linux: fresh tensors fault huge pages in
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.dup(2)

@@ -17,6 +17,8 @@ s_nj = G_n . v_j on the active latents (0 elsewhere), the gradients are sums ove
 image (decoding) or a latent (gradients).
 """
 
+import ctypes
+import platform
 from typing import NamedTuple
 
 import torch
@@ -25,6 +27,7 @@ from torch.nn.functional import embedding_bag, normalize
 
 from reliance.sae.model import Code, Parameters, fast_top_k, preactivations, top_k
 
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of mallopt(3)
 _TINY = 1e-12  # floor of a length, so that a zero vector has no direction instead of none at all
 
 
@@ -64,6 +67,18 @@ class _Branch(NamedTuple):
     output: Tensor  # sum_j a_j v_j [n, d]
     slopes: Tensor  # dloss/da [n, k]
     upstream: Tensor  # dloss/doutput [n, d]
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory it frees; for Linux with glibc, elsewhere nothing happens.
+
+    Each step frees some tensors of the size of V. To take them from the system anew, page by page, can
+    take longer than to compute them.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_MAX, 0)
+        libc.mallopt(_TRIM_THRESHOLD, -1)
 
 
 @torch.no_grad()

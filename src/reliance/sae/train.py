@@ -24,7 +24,7 @@ from reliance.jobs import atomic, choose_device, claim, release
 from reliance.parts import Parts
 from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA, Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
-from reliance.sae.step import Objective, step, update
+from reliance.sae.step import Objective, keep_memory, step, update
 
 HISTORY = TableSpec(
     "history",
@@ -114,6 +114,7 @@ def train_sae(
     """
     chosen = Settings(**settings)
     torch.set_num_threads(threads)
+    keep_memory()
     device = choose_device(device)
     data = load_data(embeddings)
     _check(chosen, data, sae)
