@@ -6,9 +6,9 @@
 Every stage runs in a process of its own on made artifacts (see made.py), in blocks of N images so that the
 smallest run fills one; the faster of --rounds runs counts. Lines are fitted to its time and to its largest
 memory; `linear` is the share of the variance of the times that the line explains. The plan extrapolates
-these lines: it holds for the sizes and the device above it, and memory is an upper bound there, since tables
-of components, or of classes and components, stop growing once they are full.
-Mining is planned over every fifth image. The floor of every stage is reading its input once.
+the lines of time: it holds for the sizes and the device above it. Memory is not extrapolated: it grows until
+the tables of components, or of classes and components, are full; attribution.py --whole has it at ImageNet's
+size. Mining is planned over every fifth image. The floor of every stage is reading its input once.
 """
 
 import argparse
@@ -69,8 +69,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, list[Cost]], dict[st
     return costs, stored
 
 
-def show(images: Sequence[int], costs: dict[str, list[Cost]]) -> dict[str, tuple[Line, Line]]:
-    """Print times, memory and slopes; the lines of wall time and of memory."""
+def show(images: Sequence[int], costs: dict[str, list[Cost]]) -> dict[str, Line]:
+    """Print times, memory and slopes; the lines of wall time."""
     lines = {}
     rows = [("seconds, peak GiB", *(f"{n:,}" for n in images), "us per image", "linear", "bytes per image")]
     for name, found in costs.items():
@@ -78,25 +78,24 @@ def show(images: Sequence[int], costs: dict[str, list[Cost]]) -> dict[str, tuple
         cells = [f"{c.wall:.2f}, {c.peak:.2f}" for c in found]
         grown = f"{memory.slope * 2**30:,.0f}"
         rows.append((name, *cells, f"{time.slope * 1e6:.0f}", f"{time.linear:.3f}", grown))
-        lines[name] = time, memory
+        lines[name] = time
     table(rows)
     return lines
 
 
-def plan(lines: dict[str, tuple[Line, Line]], stored: dict[str, float], embed_ms: float, d: int) -> None:
+def plan(lines: dict[str, Line], stored: dict[str, float], embed_ms: float, d: int) -> None:
     """Print hours, jobs and bytes for 1.28 M and for 400 M images."""
-    embedding = Line(0.0, embed_ms / 1000, 1.0), Line(2.0, 0.0, 1.0)
-    rows = [("plan", *(c for n in (IMAGENET, LAION) for c in (f"{n:,}: hours", "jobs", "GiB memory")))]
-    for name, (time, memory) in {"embed_images": embedding, **lines}.items():
+    rows = [("plan", *(c for n in (IMAGENET, LAION) for c in (f"{n:,}: hours", "jobs")))]
+    for name, time in {"embed_images": Line(0.0, embed_ms / 1000, 1.0), **lines}.items():
         cells = []
         for n in (IMAGENET, LAION):
             seen = n / 5 if name in SUBSET else n
             hours = time.at(seen) / 3600
             jobs = int(np.ceil(hours / PART_HOURS)) if name in ("embed_images", "encode") else 1
-            cells += [f"{hours:.2f}", str(jobs), f"{memory.at(seen / jobs):.1f}"]
+            cells += [f"{hours:.2f}", str(jobs)]
         rows.append((name, *cells))
     for name, each in stored.items():
-        cells = [c for n in (IMAGENET, LAION) for c in (f"{each * n / 2**30:,.1f} GiB", "", "")]
+        cells = [c for n in (IMAGENET, LAION) for c in (f"{each * n / 2**30:,.1f} GiB", "")]
         rows.append((f"stored: {name}", *cells))
     table(rows)
     print(f"SAE training keeps what it learns from in memory, {2 * d} bytes per image: learn from a part.")
