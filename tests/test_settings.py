@@ -34,6 +34,18 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return apply
 
 
+def misspelt(path: str) -> Callable[[dict[str, Any]], None]:
+    """The last letter of a key is left out."""
+
+    def apply(raw: dict[str, Any]) -> None:
+        *parents, last = path.split("/")
+        for key in parents:
+            raw = raw[key]
+        raw[last[:-1]] = raw.pop(last)
+
+    return apply
+
+
 def test_what_ships_is_valid() -> None:
     config = load(shipped())
     paper = {"vit_b32", "vit_b16", "vit_l14", "vit_l14_336", "vit_h14"}
@@ -95,6 +107,8 @@ MISTAKES = [
     (change("failures", 3), "failures", "dictionary"),
     (change("variants/demo/sae/k", 600), "variants.demo.sae", "k = 600 and m = 512"),
     (change("variants/demo/sae/kk", 6), "variants.demo.sae.kk", "unknown key"),
+    (misspelt("variants/demo_lesions/audit/positive"), "demo_lesions.audit.positiv", "mean 'positive'"),
+    (misspelt("variants/demo_lesions/encoder"), "variants.demo_lesions.encode", "mean 'encoder'"),
     (change("variants/demo/sae/preset", "plantd"), "variants.demo.sae.preset", "did you mean 'planted'"),
     (
         change("variants/demo/failures", {"min_zz": 1}),

@@ -13,8 +13,12 @@ GIVEN = f"{FILE}, --configfile or --config"  # where a value may come from
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, ...]) -> RelianceError:
-    """The first problem in five parts, the others in a line each."""
-    first, *others = error.errors(include_url=False)
+    """The first problem in five parts, the others in a line each.
+
+    Unknown keys come first: one that is misspelt is missing as well.
+    """
+    problems = error.errors(include_url=False)
+    first, *others = sorted(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     loc = tuple(str(part) for part in first["loc"])
     where = ".".join((*prefix, *loc)) or "the whole of it"
     fields = _fields_at(model, loc[:-1])
@@ -25,7 +29,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: tuple[str, .
         message, _, value = _plain(first["msg"]).partition(", found ")
         rule, allowed = "this value is not valid", message
         found = "nothing" if first["type"] == "missing" else value or first["input"]
-        step = "correct this value; config/config.yaml explains the key"
+        what = "add the key" if first["type"] == "missing" else "correct this value"
+        step = f"{what}; config/config.yaml explains it"
     if others:
         rest = [f"{'.'.join((*prefix, *map(str, e['loc'])))}: {_plain(e['msg'])[:200]}" for e in others[:5]]
         step += f"\n  also wrong ({len(others)}): " + "; ".join(rest)
