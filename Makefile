@@ -60,6 +60,7 @@ test-slurm: setup
 bench: setup
 	$(BIN)/python benchmarks/sae_step.py --device cpu --batch 256 --m 8000 --rounds 3
 	$(BIN)/python benchmarks/sae_schedule.py --device cpu --steps 60
+	$(BIN)/python benchmarks/sae_training.py
 	$(BIN)/python benchmarks/codes.py
 	$(BIN)/python benchmarks/attribution.py
 	$(BIN)/python benchmarks/faithfulness.py --scale 0.3

@@ -82,6 +82,11 @@ def test_scaling() -> None:
     assert all(name in text for name in ("encode", "top_samples", "expectations", "400,000,000"))
 
 
+def test_sae_training() -> None:
+    sizes = ["--images", "1100", "--d", "16", "--m", "64", "--k", "4", "--atoms", "40", "--threads", "1"]
+    assert "30 steps of 1024 images" in said("sae_training", *sizes)
+
+
 def test_fitted_lines() -> None:
     fit = importlib.import_module("scaling").fit
     line = fit([1, 2, 4], [5, 7, 11])
