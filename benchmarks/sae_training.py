@@ -1,11 +1,12 @@
-"""Stage `train_sae` as it ships, with all steps of the preset `default`, on made embeddings of ImageNet's size.
+"""Stage `train_sae` as it ships, with the schedule of the preset `default`, on made embeddings.
 
     python benchmarks/sae_training.py                                    # small
-    python benchmarks/sae_training.py --images 1281167 --d 1024 --m 30000 --precision bf16   # 3 GB on disk
+    python benchmarks/sae_training.py --images 1281167 --d 1024 --m 30000    # ImageNet's size, 3 GB on disk
 
-The preset's schedule is 30 epochs of a tenth of the images in batches of 1,024: 3,750 steps. Embeddings are sums of
-some of --atoms directions, drawn with a power law, with noise. The stage runs in a process of its own, from reading
-the embeddings to the written SAE and its held-out quality; dead latents cost what they cost (the auxiliary loss).
+The schedule is 30 epochs of a tenth of the images in batches of 1,024: 3,750 steps at ImageNet's size.
+Embeddings are sums of some of --atoms directions, drawn with a power law, with noise. The stage runs in a
+process of its own, from reading the embeddings to the written SAE and its held-out quality; dead latents
+cost what they cost (the auxiliary loss).
 """
 
 import tempfile
@@ -73,12 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cost = alone(stage, folder, preset | chosen, device=options.device)
         history = read_table(folder / "history.parquet", train.HISTORY).frame
         quality = read_json(folder / "quality.json", QUALITY_KIND, QUALITY_SCHEMA)[0]
-    steps = len(history)
+    steps, seconds = len(history), cost.wall
+    print(f"{steps:,} steps of {preset['batch_size']} images, m = {options.m}, {options.precision}")
     print(
-        f"{steps:,} steps of {preset['batch_size']} images, d = {options.d}, m = {options.m}, {options.precision}"
-    )
-    print(
-        f"whole stage: {cost.wall / 60:.1f} min, {1e3 * cost.wall / steps:.0f} ms per step, {cost.peak:.2f} GiB"
+        f"whole stage: {seconds / 60:.1f} min, {1e3 * seconds / steps:.0f} ms per step, {cost.peak:.2f} GiB"
     )
     print(f"dead latents: {history['dead'].mean():.0f} on average, {history['dead'].iloc[-1]} at the end")
     print(f"explained variance, held out: {quality['explained_variance']:.4f}")
