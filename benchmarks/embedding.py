@@ -113,7 +113,7 @@ def embeddings(clip: Clip, images: Images, precision: str, batch_size: int) -> t
     batches = [range(i, min(i + batch_size, len(images))) for i in range(0, len(images), batch_size)]
     with embedder(clip, "x", precision) as embed:
         found = [embed(collate([images[i] for i in batch]).pixels) for batch in batches]
-    return torch.cat(found).cpu().half().float()
+    return torch.from_numpy(np.concatenate(found)).half().float()
 
 
 def effect(job: Job) -> dict[str, float]:

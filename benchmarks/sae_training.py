@@ -58,11 +58,11 @@ def stage(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    found = parser(__doc__, images=20480, d=256, m=2048, k=64, atoms=6000)
+    found = parser(__doc__, images=20480, d=256, m=2048, k=64, atoms=6000, seed=0)
     found.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     options = found.parse_args(arguments)
     preset = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["sae_presets"]["default"]
-    chosen = {name: getattr(options, name) for name in ("m", "k", "precision", "device", "threads")}
+    chosen = {name: getattr(options, name) for name in ("m", "k", "precision", "seed", "device", "threads")}
     directions = np.random.default_rng(0).standard_normal((options.atoms, options.d), np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     print(machine(options))
@@ -75,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         history = read_table(folder / "history.parquet", train.HISTORY).frame
         quality = read_json(folder / "quality.json", QUALITY_KIND, QUALITY_SCHEMA)[0]
     steps, seconds = len(history), cost.wall
-    print(f"{steps:,} steps of {preset['batch_size']} images, m = {options.m}, {options.precision}")
+    print(
+        f"{steps:,} steps of {preset['batch_size']} images, m = {options.m}, {options.precision}, seed {options.seed}"
+    )
     print(f"whole stage: {seconds / 60:.1f} min, {1e3 * seconds / steps:.0f} ms a step, {cost.peak:.2f} GiB")
     print(f"dead latents: {history['dead'].mean():.0f} on average, {history['dead'].iloc[-1]} at the end")
     print(f"explained variance, held out: {quality['explained_variance']:.4f}")

@@ -288,11 +288,37 @@ def test_what_killed_processes_left_is_cleared_away(tmp_path: Path, kind: str, f
     path = tmp_path / "thing[1].zarr"
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
-    fill(tmp_path / f".{path.name}.{ended.pid}.{kind}.zarr", "left over", folder)
-    working, other = f".{path.name}.{os.getppid()}.{kind}.zarr", f".thing.zarr.{ended.pid}.{kind}.zarr"
-    kept = [working, other, f".{path.name}.lock"]
+    here = os.uname().nodename
+    fill(tmp_path / f".{path.name}.{here}.{ended.pid}.{kind}.zarr", "left over", folder)
+    kept = [
+        f".{path.name}.{here}.{os.getppid()}.{kind}.zarr",  # of a process that is at work
+        f".{path.name}.elsewhere.{ended.pid}.{kind}.zarr",
+        f".thing.zarr.{here}.{ended.pid}.{kind}.zarr",  # of another output
+        f".{path.name}.lock",
+    ]
     for name in kept:
         fill(tmp_path / name, "another's", folder)
     with atomic(path) as temporary:
         fill(temporary, "new", folder)
     assert sorted(os.listdir(tmp_path)) == sorted([path.name, *kept])
+
+
+def test_what_cannot_be_cleared_away_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    left = tmp_path / f".thing.{os.uname().nodename}.{ended.pid}.tmp"
+    left.write_text("another user's")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == left:
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with atomic(tmp_path / "thing") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "thing").read_text() == "new"
+    assert f"{left}, which a killed job left, cannot be removed" in caplog.text

@@ -88,17 +88,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path` (file or folder), renamed to it when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{s}{path.suffix}") for s in ("tmp", "old"))
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        number, _, kind = left.name.removeprefix(f".{path.name}.").removesuffix(path.suffix).partition(".")
-        if kind in ("tmp", "old") and number.isdigit() and not _at_work(int(number)):
-            _remove(left)  # of a killed process
+    start = f".{path.name}.{os.uname().nodename}."
+    temporary, old = (path.with_name(f"{start}{os.getpid()}.{kind}{path.suffix}") for kind in ("tmp", "old"))
+    _remove(temporary)  # of a killed process with the same number
     try:
         yield temporary
         if path.is_dir() or (temporary.is_dir() and path.exists()):  # no replacing in one step
             temporary.stat()
             os.replace(path, old)
         os.replace(temporary, path)
+        _clear(path, start)
     finally:
         _remove(temporary)
         _remove(old)
@@ -130,8 +129,19 @@ def release(output: Path) -> None:
         stream.close()
 
 
+def _clear(path: Path, start: str) -> None:
+    """Remove what killed processes of this machine left of writing `path`; their names have this start."""
+    for left in path.parent.glob(f"{glob.escape(start)}*"):
+        number, _, kind = left.name.removeprefix(start).removesuffix(path.suffix).partition(".")
+        if kind in ("tmp", "old") and number.isdigit() and not _at_work(int(number)):
+            try:
+                _remove(left)
+            except OSError as error:
+                log.warning("%s, which a killed job left, cannot be removed: %s", left, error)
+
+
 def _at_work(number: int) -> bool:
-    """Whether another process of this machine has the number (one output has one job: none elsewhere has)."""
+    """Whether another process has the number."""
     try:
         os.kill(number, 0)
     except ProcessLookupError:

@@ -148,6 +148,14 @@ def test_row_dots_are_those_of_copied_rows(dtype, device):
     assert [found.shape for found in row_dots(rows, indices[:0], x[:, :0])] == [(0, K), (0, K)]
 
 
+@pytest.mark.parametrize("wrong", [-1, M, 10**10])
+def test_an_index_that_is_no_row_is_refused(wrong, device):
+    rows, indices = torch.zeros(M, D, device=device), torch.zeros(2, K, dtype=torch.int64, device=device)
+    indices[1, 2] = wrong
+    with pytest.raises(IndexError, match=f"of a matrix of {M}"):
+        row_dots(rows, indices, torch.zeros(1, 2, D, device=device))
+
+
 def test_scaling_a_prompt_changes_nothing():
     toy = Toy()
     torch.testing.assert_close(

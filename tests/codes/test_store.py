@@ -35,6 +35,16 @@ def test_entries_are_the_non_zero_activations(tmp_path: Path, block_rows: int) -
     assert count == (dense != 0).sum()
 
 
+def test_numbers_that_are_no_latents_are_refused(tmp_path: Path) -> None:
+    values, indices = random_codes(50, 20, 4)
+    indices[41, 2] = 20
+    codes = open_codes(write_codes(tmp_path, values, indices, 20))
+    codes.block(0, 41)
+    for read in (codes.block, codes.entries):
+        with pytest.raises(RelianceError, match=r"to 20 in rows 34 to 49\n  allowed: 0 to 19"):
+            read(34, 50)
+
+
 def test_parts_out_of_order_are_refused(tmp_path: Path) -> None:
     write_codes(tmp_path, *random_codes(50, 20, 4), 20)
     paths = [tmp_path / f"part-{i}-of-3.zarr" for i in (1, 0, 2)]

@@ -121,9 +121,12 @@ def row_dots(
     """Products [n, k] of rows `indices` int64 [n, k] of a matrix [m, d] with each of some vectors [n, d].
 
     They are the gradient of a weighted sum of rows (torch's embedding_bag) by its weights. Its kernel is
-    called by name: it copies no rows, which takes most of the time otherwise, and needs no sum first.
+    called by name: it copies no rows, which takes most of the time otherwise, and needs no sum first. It
+    reads whatever an index points at, hence the check. Raises IndexError for an index that is no row.
     """
     n, k = indices.shape
+    if indices.numel() and not (indices.min() >= 0 and indices.max() < len(rows)):
+        raise IndexError(f"rows {indices.min()} to {indices.max()} of a matrix of {len(rows)}")
     flat, image = indices.flatten(), torch.arange(n, device=indices.device)
     places = flat, image * k, image.repeat_interleave(k)  # where an image starts, and whose a row is
     dots = torch.ops.aten._embedding_bag_per_sample_weights_backward

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from reliance.errors import RelianceError, make_again
 from reliance.identity import Stamp
 from reliance.parts import PartRange, Parts, write_manifest
 
@@ -57,7 +58,7 @@ class Codes:
     def block(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Values float32 [n, k] and indices int64 [n, k] of rows [start, stop); value 0 is inactive."""
         values = self._parts.read("values", start, stop).astype(np.float32)
-        return values, self._parts.read("indices", start, stop).astype(np.int64)
+        return values, self._indices(start, stop).astype(np.int64)
 
     def blocks(self, block_rows: int) -> Iterator[PartRange]:
         """Ranges of at most `block_rows` rows that cover the split."""
@@ -67,9 +68,22 @@ class Codes:
         """The non-zero activations of rows [start, stop), values float16 as stored."""
         values = self._parts.read("values", start, stop)
         active = values != 0
-        indices = self._parts.read("indices", start, stop)[active]
+        indices = self._indices(start, stop)[active]
         image_id = start + np.repeat(np.arange(len(values)), active.sum(1))
         return Entries(image_id, indices.astype(np.int64), values[active])
+
+    def _indices(self, start: int, stop: int) -> np.ndarray:
+        """As stored. Raises RelianceError for one that is no latent: products with rows would not notice."""
+        indices = self._parts.read("indices", start, stop)
+        if indices.size and not (indices.min() >= 0 and indices.max() < self.m):
+            raise RelianceError(
+                self.path,
+                "codes hold numbers of latents",
+                found=f"{indices.min()} to {indices.max()} in rows {start} to {stop - 1}",
+                allowed=f"0 to {self.m - 1}",
+                next_step=f"a part is damaged: {make_again(self.path, with_parts=True)}",
+            )
+        return indices
 
 
 def open_codes(manifest: str | Path) -> Codes:

@@ -7,7 +7,7 @@ never cross a chunk of the store, so that a job that was killed ends with the sa
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,8 +98,8 @@ def embed_images(
     )
     chunk = _Chunk(stores, dtype)
     with embedder(clip, stores, precision) as embed:
-        for batch, found in _one_ahead(_logged(loader, len(images), writer.next_row), embed):
-            chunk.add(found.cpu().numpy(), batch.reasons, weights)
+        for batch in _logged(loader, len(images), writer.next_row):
+            chunk.add(embed(batch.pixels), batch.reasons, weights)
             if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
                 writer.append(*chunk.take(writer.next_row))
     writer.finish()
@@ -135,40 +135,23 @@ def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[i
 @contextmanager
 def embedder(
     clip: Clip, stores: str, precision: str = "fp32"
-) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-    """A function from uint8 pixels [n, 3, h, w] to float32 [n, d] (stores "x") or [n, p] ("embedding").
-
-    Pixels may be anywhere; what it returns is on the model's device, which need not have computed it yet.
-    """
+) -> Iterator[Callable[[torch.Tensor], np.ndarray]]:
+    """A function from uint8 pixels [n, 3, h, w] to float32 [n, d] (stores "x") or [n, p] ("embedding")."""
     tokens: list[torch.Tensor] = []
     kind = AUTOCAST[precision]
 
-    def embed(pixels: torch.Tensor) -> torch.Tensor:
+    def embed(pixels: torch.Tensor) -> np.ndarray:
         tokens.clear()
         images = normalise(pixels.to(clip.device, non_blocking=True), clip.weights.preprocess)
         with torch.inference_mode(), torch.autocast(clip.device.type, kind, enabled=kind is not None):
             out = clip.model.encode_image(images)
-        return (tokens[0] if stores == "x" else out).float()
+        return np.asarray((tokens[0] if stores == "x" else out).float().cpu())
 
     hooked: AbstractContextManager[None] = nullcontext()
     if stores == "x":
         hooked = class_tokens(class_token_tower(clip.model, clip.weights.encoder).ln_post, tokens)
     with hooked, cast_weights(clip.model.visual, kind):
         yield embed
-
-
-def _one_ahead(
-    batches: Iterable[Batch], embed: Callable[[torch.Tensor], torch.Tensor]
-) -> Iterator[tuple[Batch, torch.Tensor]]:
-    """Batches with their rows, one behind: a GPU is at the next batch while this one is stored."""
-    waiting = None
-    for batch in batches:
-        following = batch, embed(batch.pixels)
-        if waiting:
-            yield waiting
-        waiting = following
-    if waiting:
-        yield waiting
 
 
 @contextmanager

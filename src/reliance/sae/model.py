@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, embedding_bag
+from torch.nn.functional import cosine_similarity, embedding_bag, pad
 
 
 class Parameters(NamedTuple):
@@ -63,8 +63,11 @@ def fast_top_k(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
     """
     m, bits = pre.shape[1], pre.view(torch.int16)
     k = min(k, m)
-    groups = next((m // size for size in (16, 20, 12, 10, 8) if m % size == 0 and m // size >= k), m)
-    parts = bits.view(len(bits), -1, groups)
+    size = max(1, min(16, m // k))  # of a group
+    groups = -(-m // size)
+    if groups * size > m:
+        bits = pad(bits, (0, groups * size - m), value=-(2**15))  # -0.0, below all others
+    parts = bits.view(len(bits), size, groups)
     chosen = parts.amax(1).topk(k, sorted=False).indices  # groups [n, k]
     among = parts.gather(2, chosen[:, None].expand(-1, parts.shape[1], -1)).flatten(1)
     found, place = among.topk(k)

@@ -70,7 +70,7 @@ class _Branch(NamedTuple):
 
 
 def keep_memory() -> None:
-    """Let this process keep the memory it frees; for Linux with glibc, elsewhere nothing happens.
+    """Let this process keep the memory it frees, for good; on Linux with glibc, elsewhere nothing happens.
 
     Each step frees some tensors of the size of V. To take them from the system anew, page by page, can
     take longer than to compute them.
@@ -92,8 +92,8 @@ def step(
     """Loss and gradients of one batch.
 
     x [n, d] in the dtype of the parameters; `dead` are indices of dead latents, int64 [q], or None;
-    `buffer` [n, m] is overwritten and saves the time of allocating it; pre-activations have its dtype, and
-    with bfloat16 the encoder's product is faster on processors that know it.
+    `buffer` [n, m] is overwritten and saves the time of allocating it; pre-activations have its dtype. In
+    bfloat16 the encoder's product is faster on processors that know it, and activations are such numbers.
     """
     pre = preactivations(x, parameters, buffer)
     code = _select(pre, objective.k, x.dtype)

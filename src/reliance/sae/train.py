@@ -68,7 +68,7 @@ class Settings(NamedTuple):
     beta2: float = 0.999
     adam_eps: float = 1e-8
     seed: int = 0
-    precision: str = "fp32"  # of the encoder's product in training; "bf16": all else stays float32
+    precision: str = "fp32"  # of the encoder's product in training, and so of activations: "fp32", "bf16"
     activation: str = "topk"
 
     def drawn(self, n: int) -> int:
