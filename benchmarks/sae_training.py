@@ -75,9 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         history = read_table(folder / "history.parquet", train.HISTORY).frame
         quality = read_json(folder / "quality.json", QUALITY_KIND, QUALITY_SCHEMA)[0]
     steps, seconds = len(history), cost.wall
-    print(
-        f"{steps:,} steps of {preset['batch_size']} images, m = {options.m}, {options.precision}, seed {options.seed}"
-    )
+    print(f"{chosen}, preset {preset}")
+    print(f"{steps:,} steps of {preset['batch_size']} images")
     print(f"whole stage: {seconds / 60:.1f} min, {1e3 * seconds / steps:.0f} ms a step, {cost.peak:.2f} GiB")
     print(f"dead latents: {history['dead'].mean():.0f} on average, {history['dead'].iloc[-1]} at the end")
     print(f"explained variance, held out: {quality['explained_variance']:.4f}")
