@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = found.parse_args(arguments)
     preset = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["sae_presets"]["default"]
     chosen = {name: getattr(options, name) for name in ("m", "k", "precision", "seed", "device", "threads")}
-    directions = np.random.default_rng(0).standard_normal((options.atoms, options.d), np.float32)
+    directions = np.random.default_rng((9, 9)).standard_normal((options.atoms, options.d), np.float32)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     print(machine(options))
     with tempfile.TemporaryDirectory() as name:
