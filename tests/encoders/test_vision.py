@@ -125,17 +125,23 @@ def test_more_parts_than_images(pictures, weights, tmp_path):
     np.testing.assert_allclose(found.read("x"), whole.read("x"), atol=1e-5)
 
 
-def test_a_killed_job_goes_on_and_ends_with_the_same_content(pictures, weights, tmp_path, monkeypatch):
-    whole = embed(tmp_path / "a", pictures, weights)
+def killed_in_batch(number, monkeypatch):
+    """The stage dies in its n-th batch. Returns the sizes of all batches, filled as they come."""
     collate, calls = vision.collate, []
 
     def dies(items):
         calls.append(len(items))
-        if len(calls) == 4:
+        if len(calls) == number:
             raise KeyboardInterrupt
         return collate(items)
 
     monkeypatch.setattr(vision, "collate", dies)
+    return calls
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_content(pictures, weights, tmp_path, monkeypatch):
+    whole = embed(tmp_path / "a", pictures, weights)
+    calls = killed_in_batch(4, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(tmp_path / "b", pictures, weights)
     assert calls == [4, 1, 4, 1]  # batches of 4 never cross chunks of 5
@@ -258,15 +264,7 @@ def test_reduced_decoding_in_parts_and_by_a_worker(jpegs, weights, tmp_path):
 
 
 def test_unfinished_work_of_the_other_decoding_is_thrown_away(jpegs, weights, tmp_path, monkeypatch):
-    collate, calls = vision.collate, []
-
-    def dies(items):
-        calls.append(len(items))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return collate(items)
-
-    monkeypatch.setattr(vision, "collate", dies)
+    calls = killed_in_batch(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(tmp_path / "a", jpegs, weights, jpeg_decoding="reduced")
     again = embed(tmp_path / "a", jpegs, weights)
