@@ -109,6 +109,23 @@ def test_loss_and_gradients_are_those_of_autograd(
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_an_auxiliary_loss_by_products_over_all_dead_latents_has_the_gradients_of_autograd(
+    name: str, device: str
+) -> None:
+    """The form of the auxiliary term that a buffer of lower precision than x chooses."""
+    chosen = case(name, device=device)
+    buffer = torch.empty(len(chosen.x), M, dtype=torch.float32, device=device)
+    found = step(chosen.parameters, chosen.x, AIMS, chosen.dead, buffer)
+    loss, gradients = dense(chosen, AIMS)
+    assert found.loss.auxiliary.item() == pytest.approx(loss.auxiliary.item(), rel=1e-5)
+    for field, ours, theirs in zip(Parameters._fields, found.gradients, gradients, strict=True):
+        assert ours.dtype == torch.float64
+        assert (ours - theirs).norm() <= 1e-5 * theirs.norm(), field
+    radial = (gradients.decoder_weight * chosen.parameters.decoder_weight).sum(1)
+    torch.testing.assert_close(found.radial, radial, rtol=1e-5, atol=1e-5 * float(radial.abs().max()))
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_radial_part_and_fired_latents(name: str) -> None:
     chosen = case(name)
     found = step(chosen.parameters, chosen.x, AIMS, chosen.dead)

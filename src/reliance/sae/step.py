@@ -14,7 +14,8 @@ s_nj = G_n . v_j on the active latents (0 elsewhere), the gradients are sums ove
     db   = sum_n G_n - sum_j de_j E_j                         v_j . dV_j = sum_n a_nj s_nj
 
 `embedding_bag` computes each of them: rows of a matrix, weighted and summed per bag, a bag being an
-image (decoding) or a latent (gradients).
+image (decoding) or a latent (gradients). The auxiliary term has so many entries that products over all dead
+latents take less time where they are computed in half precision.
 """
 
 import ctypes
@@ -69,6 +70,16 @@ class _Branch(NamedTuple):
     upstream: Tensor  # dloss/doutput [n, d]
 
 
+class _Block(NamedTuple):
+    """A branch over q latents that is kept dense."""
+
+    latents: Tensor  # int64 [q]
+    code: Tensor  # [n, q]
+    output: Tensor  # [n, d]
+    slopes: Tensor  # [n, q]
+    upstream: Tensor  # [n, d]
+
+
 def keep_memory() -> None:
     """Let this process keep the memory it frees, for good; on Linux with glibc, elsewhere nothing happens.
 
@@ -93,21 +104,23 @@ def step(
 
     x [n, d] in the dtype of the parameters; `dead` are indices of dead latents, int64 [q], or None;
     `buffer` [n, m] is overwritten and saves the time of allocating it; pre-activations have its dtype. In
-    bfloat16 the encoder's product is faster on processors that know it, and activations are such numbers.
+    bfloat16 the encoder's product is faster on processors that know it, and activations are such numbers; so
+    are then all products of the auxiliary term.
     """
     pre = preactivations(x, parameters, buffer)
-    code = _select(pre, objective.k, x.dtype)
-    branches = [_main(parameters, x, code, objective)]
-    residual = x - (branches[0].output + parameters.bias)
+    main = _main(parameters, x, _select(pre, objective.k, x.dtype), objective)
+    residual = x - (main.output + parameters.bias)
     direction, scale = _main_losses(x, residual, objective)
     auxiliary = torch.zeros_like(direction)
+    others: list[_Branch | _Block] = []
     if dead is not None and len(dead) and objective.aux_weight > 0:
-        branches.append(_auxiliary(parameters, residual, pre, dead, objective))
-        rest = residual - branches[1].output
+        form = _auxiliary if pre.dtype == x.dtype else _dense_auxiliary
+        others.append(form(parameters, residual, pre, dead, objective))
+        rest = residual - others[0].output
         auxiliary = objective.aux_weight * rest.square().sum() / residual.square().sum().clamp(min=_TINY)
-    gradients, radial = _gather(parameters, x - parameters.bias, branches)
+    gradients, radial = _gradients(parameters, x - parameters.bias, main, others)
     fired = torch.zeros(len(parameters.encoder_bias), dtype=torch.bool, device=x.device)
-    fired[code.indices[code.values > 0]] = True
+    fired[main.code.indices[main.code.values > 0]] = True
     loss = Loss(direction + scale + auxiliary, direction, scale, auxiliary)
     return Step(loss, gradients, radial, fired, residual.square().sum(1).mean())
 
@@ -161,12 +174,34 @@ def _auxiliary(
     chosen = _select(pre[:, dead], min(objective.aux_k, len(dead)), residual.dtype)
     code = Code(chosen.values, dead[chosen.indices])
     values, output = _decode(code, parameters)
-    weight = 2 * objective.aux_weight / residual.square().sum().clamp(min=_TINY)
+    weight = _auxiliary_weight(residual, objective)
     return _backward(code, values, output, (output.detach() - residual) * weight)
 
 
+def _dense_auxiliary(
+    parameters: Parameters, residual: Tensor, pre: Tensor, dead: Tensor, objective: Objective
+) -> _Block:
+    """`_auxiliary` as products over all dead latents, in the dtype of `pre`."""
+    among, rows = pre[:, dead], parameters.decoder_weight[dead].to(pre.dtype)
+    chosen = _select(among, min(objective.aux_k, len(dead)), pre.dtype)
+    # Padding points to latent 0, which may be active too: of both the larger value counts.
+    code = torch.zeros_like(among).scatter_reduce_(1, chosen.indices, chosen.values, "amax")
+    output = (code @ rows).to(residual.dtype)
+    upstream = (output - residual) * _auxiliary_weight(residual, objective)
+    slopes = (upstream.to(pre.dtype) @ rows.T).masked_fill_(code == 0, 0)
+    return _Block(dead, code, output, slopes, upstream)
+
+
+def _auxiliary_weight(residual: Tensor, objective: Objective) -> Tensor:
+    """What turns rhat - r into dloss/drhat."""
+    return 2 * objective.aux_weight / residual.square().sum().clamp(min=_TINY)
+
+
 def _select(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
-    return top_k(pre, k) if pre.dtype == dtype else fast_top_k(pre, k, dtype)
+    if pre.dtype in (torch.bfloat16, torch.float16):
+        return fast_top_k(pre, k, dtype)
+    code = top_k(pre, k)
+    return Code(code.values.to(dtype), code.indices)
 
 
 def _decode(code: Code, parameters: Parameters) -> tuple[Tensor, Tensor]:
@@ -183,9 +218,32 @@ def _backward(code: Code, values: Tensor, output: Tensor, upstream: Tensor) -> _
     return _Branch(code, output.detach(), slopes, upstream)
 
 
-def _gather(parameters: Parameters, centred: Tensor, branches: list[_Branch]) -> tuple[Parameters, Tensor]:
-    """Gradients and v_j . dV_j from the active entries of all branches, sorted by latent."""
-    m, n = len(parameters.encoder_bias), len(centred)
+def _gradients(
+    parameters: Parameters, centred: Tensor, main: _Branch, others: list[_Branch | _Block]
+) -> tuple[Parameters, Tensor]:
+    """Gradients and v_j . dV_j from all branches."""
+    branches = [main, *(b for b in others if isinstance(b, _Branch))]
+    encoder, encoder_bias, decoder, radial = sums = _gather(len(parameters.encoder_bias), centred, branches)
+    for block in others:
+        if isinstance(block, _Block):
+            for total, part in zip(sums, _dense_sums(centred, block), strict=True):
+                total.index_add_(0, block.latents, part.to(total.dtype))
+    bias = main.upstream.sum(0) - encoder_bias @ parameters.encoder_weight
+    return Parameters(encoder, encoder_bias, decoder, bias), radial
+
+
+def _dense_sums(centred: Tensor, block: _Block) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What `_gather` sums, over the latents of a block."""
+    dtype = block.code.dtype
+    encoder, decoder = block.slopes.T @ centred.to(dtype), block.code.T @ block.upstream.to(dtype)
+    wide = torch.float32 if dtype.itemsize == 2 else dtype
+    bias = block.slopes.sum(0, dtype=wide)
+    return encoder, bias, decoder, (block.code * block.slopes).sum(0, dtype=wide)
+
+
+def _gather(m: int, centred: Tensor, branches: list[_Branch]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """dE, de, dV and v_j . dV_j from the active entries of all branches, sorted by latent."""
+    n = len(centred)
     latent, order = torch.cat([b.code.indices.flatten() for b in branches]).sort(stable=True)
     rows = torch.cat(
         [
@@ -204,6 +262,4 @@ def _gather(parameters: Parameters, centred: Tensor, branches: list[_Branch]) ->
     encoder = per_latent(centred, rows % n, slopes)
     pairs = torch.stack([slopes, values * slopes], 1)
     sums = per_latent(pairs, torch.arange(len(pairs), device=latent.device), None)
-    encoder_bias, radial = sums[:, 0].contiguous(), sums[:, 1].contiguous()
-    bias = branches[0].upstream.sum(0) - encoder_bias @ parameters.encoder_weight
-    return Parameters(encoder, encoder_bias, decoder, bias), radial
+    return encoder, sums[:, 0].contiguous(), decoder, sums[:, 1].contiguous()
