@@ -35,7 +35,7 @@ from clock import Spent, alone, machine, parser, ratio, rounds, seconds, table
 from reliance.attribution.closed_form import attribute
 from reliance.encoders.head import export_head, load_head
 from reliance.encoders.model import Clip, load_model, read_weights
-from reliance.encoders.vision import collate, embed_images, embedder, normalise
+from reliance.encoders.vision import collate, embed_images, embedder, normaliser
 from reliance.encoders.weights import resolve_weights
 from reliance.identity import write_table
 from reliance.images.decode import SPARE, Images, Reading
@@ -112,7 +112,7 @@ def embeddings(clip: Clip, images: Images, precision: str, batch_size: int) -> t
     """Class tokens [n, d] as they are stored."""
     batches = [range(i, min(i + batch_size, len(images))) for i in range(0, len(images), batch_size)]
     with embedder(clip, "x", precision) as embed:
-        found = [embed(collate([images[i] for i in batch]).pixels) for batch in batches]
+        found = [embed(collate([images[i] for i in batch]).pixels).wait() for batch in batches]
     return torch.from_numpy(np.concatenate(found)).half().float()
 
 
@@ -173,7 +173,7 @@ def decoded(job: Job, root: str, names: list[str], turns: int) -> dict[str, list
     preprocess, everything = clip.weights.preprocess, range(len(names))
     ways = {way: Images(names, Reading(root, False, 200_000_000, None, way), preprocess) for way in SPARE}
     actions = {way: lambda images=images: [images[i] for i in everything] for way, images in ways.items()}
-    times = rounds(actions, turns)
+    times, normalise = rounds(actions, turns), normaliser(preprocess)
     exact, tokens, cells = torch.empty(0), torch.empty(0), {}
     for way, images in ways.items():
         pixels, x = collate(actions[way]()).pixels, embeddings(clip, images, "fp32", job.batch_size)
@@ -188,7 +188,7 @@ def decoded(job: Job, root: str, names: list[str], turns: int) -> dict[str, list
             f"{share:.3f}",
             f"{int(changed.sum())} of {len(names)}",
             f"{float((before - after).abs().mean()):.3f}" if changed.any() else "-",
-            similar(*(normalise(p, preprocess).flatten(1) for p in (before, after))),
+            similar(*(normalise(p).flatten(1) for p in (before, after))),
             similar(tokens[changed], x[changed]),
             similar(tokens[changed] - mean, x[changed] - mean),
         ]

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from reliance.encoders import vision
 from reliance.encoders.gather import gather_embeddings
 from reliance.encoders.head import Head, export_head, load_head, project
 from reliance.encoders.model import load_model
-from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, embedder, normalise
+from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, embedder, normaliser
 from reliance.encoders.weights import resolve_weights
 from reliance.errors import RelianceError
 from reliance.fingerprint import reachable_modules
@@ -343,10 +344,10 @@ def test_class_tokens_of_both_shapes_and_the_hook_is_gone_after_an_error():
 def test_the_models_output_is_not_changed_by_the_hook(weights):
     clip = load_model(weights)
     pixels = torch.randint(0, 255, (3, 3, 24, 24), dtype=torch.uint8)
-    before = clip.model.encode_image(normalise(pixels, clip.weights.preprocess))
+    before = clip.model.encode_image(normaliser(clip.weights.preprocess)(pixels))
     with vision.embedder(clip, "x") as run:
         run(pixels)
-    assert torch.equal(clip.model.encode_image(normalise(pixels, clip.weights.preprocess)), before)
+    assert torch.equal(clip.model.encode_image(normaliser(clip.weights.preprocess)(pixels)), before)
     assert not clip.model.visual.ln_post._forward_pre_hooks
 
 
@@ -360,7 +361,7 @@ def test_pixels_are_open_clips_bit_for_bit(tmp_path, mode):
     }  # fmt: skip
     expected = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)(Image.open(tmp_path / "x.png"))
     images = vision.Images(["x.png"], vision.Reading(str(tmp_path), False, 10**6), preprocess)
-    assert torch.equal(normalise(vision.collate([images[0]]).pixels, preprocess)[0], expected)
+    assert torch.equal(normaliser(preprocess)(vision.collate([images[0]]).pixels)[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -376,6 +377,27 @@ def test_progress_is_logged(pictures, weights, tmp_path, caplog):
     caplog.set_level("INFO")
     embed(tmp_path, pictures, weights)
     assert "11 of 11 images" in caplog.text and "11 images, 1 unreadable" in caplog.text
+
+
+def test_a_batch_is_started_before_the_rows_of_the_last_are_waited_for():
+    seen = []
+
+    class Slow(NamedTuple):
+        number: int
+
+        def wait(self):
+            seen.append(f"wait {self.number}")
+            return np.array([self.number])
+
+    def start(pixels):
+        seen.append(f"start {int(pixels)}")
+        return Slow(int(pixels))
+
+    batches = [vision.Batch(torch.tensor(i), [""]) for i in range(3)]
+    found = list(vision._one_ahead(iter(batches), start))
+    assert [(int(batch.pixels), int(rows[0])) for batch, rows in found] == [(0, 0), (1, 1), (2, 2)]
+    assert seen == ["start 0", "start 1", "wait 0", "start 2", "wait 1", "wait 2"]
+    assert list(vision._one_ahead(iter([]), start)) == []
 
 
 @pytest.mark.gpu
@@ -416,7 +438,7 @@ def test_a_real_architecture_on_photographs(photos, tmp_path):
     expected = clip.model.encode_image(batch).numpy()
     images = vision.Images(list(paths), vision.Reading(str(root), False, 10**8), clip.weights.preprocess)
     with vision.embedder(clip, "x") as run:
-        x = run(vision.collate([images[i] for i in range(16)]).pixels)
+        x = run(vision.collate([images[i] for i in range(16)]).pixels).wait()
     assert cosine_distance(project(x, head), expected).max() < 1e-5
 
 
@@ -427,5 +449,5 @@ def test_weights_are_cast_once_and_come_back(weights):
         block = clip.model.visual.transformer.resblocks[0]
         kinds = [p.dtype for p in (block.mlp.c_fc.weight, block.attn.in_proj_weight, block.ln_1.weight)]
         assert kinds == [torch.bfloat16, torch.bfloat16, torch.float32]
-        assert embed(torch.zeros(2, 3, 24, 24, dtype=torch.uint8)).shape == (2, 32)
+        assert embed(torch.zeros(2, 3, 24, 24, dtype=torch.uint8)).rows.shape == (2, 32)
     assert all(torch.equal(before[name], p) for name, p in clip.model.named_parameters())

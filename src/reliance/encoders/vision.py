@@ -69,9 +69,9 @@ def embed_images(
     a file that is gone or may not be read.
     """
     torch.set_num_threads(threads)
-    rows = read_split(index, split)
+    listed = read_split(index, split)
     clip = load_model(weights, device)
-    span = part_range(len(rows.paths), parts, part_index)
+    span = part_range(len(listed.paths), parts, part_index)
     reading = Reading(dataset_root, apply_exif, max_pixels, transform, jpeg_decoding)
     params = {"split": split, "stores": stores, "dtype": dtype, "precision": precision}
     changed: dict[str, Any] = {"transform": dict(transform)} if transform else {}
@@ -83,12 +83,13 @@ def embed_images(
         span,
         {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
         {**params, **changed, "apply_exif": apply_exif, "max_pixels": max_pixels},
-        {"index": rows.stamp.id, "weights": clip.stamp.id},
+        {"index": listed.stamp.id, "weights": clip.stamp.id},
         code=f"{code} batch_size={batch_size}",  # sums may round differently in batches of another size
         chunk_rows=chunk_rows,
     )
     left = slice(writer.next_row, span.stop)
-    images = Images(rows.paths[left].tolist(), reading, clip.weights.preprocess, rows.sizes[left].tolist())
+    paths, sizes = listed.paths[left].tolist(), listed.sizes[left].tolist()
+    images = Images(paths, reading, clip.weights.preprocess, sizes)
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
         batch_sampler=chunked_batches(len(images), chunk_rows, batch_size),
@@ -98,8 +99,9 @@ def embed_images(
     )
     chunk = _Chunk(stores, dtype)
     with embedder(clip, stores, precision) as embed:
-        for batch in _logged(loader, len(images), writer.next_row):
-            chunk.add(embed(batch.pixels), batch.reasons, weights)
+        batches = _logged(loader, len(images), writer.next_row)
+        for batch, rows in _one_ahead(batches, embed):
+            chunk.add(rows, batch.reasons, weights)
             if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
                 writer.append(*chunk.take(writer.next_row))
     writer.finish()
@@ -120,10 +122,29 @@ def collate(items: Sequence[Pixels]) -> Batch:
     return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items], failure)
 
 
-def normalise(pixels: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:
-    """ToTensor and Normalize of open_clip's transform on a batch: uint8 [n, 3, h, w] to float32."""
-    mean, std = (torch.tensor(preprocess[k], device=pixels.device).view(3, 1, 1) for k in ("mean", "std"))
-    return pixels.float().div_(255).sub_(mean).div_(std)
+class Pending(NamedTuple):
+    """Rows that may still be on their way from a GPU."""
+
+    rows: torch.Tensor  # float32 [n, d], in the memory of the CPU
+    arrived: torch.cuda.Event | None = None
+
+    def wait(self) -> np.ndarray:
+        """The rows, once they are there."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return np.asarray(self.rows)
+
+
+def normaliser(
+    preprocess: Mapping[str, Any], device: torch.device | str = "cpu"
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """ToTensor and Normalize of open_clip's transform, uint8 [n, 3, h, w] to float32 on `device`."""
+    mean, std = (torch.tensor(preprocess[name], device=device).view(3, 1, 1) for name in ("mean", "std"))
+
+    def normalise(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.to(device, non_blocking=True).float().div_(255).sub_(mean).div_(std)
+
+    return normalise
 
 
 def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[int]]:
@@ -133,19 +154,25 @@ def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[i
 
 
 @contextmanager
-def embedder(
-    clip: Clip, stores: str, precision: str = "fp32"
-) -> Iterator[Callable[[torch.Tensor], np.ndarray]]:
-    """A function from uint8 pixels [n, 3, h, w] to float32 [n, d] (stores "x") or [n, p] ("embedding")."""
+def embedder(clip: Clip, stores: str, precision: str = "fp32") -> Iterator[Callable[[torch.Tensor], Pending]]:
+    """A function from uint8 pixels [n, 3, h, w] to rows [n, d] (stores "x") or [n, p] ("embedding").
+
+    On a GPU it returns before the rows are computed, so that the next batch can follow at once.
+    """
     tokens: list[torch.Tensor] = []
     kind = AUTOCAST[precision]
+    normalise = normaliser(clip.weights.preprocess, clip.device)
 
-    def embed(pixels: torch.Tensor) -> np.ndarray:
+    def embed(pixels: torch.Tensor) -> Pending:
         tokens.clear()
-        images = normalise(pixels.to(clip.device, non_blocking=True), clip.weights.preprocess)
+        images = normalise(pixels)
         with torch.inference_mode(), torch.autocast(clip.device.type, kind, enabled=kind is not None):
             out = clip.model.encode_image(images)
-        return np.asarray((tokens[0] if stores == "x" else out).float().cpu())
+        rows = (tokens[0] if stores == "x" else out).float()
+        if not rows.is_cuda:
+            return Pending(rows)
+        host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
+        return Pending(host, torch.cuda.current_stream(rows.device).record_event())
 
     hooked: AbstractContextManager[None] = nullcontext()
     if stores == "x":
@@ -230,6 +257,20 @@ def _width(clip: Clip, stores: str) -> int:
     if stores == "x":
         widths["x"] = int(class_token_tower(clip.model, clip.weights.encoder).proj.shape[0])
     return widths[stores]
+
+
+def _one_ahead(
+    batches: Iterator[Batch], embed: Callable[[torch.Tensor], Pending]
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Batches with their rows; a GPU has the next batch before the rows of the last are waited for."""
+    last: tuple[Batch, Pending] | None = None
+    for batch in batches:
+        started = batch, embed(batch.pixels)
+        if last is not None:
+            yield last[0], last[1].wait()
+        last = started
+    if last is not None:
+        yield last[0], last[1].wait()
 
 
 def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:
