@@ -99,11 +99,16 @@ def forward(job: Job) -> tuple[Spent, Spent]:
     torch.set_num_threads(job.threads)
     clip, images = load_model(job.folder / "weights.json", job.device), pictures(job)
     size = min(job.batch_size, len(images))
-    batch = collate([images[i] for i in range(size)]).pixels
+    batch = collate([images[i] for i in range(size)]).pixels.to(job.device)
     passes = max(1, job.images // size)
+
+    def again() -> None:
+        for _ in range(passes):
+            embed(batch)
+
     with embedder(clip, "x", job.precision) as embed:
         embed(batch)
-        model = seconds(lambda: [embed(batch) for _ in range(passes)], job.device)
+        model = seconds(again, job.device)
     decode = seconds(lambda: [images[i] for i in range(size)])
     return Spent(*(t / (passes * size) for t in model)), Spent(*(t / size for t in decode))
 

@@ -8,7 +8,7 @@ printed. Batch, shapes and k are the same, everything is in float32, and all cli
 at 1. Models, losses and steps of the packages are their own, with their defaults. So the losses differ:
 
     ours          direction and scale; gradients from active latents only; fused AdamW; decoder rows are given
-                  length one after it. bf16: the encoder's product in bfloat16.
+                  length one after it. bf16: products in bfloat16.
     overcomplete  `train_sae` on one batch, without its logging; fused Adam; dense codes; the dictionary is
                   normalised each time it is read, twice a step; no decoder bias. With the squared error of
                   its README, and with its `top_k_auxiliary_loss`, which decodes half of all latents as well.

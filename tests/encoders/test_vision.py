@@ -394,10 +394,15 @@ def test_a_batch_is_started_before_the_rows_of_the_last_are_waited_for():
         return Slow(int(pixels))
 
     batches = [vision.Batch(torch.tensor(i), [""]) for i in range(3)]
-    found = list(vision._one_ahead(iter(batches), start))
-    assert [(int(batch.pixels), int(rows[0])) for batch, rows in found] == [(0, 0), (1, 1), (2, 2)]
-    assert seen == ["start 0", "start 1", "wait 0", "start 2", "wait 1", "wait 2"]
-    assert list(vision._one_ahead(iter([]), start)) == []
+    for ahead, order in (
+        (0, ["start 0", "wait 0", "start 1", "wait 1", "start 2", "wait 2"]),
+        (1, ["start 0", "start 1", "wait 0", "start 2", "wait 1", "wait 2"]),
+    ):
+        seen.clear()
+        found = list(vision._computed(iter(batches), start, ahead))
+        assert [(int(batch.pixels), int(rows[0])) for batch, rows in found] == [(0, 0), (1, 1), (2, 2)]
+        assert seen == order
+        assert list(vision._computed(iter([]), start, ahead)) == []
 
 
 @pytest.mark.gpu

@@ -1,5 +1,6 @@
 """The sparse step against a dense one by autograd."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reliance.sae.model import Parameters
-from reliance.sae.step import Loss, Objective, step, update
+from reliance.sae.step import Loss, Objective, knows_bf16, step, update
 
 D, M, K = 7, 40, 4
 AIMS = Objective(k=K, power=3.7, scale_weight=0.1, aux_weight=0.25, aux_k=3)
@@ -53,6 +54,10 @@ def case(name: str, dtype: torch.dtype = torch.float64, device: str = "cpu") -> 
     elif name == "dead and silent":
         p.encoder_bias[:20] = -100
         dead = torch.arange(22)
+    elif name == "padding beside the first dead latent":
+        p.encoder_bias[:20] = -100
+        p.encoder_bias[0] = 6.0
+        dead = torch.arange(6)
     elif name == "none dead":
         dead = torch.zeros(0, dtype=torch.int64)
     return to(Case(p, x, dead), device)
@@ -67,7 +72,7 @@ def to(case: Case, device: str) -> Case:
 
 CASES = [
     "plain", "batch of one", "silent latents", "few positive", "nothing positive", "ties", "some dead",
-    "fewer dead than aux_k", "dead and silent", "none dead",
+    "fewer dead than aux_k", "dead and silent", "padding beside the first dead latent", "none dead",
 ]  # fmt: skip
 
 
@@ -210,3 +215,20 @@ def test_a_product_in_bfloat16_gives_nearly_the_same_step(device: str) -> None:
         assert other.dtype == torch.float32
         assert torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.99
     assert fast.loss.total.item() == pytest.approx(exact.loss.total.item(), rel=0.02)
+    v, dv, de = (
+        p.decoder_weight[dead],
+        *(getattr(fast.gradients, name)[dead] for name in ("decoder_weight", "encoder_bias")),
+    )
+    torch.testing.assert_close(fast.radial[dead], (v * dv).sum(1), rtol=0, atol=0.01 * float(dv.abs().max()))
+    assert (de - exact.gradients.encoder_bias[dead]).norm() < 0.05 * exact.gradients.encoder_bias[dead].norm()
+
+
+@pytest.mark.parametrize(
+    ("text", "knows"),
+    [("flags : avx2 fma", False), ("flags : avx512f avx512_bf16", True), ("Features : asimd bf16", True)],
+)
+def test_a_cpu_knows_bfloat16_if_it_lists_it(text: str, knows: bool, tmp_path: Path) -> None:
+    listed = tmp_path / "cpuinfo"
+    assert knows_bf16(listed), "no list, no verdict"
+    listed.write_text(text)
+    assert knows_bf16(listed) == knows

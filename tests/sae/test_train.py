@@ -237,6 +237,16 @@ def test_a_dictionary_too_large_for_its_data_is_warned_of(
         assert not caplog.text
 
 
+def test_bf16_on_a_cpu_without_it_is_warned_of(
+    tmp_path: Path, splits: dict[str, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for knows, warned in ((True, False), (False, True)):
+        monkeypatch.setattr("reliance.sae.train.knows_bf16", lambda knows=knows: knows)
+        caplog.clear()
+        run(tmp_path, splits, epochs=1, m=29, precision="bf16")
+        assert ("precision: fp32" in caplog.text) == warned
+
+
 def test_progress_is_logged(
     tmp_path: Path, splits: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,7 +100,7 @@ def embed_images(
     chunk = _Chunk(stores, dtype)
     with embedder(clip, stores, precision) as embed:
         batches = _logged(loader, len(images), writer.next_row)
-        for batch, rows in _one_ahead(batches, embed):
+        for batch, rows in _computed(batches, embed, ahead=int(clip.device.type == "cuda")):
             chunk.add(rows, batch.reasons, weights)
             if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
                 writer.append(*chunk.take(writer.next_row))
@@ -259,18 +259,18 @@ def _width(clip: Clip, stores: str) -> int:
     return widths[stores]
 
 
-def _one_ahead(
-    batches: Iterator[Batch], embed: Callable[[torch.Tensor], Pending]
+def _computed(
+    batches: Iterator[Batch], embed: Callable[[torch.Tensor], Pending], ahead: int
 ) -> Iterator[tuple[Batch, np.ndarray]]:
-    """Batches with their rows; a GPU has the next batch before the rows of the last are waited for."""
-    last: tuple[Batch, Pending] | None = None
+    """Batches with their rows; `ahead` further ones are started before the rows of one are waited for."""
+    started: list[tuple[Batch, Pending]] = []
     for batch in batches:
-        started = batch, embed(batch.pixels)
-        if last is not None:
-            yield last[0], last[1].wait()
-        last = started
-    if last is not None:
-        yield last[0], last[1].wait()
+        started.append((batch, embed(batch.pixels)))
+        if len(started) > ahead:
+            first, pending = started.pop(0)
+            yield first, pending.wait()
+    for first, pending in started:
+        yield first, pending.wait()
 
 
 def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:

@@ -15,11 +15,12 @@ s_nj = G_n . v_j on the active latents (0 elsewhere), the gradients are sums ove
 
 `embedding_bag` computes each of them: rows of a matrix, weighted and summed per bag, a bag being an
 image (decoding) or a latent (gradients). The auxiliary term has so many entries that products over all dead
-latents take less time where they are computed in half precision.
+latents take less time where they are computed in bfloat16.
 """
 
 import ctypes
 import platform
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -90,6 +91,11 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_MMAP_MAX, 0)
         libc.mallopt(_TRIM_THRESHOLD, -1)
+
+
+def knows_bf16(listed: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the CPU lists bfloat16 among what it can do; where there is no list, it may."""
+    return not listed.exists() or "bf16" in listed.read_text(encoding="utf-8", errors="replace")
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from reliance.jobs import atomic, choose_device, claim, release
 from reliance.parts import Parts
 from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA, Data, Sae, load_data, readable_blocks, save_sae
 from reliance.sae.model import Parameters, measure_quality
-from reliance.sae.step import Objective, keep_memory, step, update
+from reliance.sae.step import Objective, keep_memory, knows_bf16, step, update
 
 HISTORY = TableSpec(
     "history",
@@ -68,7 +68,7 @@ class Settings(NamedTuple):
     beta2: float = 0.999
     adam_eps: float = 1e-8
     seed: int = 0
-    precision: str = "fp32"  # of the encoder's product in training, and so of activations: "fp32", "bf16"
+    precision: str = "fp32"  # of the products in training (encoder, auxiliary loss) and activations; "bf16"
     activation: str = "topk"
 
     def drawn(self, n: int) -> int:
@@ -117,7 +117,7 @@ def train_sae(
     keep_memory()
     device = choose_device(device)
     data = load_data(embeddings)
-    _check(chosen, data, sae)
+    _check(chosen, data, sae, device)
     held = None if held_out is None else Parts(held_out, "embeddings")
     inputs = dict(data.inputs)
     if held is not None:
@@ -142,8 +142,8 @@ def train_sae(
     release(sae)
 
 
-def _check(settings: Settings, data: Data, sae: Path) -> None:
-    """Refuse settings that cannot be trained with; warn of a dictionary too large for the data."""
+def _check(settings: Settings, data: Data, sae: Path, device: str) -> None:
+    """Refuse settings that cannot be trained with; warn of those that are unwise here."""
     n, m, k = len(data.x), settings.m, settings.k
 
     def refuse(rule: str, found: str, allowed: str, next_step: str) -> None:
@@ -157,6 +157,11 @@ def _check(settings: Settings, data: Data, sae: Path) -> None:
     if settings.activation != "topk":
         advice = "set sae.activation to topk; signed_topk is for imported checkpoints"
         refuse("an SAE is trained with a ReLU before top-k", settings.activation, "topk", advice)
+    if settings.precision == "bf16" and device == "cpu" and not knows_bf16():
+        log.warning(
+            "this CPU has no bfloat16 instructions, so that bf16 is slower than float32 here; "
+            "write sae: {precision: fp32} for this variant"
+        )
     if n * k < _FEW_FIRINGS * m:
         log.warning(
             "m = %d latents are many for %d images: each fires on %.1f of them on average, and many stay "
