@@ -9,18 +9,15 @@ variance). Embeddings are sums of some of --atoms directions, with noise. Needs 
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-from sae_step import dense_step
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from clock import machine  # finds src too
 from reliance.sae.model import Parameters, measure_quality
 from reliance.sae.step import Objective, keep_memory, step, update
+from sae_step import dense_step
 
 NOISE, ACTIVE = 0.02, 24
 
@@ -104,7 +101,9 @@ def main() -> None:
     made = Made(options.d, options.atoms, torch.device(options.device))
     dense = options.steps if options.dense_steps < 0 else options.dense_steps
     found = {}
-    print("step    steps   ms per step  explained variance, held out")
+    print(machine(options))
+    print(", ".join(f"{name} {getattr(options, name)}" for name in ("batch", "d", "m", "k")))
+    print("step    steps   ms per step  explained variance, held out (- : not all steps)")
     for kind, steps in (("fp32", options.steps), ("bf16", options.steps), ("dense", dense)):
         if steps:
             found[kind], variance, _ = train(made, options, steps, kind)
@@ -113,6 +112,7 @@ def main() -> None:
     for kind in ("fp32", "bf16"):
         print(f"whole schedule, {kind}: {found[kind] * options.steps / 60:.1f} min", end="")
         print(f"; {found['dense'] / found[kind]:.2f} x as fast as dense" if "dense" in found else "")
+    print(f"the floor of a step: sae_step.py; after: {machine(options)}")
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ reuse the memory that they free, as training does.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from clock import machine  # finds src too
 from reliance.sae.model import Parameters, preactivations
 from reliance.sae.step import Objective, keep_memory, step, update
 
@@ -128,14 +126,17 @@ def main() -> None:
     options = parser.parse_args()
     keep_memory()
     torch.set_num_threads(options.threads)
+    print(machine(options))
+    print(", ".join(f"{name} {getattr(options, name)}" for name in ("batch", "d", "m", "k", "dead")))
     found = measure(options)
     for name, value in found.items():
         print(f"{name:16s} {value * 1e3:9.1f} ms")
     for kind in ("sparse step", "its bf16 step"):
         floor = found["AdamW"] + found["encoder product" if kind == "sparse step" else "its bf16 product"]
         faster, half = (found[name] / found[kind] for name in ("dense step", "its bf16 form"))
-        print(f"{kind:16s} {faster:6.2f} x as fast as dense, {half:.2f} x as dense in bf16,", end=" ")
-        print(f"{found[kind] / floor:.2f} x its floor")
+        print(f"{kind:16s} {faster:6.2f} x as fast as dense, {half:.2f} x as fast as dense in bf16,", end=" ")
+        print(f"takes {found[kind] / floor:.2f} x its floor")
+    print(f"after: {machine(options)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Time and memory of every heavy stage at N, 2N, 4N and 8N images, their slopes, and a plan for large data.
 
     python benchmarks/scaling.py             # small: N = 500 and a tenth of the latents
-    python benchmarks/scaling.py --images 4000 --d 1024 --p 768 --m 30000 --classes 1000
+    python benchmarks/scaling.py --images 4096 --d 1024 --p 768 --m 30000 --classes 1000
 
 Every stage runs in a process of its own on made artifacts (see made.py), in blocks of N images so that the
 smallest run fills one; the faster of --rounds runs counts. Lines are fitted to its time and to its largest
@@ -27,6 +27,8 @@ FACTORS = (1, 2, 4, 8)
 SUBSET = ("expectations", "mine_outliers")  # stages that look at every fifth image
 STORED = ("embeddings", "codes", "attributions.parquet")
 PART_HOURS = 4.0  # of one job of an embedding or of encoding
+STEPS_PER_IMAGE = 30 * 0.1 / 1024  # of the preset `default`
+COUNTS = (IMAGENET, LAION)
 
 
 class Line(NamedTuple):
@@ -83,32 +85,42 @@ def show(images: Sequence[int], costs: dict[str, list[Cost]]) -> dict[str, Line]
     return lines
 
 
-def plan(lines: dict[str, Line], stored: dict[str, float], embed_ms: float, d: int) -> None:
+def plan(lines: dict[str, Line], stored: dict[str, float], options: argparse.Namespace) -> None:
     """Print hours, jobs and bytes for 1.28 M and for 400 M images."""
-    rows = [("plan", *(c for n in (IMAGENET, LAION) for c in (f"{n:,}: hours", "jobs")))]
-    for name, time in {"embed_images": Line(0.0, embed_ms / 1000, 1.0), **lines}.items():
+    rows = [(f"plan, d {options.d}, m {options.m}", *(c for n in COUNTS for c in (f"{n:,}: hours", "jobs")))]
+    given = {
+        "embed_images": Line(0.0, options.embed_ms / 1000, 1.0),
+        "train_sae": Line(0.0, STEPS_PER_IMAGE * options.step_ms / 1000, 1.0),
+    }
+    total = dict.fromkeys(COUNTS, 0.0)
+    for name, time in {**given, **lines}.items():
         cells = []
-        for n in (IMAGENET, LAION):
-            seen = n / 5 if name in SUBSET else n
-            hours = time.at(seen) / 3600
+        for n in COUNTS:
+            hours = time.at(n / 5 if name in SUBSET else n) / 3600
             jobs = int(np.ceil(hours / PART_HOURS)) if name in ("embed_images", "encode") else 1
             cells += [f"{hours:.2f}", str(jobs)]
+            total[n] += hours
         rows.append((name, *cells))
+    rows.append(("all", *(c for n in COUNTS for c in (f"{total[n]:.2f}", ""))))
     for name, each in stored.items():
-        cells = [c for n in (IMAGENET, LAION) for c in (f"{each * n / 2**30:,.1f} GiB", "")]
+        cells = [c for n in COUNTS for c in (f"{each * n / 2**30:,.1f} GiB", "")]
         rows.append((f"stored: {name}", *cells))
     table(rows)
-    print(f"SAE training keeps what it learns from in memory, {2 * d} bytes per image: learn from a part.")
+    print(f"given: ms per embedding {options.embed_ms}, per SAE step {options.step_ms}")
+    print(f"jobs: parts of {PART_HOURS:g} hours")
+    print(f"SAE training keeps what it learns from in memory, {2 * options.d} bytes per image")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__, images=500, classes=100, d=256, p=192, m=3000, k=64)
-    options.add_argument("--embed-ms", type=float, default=53.0, help="ms per image, from embedding.py")
+    options.add_argument("--embed-ms", type=float, default=72.0, help="ms per image, from embedding.py")
+    options.add_argument("--step-ms", type=float, default=42.0, help="ms per step, from sae_training.py")
     options = options.parse_args(arguments)
     print(machine(options))
+    print(", ".join(f"{name} {getattr(options, name)}" for name in ("classes", "d", "p", "m", "k")))
     costs, stored = measure(options)
     lines = show([factor * options.images for factor in FACTORS], costs)
-    plan(lines, stored, options.embed_ms, options.d)
+    plan(lines, stored, options)
     print(f"after: {machine(options)}")
 
 
