@@ -68,7 +68,7 @@ class Settings(NamedTuple):
     beta2: float = 0.999
     adam_eps: float = 1e-8
     seed: int = 0
-    precision: str = "fp32"  # "fp32" | "bf16", of products (encoder, auxiliary loss) and activations in training
+    precision: str = "fp32"  # "fp32" | "bf16", of the products in training and so of activations
     activation: str = "topk"
 
     def drawn(self, n: int) -> int:
