@@ -24,12 +24,12 @@ import torch
 
 from clock import alone, compare, machine, parser, rounds
 from made import World
+from reliance.base.rows import Layout, PartRange, PartWriter
 from reliance.codes import encode
 from reliance.codes.store import Entries
 from reliance.codes.top_samples import Strongest, Top
-from reliance.parts import Layout, PartRange, PartWriter
-from reliance.sae.files import Sae
-from reliance.sae.model import Parameters, preactivations
+from reliance.units.sae.files import Sae
+from reliance.units.sae.top_k import Parameters, preactivations
 
 COUNT, BLOCK = 100, 16384
 

@@ -32,15 +32,15 @@ import torch
 from PIL import Image
 
 from clock import Spent, alone, machine, parser, ratio, rounds, seconds, table
-from reliance.attribution.closed_form import attribute
+from reliance.base.artifacts import write_table
 from reliance.encoders.head import export_head, load_head
 from reliance.encoders.model import Clip, load_model, read_weights
 from reliance.encoders.vision import collate, embed_images, embedder, normaliser
 from reliance.encoders.weights import resolve_weights
-from reliance.identity import write_table
 from reliance.images.decode import SPARE, Images, Reading
 from reliance.images.tables import INDEX
-from reliance.sae.model import Parameters, encode
+from reliance.tails.head import attribute
+from reliance.units.sae.top_k import Parameters, encode
 
 USUAL, LARGE = (500, 375), (2000, 1500)
 LATENTS, ACTIVE, PROMPTS = 4096, 32, 8

@@ -24,17 +24,17 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from reliance.attribution.closed_form import act_x_grad, latent_tables, prompt_tables
 from reliance.attribution.integrated import at_point, locate, relevance, see_prompts, terms_at
+from reliance.base.artifacts import write_table
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
 from reliance.faithfulness.curves import curve, grams, walk
 from reliance.faithfulness.orderings import best_active
 from reliance.faithfulness.table import faithfulness
-from reliance.identity import write_table
 from reliance.images.tables import INDEX
-from reliance.parts import Layout, PartRange, PartWriter, write_manifest
-from reliance.sae.files import Sae, save_sae
+from reliance.tails.head import act_x_grad, latent_tables, prompt_tables
+from reliance.units.sae.files import Sae, save_sae
 
 STEPS, CURVES = 10, 68  # per image: (2 x 10 local, 2 x 7 by class) x 2 error terms; random ones are means
 WEIGHTS = "0" * 64

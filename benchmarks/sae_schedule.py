@@ -5,7 +5,7 @@
 
 Three kinds of step learn from the same batches: sparse in float32, sparse with the encoder's product in
 bfloat16, and dense by autograd (--dense-steps of them, for its time; with -1 all of them, for its explained
-variance). Embeddings are sums of some of --atoms directions, with noise. Needs torch and src/reliance/sae.
+variance). Embeddings are sums of some of --atoms directions, with noise. Needs torch and units/sae.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 
 from clock import machine  # finds src too
-from reliance.sae.model import Parameters, measure_quality
-from reliance.sae.step import Objective, keep_memory, step, update
+from reliance.units.sae.step import Objective, keep_memory, step, update
+from reliance.units.sae.top_k import Parameters, measure_quality
 from sae_step import dense_step
 
 NOISE, ACTIVE = 0.02, 24

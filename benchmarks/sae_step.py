@@ -17,12 +17,12 @@ from statistics import median
 import torch
 
 from clock import machine  # finds src too
-from reliance.sae.model import Parameters, preactivations
-from reliance.sae.step import Objective, keep_memory, step, update
+from reliance.units.sae.step import Objective, keep_memory, step, update
+from reliance.units.sae.top_k import Parameters, preactivations
 
 
 def dense_loss(p: Parameters, x: torch.Tensor, aims: Objective, dead: torch.Tensor) -> torch.Tensor:
-    """The loss of reliance.sae.step, with codes as dense matrices."""
+    """The loss of reliance.units.sae.step, with codes as dense matrices."""
 
     def kept(pre: torch.Tensor, k: int) -> torch.Tensor:
         values, indices = pre.relu().topk(k)

@@ -18,9 +18,9 @@ import numpy as np
 import yaml
 
 from clock import alone, machine, parser
-from reliance.identity import read_json, read_table
-from reliance.sae import train
-from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
+from reliance.base.artifacts import read_json, read_table
+from reliance.units.sae import train
+from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 from stages import WEIGHTS, write_parts
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"

@@ -14,16 +14,16 @@ from threadpoolctl import threadpool_limits
 
 from made import World
 from reliance.attribution import table
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.rows import Layout, PartRange, Parts, PartWriter, write_manifest
 from reliance.codes import top_samples as samples
 from reliance.codes.encode import encode_part
 from reliance.codes.store import gather_codes
 from reliance.encoders.head import load_head, project, save_head
 from reliance.encoders.text import TEXT
 from reliance.failures import expectation, outliers
-from reliance.identity import read_table, write_table
 from reliance.images.tables import INDEX
-from reliance.parts import Layout, PartRange, Parts, PartWriter, write_manifest
-from reliance.sae.files import Sae, save_sae
+from reliance.units.sae.files import Sae, save_sae
 
 WEIGHTS = "0" * 64
 ROWS = 16384  # images per chunk of a part

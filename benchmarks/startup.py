@@ -7,7 +7,7 @@ Imports: the module of a script's function is imported in a process of its own, 
 looked up. Scripts that bring torch are listed; only those that run a model, or attribute, need it.
 Plan: `snakemake --dry-run` of every figure, the page and the comparisons of the variants, in a folder
 without results, with made roots for the data sets that need one (goal: at most 10 s).
-Jobs: `--jobs` jobs of one script that calls an empty function through `reliance.jobs.run`, against one such
+Jobs: `--jobs` jobs of one script that calls an empty function through `running.job.run`, against one such
 job; the floor is a Python process that imports the same.
 """
 
@@ -50,7 +50,7 @@ rule one:
 SCRIPT = """
 import sys
 sys.path.insert(0, {src!r})
-from reliance.jobs import run
+from reliance.running.job import run
 
 
 def write(done, text):
@@ -66,7 +66,7 @@ def modules(count: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "scripts").glob("*.py")):
         for module in re.findall(r"^from (reliance\.[\w.]+) import", path.read_text(), flags=re.M):
-            if module != "reliance.jobs":
+            if module != "reliance.running.job":
                 found.setdefault(module, []).append(path.stem)
     step = max(1, -(-len(found) // count))
     return dict(list(found.items())[::step])
@@ -144,7 +144,7 @@ def jobs(count: int) -> None:
             (folder / "Snakefile").write_text(SNAKEFILE.format(src=src, jobs=n))
             (folder / "script.py").write_text(SCRIPT.format(src=src))
             times.append(timed([*snakemake(), "--quiet", "all"], folder))
-    floor = timed([sys.executable, "-c", "import reliance.jobs"], ROOT / "src")
+    floor = timed([sys.executable, "-c", "import reliance.running.job"], ROOT / "src")
     wall, used = ((b - a) / count for a, b in zip(*times, strict=True))
     print(f"a job that does nothing: {wall:.2f} s, CPU {used:.2f} s; a bare process: CPU {floor.cpu:.2f} s")
 

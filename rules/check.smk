@@ -1,6 +1,6 @@
 # Reads the configuration files themselves, for errors that name the line, and for keys that are given twice.
-from reliance.errors import RelianceError
-from reliance.yaml_file import check_yaml
+from reliance.base.errors import RelianceError
+from reliance.config.yaml_file import check_yaml
 
 given = [str(file) for file in workflow.overwrite_configfiles]
 

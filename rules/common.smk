@@ -1,8 +1,8 @@
 # Paths, input functions, settings and code fingerprints shared by all rules.
 import functools
 
-from reliance import fingerprint
-from reliance.settings import check_file, check_root, dataset_of, known, load, resolve
+from reliance.running import fingerprint
+from reliance.config.resolve import check_file, check_root, dataset_of, known, load, resolve
 
 SCRIPTS = Path(workflow.basedir).parent / "scripts"
 ENV = "../envs/reliance.yaml"

@@ -1,7 +1,7 @@
 # Input functions and settings of the rules, by stage.
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines, read_names
-from reliance.settings import BUILT_IN
+from reliance.config.resolve import BUILT_IN
 
 # ---- planted ----------------------------------------------------------------------------------------
 

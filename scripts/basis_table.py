@@ -1,6 +1,6 @@
 """The neurons and the principal axes of class tokens, named as components are (Fig. 4 b)."""
 
-from reliance.interpretability.bases import basis_table
-from reliance.jobs import run
+from reliance.concepts.bases import basis_table
+from reliance.running.job import run
 
 run(snakemake, basis_table)

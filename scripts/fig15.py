@@ -1,6 +1,6 @@
 """Fig. 15: how strong an augmentation makes a linear probe robust."""
 
 from reliance.figures.fig15 import fig15
-from reliance.jobs import run
+from reliance.running.job import run
 
 run(snakemake, fig15)

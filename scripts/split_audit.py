@@ -1,6 +1,6 @@
 """Draw the images that an audited probe learns from (App. E)."""
 
-from reliance.casestudy.split import split_audit
-from reliance.jobs import run
+from reliance.audits.split import split_audit
+from reliance.running.job import run
 
 run(snakemake, split_audit)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from reliance.attribution.baselines import beta_error, energy, equation_6, logit_lens
-from reliance.attribution.closed_form import (
+from reliance.tails.head import (
     act_x_grad,
     image_terms,
     latent_tables,
@@ -11,8 +11,7 @@ from reliance.attribution.closed_form import (
     pair_relevance,
     prompt_tables,
 )
-
-from .test_closed_form import D, M, Toy, score, tensor
+from tails.test_head import D, M, Toy, score, tensor
 
 
 def tables_of(toy):

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from reliance.attribution.inputs import blocks, open_inputs
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts
 from reliance.encoders.head import save_head
-from reliance.errors import RelianceError
-from reliance.identity import read_table, write_table
 from reliance.images.tables import INDEX
-from reliance.parts import Parts
-from reliance.sae.files import Sae, save_sae
+from reliance.units.sae.files import Sae, save_sae
 
 from .toy import CLASS_IDS, WEIGHTS, D, K, M, ToySplit
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from reliance.attribution.closed_form import attribute, latent_tables, prompt_tables
 from reliance.attribution.integrated import (
     integrated_gradients,
     locate,
@@ -14,8 +13,8 @@ from reliance.attribution.integrated import (
     terms_at,
 )
 from reliance.encoders.head import Head
-
-from .test_closed_form import Toy, score, tensor
+from reliance.tails.head import attribute, latent_tables, prompt_tables
+from tails.test_head import Toy, score, tensor
 
 
 def ours(toy, text, rows, steps, device="cpu"):

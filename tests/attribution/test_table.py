@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from reliance.attribution.baselines import logit_lens
-from reliance.attribution.closed_form import attribute, latent_tables, prompt_tables
 from reliance.attribution.table import ATTRIBUTIONS, attribute_split
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.tails.head import attribute, latent_tables, prompt_tables
 
 from .toy import CLASS_IDS, ToySplit
 

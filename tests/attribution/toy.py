@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import write_table
+from reliance.base.rows import Layout, PartWriter, part_range, write_manifest
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
-from reliance.identity import write_table
 from reliance.images.tables import INDEX
-from reliance.parts import Layout, PartWriter, part_range, write_manifest
-from reliance.sae.files import Sae, save_sae
+from reliance.units.sae.files import Sae, save_sae
 
 D, P, M, K = 16, 8, 30, 5
 CLASS_IDS = (2, 3, 5, 9)  # not the rows of a table, to catch code that mixes the two

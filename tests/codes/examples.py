@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from reliance.base.rows import Layout, PartWriter, part_range, write_manifest
 from reliance.codes.store import Codes, open_codes
-from reliance.parts import Layout, PartWriter, part_range, write_manifest
 
 
 def random_codes(n: int, m: int, k: int, seed: int = 0, levels: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reliance.base.errors import RelianceError
 from reliance.codes.store import gather_codes, open_codes
-from reliance.errors import RelianceError
 
 from .examples import opened, random_codes, write_codes
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reliance.base.artifacts import read_table
 from reliance.codes import top_samples
 from reliance.codes.store import Entries, open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Strongest
-from reliance.identity import read_table
 
 from .examples import opened, random_codes, write_codes
 

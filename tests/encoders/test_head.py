@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from reliance.base.artifacts import derived_stamp
+from reliance.base.errors import RelianceError
 from reliance.encoders.head import Head, export_head, load_head, project, save_head
 from reliance.encoders.model import load_model
-from reliance.errors import RelianceError
-from reliance.identity import derived_stamp
 
 
 def test_project_by_hand():

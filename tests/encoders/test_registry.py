@@ -10,9 +10,9 @@ import types
 
 import pytest
 
+from reliance.base.errors import RelianceError
 from reliance.encoders import registry
 from reliance.encoders.registry import check_encoder, model_config, pretrained_config
-from reliance.errors import RelianceError
 
 PAPER = [
     ("ViT-B-32", "datacomp_m_s128m_b4k"),

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.encoders.model import load_model, load_tokenizer
 from reliance.encoders.text import (
     TEXT,
@@ -14,8 +16,6 @@ from reliance.encoders.text import (
     mean_directions,
     read_vocabulary,
 )
-from reliance.errors import RelianceError
-from reliance.identity import read_table, write_table
 from reliance.images.tables import CLASSES
 
 TEMPLATES = ("{}", "an image of a {}")

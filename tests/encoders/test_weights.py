@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from reliance.base.artifacts import hash_file
+from reliance.base.errors import RelianceError
 from reliance.encoders import weights as stage
 from reliance.encoders.fetch import FetchError
 from reliance.encoders.model import build_random, load_model, load_tokenizer, read_weights
 from reliance.encoders.weights import resolve_weights
-from reliance.errors import RelianceError
-from reliance.identity import hash_file
 
 from .conftest import CONFIG, PREPROCESS, save_checkpoint, variant
 

@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 
 from attribution.toy import CLASS_IDS, WEIGHTS, M, P, ToySplit
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import top_samples
-from reliance.components.table import COMPONENTS
 from reliance.encoders.head import project
 from reliance.encoders.text import TEXT
-from reliance.errors import RelianceError
 from reliance.failures.cases import list_cases
 from reliance.failures.expectation import expectations
 from reliance.failures.external import check_cases
 from reliance.failures.files import read_failures, read_samples
 from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, mine_outliers
-from reliance.identity import read_table, write_table
 from reliance.images.tables import CLASSES
+from reliance.naming.table import COMPONENTS
 
 LABELLER = "v" * 64
 SHORT_NAMES = dict(zip(CLASS_IDS, ["crane", "egyptian cat", "anchor", "cow"], strict=True))

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from attribution.toy import ToySplit
+from reliance.base.rows import Parts
 from reliance.encoders.head import Head, project
 from reliance.failures.evidence import cosine, group_scores, strongest_means
-from reliance.parts import Parts
 
 
 @pytest.fixture(scope="module")

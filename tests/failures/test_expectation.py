@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attribution.toy import CLASS_IDS, ToySplit
+from reliance.base.artifacts import read_table
 from reliance.failures.expectation import EXPECTATIONS, Moments, expectation_frame, expectations
-from reliance.identity import read_table
 
 from . import slow
 

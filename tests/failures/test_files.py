@@ -3,7 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import derived_stamp, write_table
+from reliance.base.errors import RelianceError
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
@@ -13,7 +14,6 @@ from reliance.failures.files import (
     read_samples,
     write_failures,
 )
-from reliance.identity import derived_stamp, write_table
 
 STAMP = derived_stamp(KIND, SCHEMA, {"dataset": "here"}, {})
 

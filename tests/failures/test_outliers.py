@@ -5,7 +5,8 @@ import torch
 from scipy.stats import binom, false_discovery_control
 
 from attribution.toy import CLASS_IDS, ToySplit
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.failures.expectation import EXPECTATIONS, expectations
 from reliance.failures.outliers import (
     OUTLIER_SAMPLES,
@@ -18,7 +19,6 @@ from reliance.failures.outliers import (
 )
 from reliance.failures.reference import Reference
 from reliance.failures.scan import Tally
-from reliance.identity import read_table, write_table
 
 from . import slow
 

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.failures.reviews import apply_reviews, failure_id, gone, read_reviews
 
 SAE = "abcdef12" + "0" * 56

@@ -18,7 +18,7 @@ def toy(tmp_path_factory):
 
 
 def miner(toy, line):
-    from reliance.attribution.closed_form import latent_tables, prompt_tables
+    from reliance.tails.head import latent_tables, prompt_tables
 
     tables = latent_tables(toy.decoder, toy.head, dtype=torch.float64)
     lines = Lines(torch.full((4,), -2.0), torch.full((4, M), line, dtype=torch.float64))

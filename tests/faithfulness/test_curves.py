@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.test_closed_form import Toy, tensor
-from reliance.attribution.closed_form import attribute, latent_tables, prompt_tables
 from reliance.attribution.integrated import _GATHER, locate, reconstruct, see_prompts
 from reliance.encoders.head import Head
 from reliance.faithfulness.curves import advance, curve, grams, output, single_moves, walk
 from reliance.faithfulness.orderings import greedy
+from reliance.tails.head import attribute, latent_tables, prompt_tables
+from tails.test_head import Toy, tensor
 
 
 def walks(x, values, indices, decoder, head, text):

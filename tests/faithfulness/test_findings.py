@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.means import interval
 from reliance.faithfulness.findings import findings
 from reliance.faithfulness.schema import FAITHFULNESS, GREEDY, METHODS, PROTOCOLS
-from reliance.identity import read_table, write_table
-from reliance.means import interval
 
 CLASSES, STEPS = 9, 4
 FAITHFUL = {

@@ -11,7 +11,8 @@ import torch
 
 from attribution.toy import WEIGHTS, K, M
 from reliance.attribution.inputs import open_inputs
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_json, read_table
+from reliance.base.errors import RelianceError
 from reliance.faithfulness.sample import choose, draw
 from reliance.faithfulness.schema import (
     CLASS_ORDERS,
@@ -23,8 +24,7 @@ from reliance.faithfulness.schema import (
 )
 from reliance.faithfulness.summary import CURVE, curve
 from reliance.faithfulness.table import class_blocks, faithfulness
-from reliance.identity import read_json, read_table
-from reliance.sae.files import Sae, save_sae
+from reliance.units.sae.files import Sae, save_sae
 
 from .toy import naive_curves
 

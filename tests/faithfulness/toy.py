@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from attribution.toy import WEIGHTS, K, M, ToySplit
+from reliance.base.rows import Parts
 from reliance.encoders.head import project
 from reliance.faithfulness.protocols import Key
-from reliance.parts import Parts
-from reliance.sae.files import Sae, save_sae
+from reliance.units.sae.files import Sae, save_sae
 
 ERROR_TERMS = ("frozen", "dropped")
 SCORED = ("act_x_grad", "ablation", "integrated_gradients", "act_x_lens", "energy")

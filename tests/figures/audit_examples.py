@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from reliance.casestudy.accuracy import verdict
-from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, RELEVANCES
+from reliance.audits.accuracy import verdict
+from reliance.audits.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, RELEVANCES
+from reliance.base.artifacts import derived_stamp, write_json, write_table
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.components.table import COMPONENTS
-from reliance.identity import derived_stamp, write_json, write_table
+from reliance.naming.table import COMPONENTS
 
 from .pictures import write_dataset
 

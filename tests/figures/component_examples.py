@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from reliance.components.table import COMPONENTS
-from reliance.identity import write_table
-from reliance.interpretability.schema import ALIGNMENTS
+from reliance.base.artifacts import write_table
+from reliance.concepts.schema import ALIGNMENTS
+from reliance.naming.table import COMPONENTS
 
 VOCABULARY = "v" * 64
 

@@ -1,7 +1,7 @@
 import pytest
 
+from reliance.base.artifacts import write_table
 from reliance.figures import style
-from reliance.identity import write_table
 from reliance.robustness.summary import ROBUSTNESS
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import derived_stamp, write_json, write_table
 from reliance.faithfulness.schema import (
     DROPPED,
     ERROR_TERMS,
@@ -17,7 +18,6 @@ from reliance.faithfulness.schema import (
     UNRESTRICTED,
 )
 from reliance.faithfulness.summary import CURVE
-from reliance.identity import derived_stamp, write_json, write_table
 
 RATES = dict(zip((*METHODS, GREEDY), (0.09, 0.088, 0.095, 0.07, 0.04, 0.03, 0.01, 0.1), strict=True))
 

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from reliance.base.artifacts import derived_stamp, write_table
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.components.table import COMPONENTS
+from reliance.concepts.hidden import BANDS
+from reliance.concepts.schema import HIDDEN
 from reliance.failures.external import list_external
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, read_failures, write_failures
 from reliance.failures.schema import OUTLIER_SAMPLES
-from reliance.identity import derived_stamp, write_table
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
-from reliance.interpretability.hidden import BANDS
-from reliance.interpretability.schema import HIDDEN
+from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import ROBUSTNESS
 
 LATENTS = 50

@@ -7,10 +7,10 @@ import pytest
 from docutils.core import publish_doctree
 from jinja2 import Environment, StrictUndefined
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_json
+from reliance.base.errors import RelianceError
 from reliance.figures.fig10 import fig10
 from reliance.figures.fig11 import fig11
-from reliance.identity import read_json
 
 from .pictures import HOSTILE, POOL, write_hidden
 
@@ -102,9 +102,9 @@ def test_same_input_same_bytes(tmp_path, outputs, draw, kind):
 def test_tables_of_another_sae_are_refused(tmp_path, outputs):
     files = write_hidden(tmp_path / "a", ["clear"])
     other = write_hidden(tmp_path / "b", ["clear"])
+    from reliance.base.artifacts import read_table, write_table
     from reliance.codes.top_samples import TOP_SAMPLES
-    from reliance.components.table import COMPONENTS
-    from reliance.identity import read_table, write_table
+    from reliance.naming.table import COMPONENTS
 
     for name, spec in (("components", COMPONENTS), ("top_samples", TOP_SAMPLES)):
         write_table(other[name], read_table(other[name], spec).frame, spec, {}, {"codes": "d" * 64})

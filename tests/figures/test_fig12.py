@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_json, read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.failures.files import read_failures
 from reliance.figures.failure_galleries import choose
 from reliance.figures.fig12 import fig12
 from reliance.figures.fig13 import fig13
-from reliance.identity import read_json, read_table, write_table
 from reliance.images.tables import INDEX
 from reliance.robustness.summary import ROBUSTNESS
 
@@ -191,7 +191,7 @@ def test_lists_that_were_not_scored_together_are_refused(tmp_path, outputs):
 
 
 def _changed(path):
-    from reliance.components.table import COMPONENTS
+    from reliance.naming.table import COMPONENTS
 
     table = read_table(path, COMPONENTS)
     return table.frame, COMPONENTS, {"changed": 1}, table.stamp.inputs

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_json
+from reliance.base.errors import RelianceError
 from reliance.faithfulness.schema import CLASS_ORDERS
 from reliance.figures.fig3 import fig3
-from reliance.identity import read_json
 
 from .curve_examples import curves_table, write_curves
 from .pages import check_inside

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.components.table import COMPONENTS
-from reliance.errors import RelianceError
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
+from reliance.concepts.schema import ALIGNMENTS
 from reliance.figures.fig4 import fig4
 from reliance.figures.scatter import MANY
-from reliance.identity import read_table, write_table
-from reliance.interpretability.schema import ALIGNMENTS
+from reliance.naming.table import COMPONENTS
 
 from .component_examples import (
     alignments_table,

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.base.artifacts import read_json
 from reliance.figures.fig5 import fig5
 from reliance.figures.fig14 import fig14
-from reliance.identity import read_json
 from reliance.robustness.summary import read_results
 
 from .examples import ALL_KINDS, PLANTS, table_of

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.casestudy.schema import ACCURACIES
-from reliance.errors import RelianceError
+from reliance.audits.schema import ACCURACIES
+from reliance.base.artifacts import write_table
+from reliance.base.errors import RelianceError
 from reliance.figures.audit import limits
 from reliance.figures.fig6 import fig6
 from reliance.figures.fig15 import fig15
-from reliance.identity import write_table
 
 from .audit_examples import AUDITED, PAPER, accuracies_of, relevances_of, write_audit
 from .pages import check_inside

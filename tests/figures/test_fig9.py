@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.concepts.findings import clarity_findings
 from reliance.figures.fig9 import fig9
 from reliance.figures.scatter import MANY
-from reliance.interpretability.findings import clarity_findings
 
 from .component_examples import components_table, write_components
 from .pages import check_inside

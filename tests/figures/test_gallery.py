@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from reliance.base.artifacts import derived_stamp
 from reliance.figures import style
 from reliance.figures.gallery import DPI, Cell, Grid, Run, Section, cut, draw, fit, harmless, look, width_of
 from reliance.figures.thumbnails import DRAWN, MISSING, Thumbnail
-from reliance.identity import derived_stamp
 
 from .pictures import HOSTILE
 

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from reliance.base.artifacts import derived_stamp, read_json
 from reliance.figures import style
-from reliance.identity import derived_stamp, read_json
 
 STAMP = derived_stamp("fig5", 1, {"title": "x"}, {"robustness": "0" * 64})
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.

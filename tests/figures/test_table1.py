@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.base.artifacts import read_json
 from reliance.figures.table1 import table1
-from reliance.identity import read_json
 
 from .examples import ALL_KINDS, PLANTS, table_of
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.figures.thumbnails import CHANGED, COLORS, DRAWN, MISSING, UNREADABLE, Album, few_colors, square
 
 from .pictures import write_dataset

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 
 HTML = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 RTL, CONTROL, LONG = "\u202egpj.exe", "a\x1b[2Jb", "x" * 100_000

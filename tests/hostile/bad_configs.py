@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reliance.config.resolve import load, resolve
+from reliance.config.yaml_file import check_yaml
 from reliance.encoders.registry import check_encoder
-from reliance.settings import load, resolve
-from reliance.yaml_file import check_yaml
 
 from .bad import CONTROL, HTML, LONG, RTL, Bad, gives, refused
 from .mutations import mutated, replace

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.config.resolve import check_root
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
-from reliance.settings import check_root
 
 from .bad import CONTROL, HTML, RTL, Bad, gives, refused
 

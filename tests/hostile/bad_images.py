@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.images.decode import Images, Reading
 from reliance.images.index import gather_excluded, index_images
 from reliance.images.tables import EXCLUDED, INDEX, read_split
-from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 
 from .bad import HTML, Bad, excluded, gives, refused
 

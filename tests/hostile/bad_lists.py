@@ -8,14 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reliance.base.artifacts import derived_stamp, read_json, read_table, write_json, write_table
+from reliance.config.resolve import check_file
 from reliance.failures.external import check_cases, folder_cases
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.reviews import read_reviews
-from reliance.identity import derived_stamp, read_json, read_table, write_json, write_table
 from reliance.images.cases import list_cases
 from reliance.images.scan import Scanner
 from reliance.images.tables import CLASSES, INDEX
-from reliance.settings import check_file
 
 from .bad import CONTROL, HTML, LONG, RTL, Bad, gives, refused
 

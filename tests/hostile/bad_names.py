@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from reliance.config.resolve import check_file
 from reliance.encoders.text import build_prompts, read_vocabulary
 from reliance.images.classes import class_table
-from reliance.settings import check_file
 
 from .bad import CONTROL, HTML, LONG, RTL, Bad, gives, refused
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 
 ROOT = Path(__file__).parents[2]
 DIRECTIVE = re.compile(r"^wildcard_constraints:\n(?:    .*\n)+", flags=re.M)

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from reliance.errors import RelianceError
-from reliance.settings import dataset_of, load, resolve
+from reliance.base.errors import RelianceError
+from reliance.config.resolve import dataset_of, load, resolve
 
 from .mutations import SUBTLY, SUFFIX, WILDLY, mutated
 from .rules_alone import evaluate, questions

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.findings import Finding
-from reliance.identity import derived_stamp
+from reliance.base.artifacts import derived_stamp
+from reliance.base.claims import Finding
 from reliance.report import provenance, rows
 from reliance.report.markup import data_uri, markdown, read_grid
 from reliance.report.page import ROWS, Shown, verdicts, write_page

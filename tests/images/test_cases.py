@@ -2,7 +2,7 @@
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.cases import Case, list_cases, parse_case
 from reliance.images.scan import Scanner
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.classes import ClassName, class_table, imagenet21k_names, read_names, wordnet_names
 
 

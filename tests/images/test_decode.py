@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.decode import (
     Images,
     Reading,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.folder import Group, divide, list_folder
 from reliance.images.scan import File, Scanner
 

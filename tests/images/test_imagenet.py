@@ -2,7 +2,7 @@
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.imagenet import list_imagenet
 from reliance.images.scan import Scanner
 

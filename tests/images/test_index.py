@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from reliance.errors import RelianceError
-from reliance.identity import derived_stamp, read_table, write_table
+from reliance.base.artifacts import derived_stamp, read_table, write_table
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.images.index import gather_excluded, index_images
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
-from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from reliance.errors import RelianceError
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.base.errors import RelianceError
 from reliance.images.groups import GROUPS, index_groups
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.scan import File, Scanner
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reliance.identity import read_json, read_table
+from reliance.base.artifacts import read_json, read_table
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 from reliance.planted import dataset, render, scenes, world

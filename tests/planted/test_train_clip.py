@@ -10,8 +10,8 @@ from open_clip.model import CLIP
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from reliance.errors import RelianceError
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.base.errors import RelianceError
 from reliance.planted import drawn, tiny_clip, train_clip
 
 TINY = {

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 import torch
 
+from reliance.base.artifacts import derived_stamp, read_table, write_table
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
-from reliance.errors import RelianceError
 from reliance.failures.files import FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.schema import EXPECTATIONS
-from reliance.identity import derived_stamp, read_table, write_table
 from reliance.images.index import index_images
-from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 from reliance.planted import dataset, world
 from reliance.planted.table import TRUTH
 from reliance.planted.truth import outputs, planted_cases, score_truth

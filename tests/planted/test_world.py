@@ -1,6 +1,6 @@
 import pytest
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.planted import icons, textures, world
 from reliance.planted.cast import COLOURS
 

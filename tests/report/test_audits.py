@@ -3,9 +3,9 @@
 import pytest
 
 from figures.audit_examples import PAPER, accuracies_of, write_audit
-from reliance.casestudy.schema import RELEVANCES
-from reliance.errors import RelianceError
-from reliance.identity import read_table, write_table
+from reliance.audits.schema import RELEVANCES
+from reliance.base.artifacts import read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.report.audits import audit_findings, headline, read_audit
 
 FILES = ("audit", "accuracies", "relevances")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
-from reliance.findings import Finding
-from reliance.identity import TableSpec, derived_stamp, write_meta, write_table
+from reliance.base.artifacts import TableSpec, derived_stamp, write_meta, write_table
+from reliance.base.claims import Finding
+from reliance.base.errors import RelianceError
 from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
 from reliance.report.page import Shown, write_page

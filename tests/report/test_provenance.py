@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
-from reliance.identity import TableSpec, derived_stamp, write_json, write_meta, write_table
+from reliance.base.artifacts import TableSpec, derived_stamp, write_json, write_meta, write_table
+from reliance.base.errors import RelianceError
 from reliance.report import provenance
 
 SPEC = TableSpec("thing", 3, (("a", "int64"),))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from reliance.identity import STAMP_KEY, Stamp
-from reliance.sae.files import load_sae, save_sae
+from reliance.base.artifacts import STAMP_KEY, Stamp
+from reliance.units.sae.files import load_sae, save_sae
 
 STAMP = STAMP_KEY.encode()
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from reliance.parts import Parts
+from reliance.base.rows import Parts
 from workflow.project import FIGURES, Project
 
 from .conftest import Killed

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.findings import bullets
+from reliance.base.claims import bullets
 from reliance.robustness.findings import MARGIN, findings
 from reliance.robustness.summary import ROBUSTNESS, sections
 

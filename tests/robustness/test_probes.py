@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.robustness.probes import fit_logistic, load_probe
 
 from .world import WEIGHTS, World, unit64

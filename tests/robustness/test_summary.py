@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.errors import RelianceError
-from reliance.identity import write_table
+from reliance.base.artifacts import write_table
+from reliance.base.errors import RelianceError
 from reliance.robustness import summary
 from reliance.robustness.summary import ROBUSTNESS, differences, groups, read_results, same_cases, summarise
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reliance.errors import RelianceError
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.base.errors import RelianceError
 from reliance.robustness.probes import load_probe
 from reliance.robustness.summary import PROBES, ROBUSTNESS
 from reliance.robustness.table import benchmark

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import derived_stamp, write_table
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
-from reliance.identity import derived_stamp, write_table
 from reliance.images.tables import INDEX
-from reliance.parts import Layout, PartRange, PartWriter, write_manifest
 from reliance.robustness.probes import fit_probe
 
 D, P = 6, 5

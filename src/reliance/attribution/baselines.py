@@ -7,7 +7,7 @@ paper's form, offered as a diagnostic ("beta error") beside the exact one.
 
 import torch
 
-from reliance.attribution.closed_form import (
+from reliance.tails.head import (
     Coefficients,
     ImageTerms,
     LatentTables,

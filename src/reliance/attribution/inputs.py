@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from reliance.attribution.closed_form import LatentTables, PromptTables, latent_tables, prompt_tables
 from reliance.attribution.prompts import read_prompts
+from reliance.base.artifacts import check_same
+from reliance.base.device import choose_device
+from reliance.base.errors import RelianceError, make_again
+from reliance.base.rows import Parts
 from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head, load_head
-from reliance.errors import RelianceError, make_again
-from reliance.identity import check_same
 from reliance.images.tables import read_split
-from reliance.jobs import choose_device
-from reliance.parts import Parts
-from reliance.sae.files import load_sae
+from reliance.tails.head import LatentTables, PromptTables, latent_tables, prompt_tables
+from reliance.units.sae.files import load_sae
 
 log = logging.getLogger(__name__)
 

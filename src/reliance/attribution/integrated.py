@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import embedding_bag
 
-from reliance.attribution.closed_form import (
+from reliance.tails.head import (
     Coefficients,
     ImageTerms,
     LatentTables,

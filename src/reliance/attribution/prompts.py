@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reliance.base.artifacts import Stamp, read_table
+from reliance.base.errors import RelianceError
 from reliance.encoders.text import TEXT
-from reliance.errors import RelianceError
-from reliance.identity import Stamp, read_table
 
 
 class Prompts(NamedTuple):

@@ -1,6 +1,6 @@
 """Schema of the attribution table, apart from the code that writes it, so that readers need no torch."""
 
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
 
 ATTRIBUTIONS = TableSpec(
     "attributions",

@@ -9,7 +9,11 @@ import pyarrow.parquet as pq
 import torch
 
 from reliance.attribution.baselines import beta_error, logit_lens
-from reliance.attribution.closed_form import (
+from reliance.attribution.inputs import Block, blocks, open_inputs, open_tables
+from reliance.attribution.schema import ATTRIBUTIONS
+from reliance.base.artifacts import STAMP_KEY, Stamp, derived_stamp
+from reliance.base.writing import atomic
+from reliance.tails.head import (
     LatentTables,
     PromptTables,
     ablation,
@@ -18,10 +22,6 @@ from reliance.attribution.closed_form import (
     outputs,
     pair_relevance,
 )
-from reliance.attribution.inputs import Block, blocks, open_inputs, open_tables
-from reliance.attribution.schema import ATTRIBUTIONS
-from reliance.identity import STAMP_KEY, Stamp, derived_stamp
-from reliance.jobs import atomic
 
 __all__ = ["ATTRIBUTIONS", "attribute_split"]
 log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reliance.errors import RelianceError
-from reliance.jobs import choose_device
-from reliance.parts import Layout, Parts, PartWriter, part_range
-from reliance.sae.files import Sae, check_fits, load_sae
-from reliance.sae.model import Parameters, encode
+from reliance.base.device import choose_device
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Layout, Parts, PartWriter, part_range
+from reliance.units.sae.files import Sae, check_fits, load_sae
+from reliance.units.sae.top_k import Parameters, encode
 
 _ELEMENTS = {"cpu": 1 << 25, "cuda": 1 << 28}  # pre-activations held at a time
 

@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from reliance.errors import RelianceError, make_again
-from reliance.identity import Stamp
-from reliance.parts import PartRange, Parts, write_manifest
+from reliance.base.artifacts import Stamp
+from reliance.base.errors import RelianceError, make_again
+from reliance.base.rows import PartRange, Parts, write_manifest
 
 
 class Entries(NamedTuple):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reliance.base.artifacts import TableSpec, write_table
 from reliance.codes.store import Activations, Entries, open_codes
-from reliance.identity import TableSpec, write_table
 
 TOP_SAMPLES = TableSpec(
     "top_samples",

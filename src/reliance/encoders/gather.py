@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts, write_manifest
+from reliance.base.writing import atomic
 from reliance.images.tables import read_split
-from reliance.jobs import atomic
-from reliance.parts import Parts, write_manifest
 
 log = logging.getLogger(__name__)
 KIND = "embeddings"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from reliance.identity import STAMP_KEY, Stamp, check_kind, derived_stamp, hash_arrays, unreadable
-from reliance.safetensors_file import write_tensors
+from reliance.base.artifacts import STAMP_KEY, Stamp, check_kind, derived_stamp, hash_arrays, unreadable
+from reliance.base.tensors import write_tensors
 
 KIND, SCHEMA = "head", 1
 

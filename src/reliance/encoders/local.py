@@ -8,8 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from reliance.base.errors import RelianceError
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES
-from reliance.errors import RelianceError
 
 HUB = "hf-hub:"
 HEADER_LIMIT = 100_000_000  # bytes, the format's own

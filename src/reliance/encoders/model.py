@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from reliance.errors import RelianceError
-from reliance.identity import Stamp, hash_file, read_json
-from reliance.jobs import choose_device
+from reliance.base.artifacts import Stamp, hash_file, read_json
+from reliance.base.device import choose_device
+from reliance.base.errors import RelianceError
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "weights", 1

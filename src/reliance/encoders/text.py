@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
-from reliance.identity import TableSpec, read_table, write_table
+from reliance.base.artifacts import TableSpec, read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.images.classes import imagenet21k_names
 from reliance.images.names import read_lines
 from reliance.images.tables import CLASSES

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Layout, PartWriter, part_range
 from reliance.encoders.model import Clip, class_token_tower, load_model
-from reliance.errors import RelianceError
 from reliance.images.decode import Images, Pixels, Reading
 from reliance.images.tables import read_split
-from reliance.parts import Layout, PartWriter, part_range
 
 log = logging.getLogger(__name__)
 KIND = "embeddings"

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from reliance.base.artifacts import derived_stamp, hash_file, write_json
+from reliance.base.errors import RelianceError
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES, FetchError, hub_file, weights_names
 from reliance.encoders.local import (
     HUB,
@@ -39,8 +41,6 @@ from reliance.encoders.registry import (
     model_config,
     pretrained_config,
 )
-from reliance.errors import RelianceError
-from reliance.identity import derived_stamp, hash_file, write_json
 
 log = logging.getLogger(__name__)
 

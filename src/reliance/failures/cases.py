@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError, make_again
+from reliance.base.artifacts import Stamp, check_same, derived_stamp, hash_file, read_table, write_table
+from reliance.base.errors import RelianceError, make_again
 from reliance.failures.evidence import gather_evidence
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.failures.kinds import Evidence, suggest_kind
@@ -16,7 +17,6 @@ from reliance.failures.reviews import apply_reviews, failure_id, gone, read_revi
 from reliance.failures.schema import OUTLIER_SAMPLES, OUTLIERS
 from reliance.failures.selection import Case, select_cases
 from reliance.failures.sources import Origin, open_encoder_side, open_labeller_side
-from reliance.identity import Stamp, check_same, derived_stamp, hash_file, read_table, write_table
 
 __all__ = ["FAILURE_SAMPLES", "list_cases"]
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.base.rows import Parts
 from reliance.encoders.head import Head, project
 from reliance.encoders.text import WRITTEN
 from reliance.failures.kinds import Evidence
 from reliance.failures.selection import Case
 from reliance.failures.sources import EncoderSide, LabellerSide
-from reliance.parts import Parts
 
 
 class Groups(NamedTuple):

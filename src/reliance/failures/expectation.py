@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reliance.attribution.closed_form import FORMS, ImageTerms, image_terms, outputs, pair_relevance
 from reliance.attribution.inputs import blocks, open_inputs, open_tables
+from reliance.base.artifacts import Stamp, write_table
 from reliance.failures.schema import EXPECTATIONS
-from reliance.identity import Stamp, write_table
+from reliance.tails.head import FORMS, ImageTerms, image_terms, outputs, pair_relevance
 
 __all__ = ["EXPECTATIONS", "expectations"]
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import Stamp, derived_stamp, hash_file, read_table, write_table
+from reliance.base.errors import RelianceError
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
@@ -22,7 +23,6 @@ from reliance.failures.files import (
     SOURCES,
     write_failures,
 )
-from reliance.identity import Stamp, derived_stamp, hash_file, read_table, write_table
 from reliance.images.cases import parse_case
 from reliance.images.tables import CLASSES, INDEX
 

@@ -30,8 +30,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliance.errors import RelianceError
-from reliance.identity import (
+from reliance.base.artifacts import (
     STAMP_KEY,
     Stamp,
     TableSpec,
@@ -42,7 +41,8 @@ from reliance.identity import (
     unreadable,
     write_meta,
 )
-from reliance.jobs import atomic
+from reliance.base.errors import RelianceError
+from reliance.base.writing import atomic
 
 KIND, SCHEMA = "failures", 1
 KINDS = ("polysemous", "compound", "typography", "spurious", "other")

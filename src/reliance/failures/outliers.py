@@ -22,11 +22,11 @@ import pandas as pd
 import torch
 
 from reliance.attribution.inputs import Inputs, blocks, open_inputs, open_tables
-from reliance.errors import RelianceError, make_again
+from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
+from reliance.base.errors import RelianceError, make_again
 from reliance.failures.reference import Reference, reference
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
-from reliance.identity import Stamp, Table, check_same, read_table, write_table
 
 __all__ = ["OUTLIERS", "OUTLIER_SAMPLES", "mine_outliers"]
 log = logging.getLogger(__name__)

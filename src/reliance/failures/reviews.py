@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.failures.files import KINDS, NOTE_LIMIT, one_of, read_tsv, short_text
 
 _ID = re.compile(r"\d+-\d+-[0-9a-f]{8}")

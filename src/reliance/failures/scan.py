@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from reliance.attribution.closed_form import (
+from reliance.tails.head import (
     FORMS,
     Coefficients,
     ImageTerms,

@@ -1,6 +1,6 @@
 """Schemas of expectations and outliers, apart from the code that writes them: readers need no torch."""
 
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
 
 EXPECTATIONS = TableSpec(
     "expectations",

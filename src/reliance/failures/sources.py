@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from reliance.attribution.prompts import read_prompts
+from reliance.base.artifacts import check_same, read_table
+from reliance.base.rows import Parts
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.components.table import COMPONENTS
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.text import TEXT
-from reliance.identity import check_same, read_table
 from reliance.images.tables import CLASSES, read_split
-from reliance.parts import Parts
+from reliance.naming.table import COMPONENTS
 
 
 class Origin(NamedTuple):

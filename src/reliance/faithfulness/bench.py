@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from reliance.attribution.baselines import logit_lens
-from reliance.attribution.closed_form import ImageTerms, LatentTables, PromptTables
 from reliance.attribution.integrated import Points, Prompted, locate, reconstruct, see_prompts
 from reliance.faithfulness.orderings import Forms, score_forms
 from reliance.faithfulness.sample import Images
 from reliance.faithfulness.schema import FROZEN
+from reliance.tails.head import ImageTerms, LatentTables, PromptTables
 
 
 class Bench(NamedTuple):

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import torch
 
-from reliance.attribution.closed_form import LatentTables
 from reliance.attribution.integrated import Points, Prompted, row_blocks
+from reliance.tails.head import LatentTables
 
 _NOTHING = 1e-13  # a squared length below this share of what was summed up to it is rounding, hence 0
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.base.claims import Finding, positive, small
+from reliance.base.means import interval
 from reliance.faithfulness.schema import (
     FROZEN,
     GLOBAL_DELETION,
@@ -29,8 +31,6 @@ from reliance.faithfulness.schema import (
     REFERENCE_DELETION,
 )
 from reliance.faithfulness.summary import by_class
-from reliance.findings import Finding, positive, small
-from reliance.means import interval
 
 MARGIN = 0.01  # a share of the clean output that is called small
 SAME = 1e-9  # outputs closer than this differ by rounding

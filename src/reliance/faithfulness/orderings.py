@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from reliance.attribution.closed_form import ImageTerms, LatentTables, ablation, act_x_grad
 from reliance.attribution.integrated import (
     Form,
     Points,
@@ -20,6 +19,7 @@ from reliance.attribution.integrated import (
     terms_at,
 )
 from reliance.faithfulness.curves import Walk, advance, single_moves
+from reliance.tails.head import ImageTerms, LatentTables, ablation, act_x_grad
 
 
 class Forms(NamedTuple):

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from reliance.attribution.baselines import equation_6
-from reliance.attribution.closed_form import ImageTerms
 from reliance.attribution.integrated import Prompted, at_point, relevance
 from reliance.faithfulness.bench import Bench, Block, forms_of, load, path_ends, see
 from reliance.faithfulness.class_orders import Orders, own_orders, reference_orders, to_orders
@@ -22,6 +21,7 @@ from reliance.faithfulness.schema import (
     LOCAL_INSERTION,
     REFERENCE_DELETION,
 )
+from reliance.tails.head import ImageTerms
 
 
 class Key(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reliance.attribution.inputs import Inputs, blocks
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.faithfulness.orderings import start_of_random_order
 from reliance.faithfulness.schema import CLASS_ORDERS, IMAGE_ORDERS
 

@@ -14,7 +14,7 @@ The output of a random order is the mean over several orders, since all images o
 global and reference deletion and one order would decide how bad chance looks.
 """
 
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
 
 FAITHFULNESS = TableSpec(
     "faithfulness",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reliance.attribution.inputs import open_inputs, open_tables
+from reliance.base.artifacts import Stamp, derived_stamp, write_json, write_table
 from reliance.faithfulness.bench import Bench, open_bench, reference_forms
 from reliance.faithfulness.cells import Cells, by_cell, table
 from reliance.faithfulness.orderings import Forms
@@ -16,8 +17,7 @@ from reliance.faithfulness.protocols import Diagnostics, Key, block_curves
 from reliance.faithfulness.sample import Chosen, Images, Randoms, check_subsets, choose, draw, read_images
 from reliance.faithfulness.schema import ERROR_TERMS, FAITHFULNESS, SUMMARY, SUMMARY_SCHEMA
 from reliance.faithfulness.summary import CURVE
-from reliance.identity import Stamp, derived_stamp, write_json, write_table
-from reliance.sae.files import load_sae
+from reliance.units.sae.files import load_sae
 
 log = logging.getLogger(__name__)
 _IMAGES = 512  # images at once at most: each has two Gram matrices and a path of projected embeddings

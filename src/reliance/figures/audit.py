@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.casestudy.findings import gain_of
-from reliance.casestudy.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, CHANGES, INCREASED, NONE, REDUCED
+from reliance.audits.findings import gain_of
+from reliance.audits.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, CHANGES, INCREASED, NONE, REDUCED
+from reliance.base.artifacts import check_same, read_json, read_table
 from reliance.figures import style
 from reliance.figures.gallery import DPI, cut, harmless
 from reliance.figures.style import Look
-from reliance.identity import check_same, read_json, read_table
 
 JUDGED = (
     "What the paper found, held against these numbers (a fall counts if it is larger than three of its "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reliance.findings import Finding, bullets
+from reliance.base.claims import Finding, bullets
 from reliance.robustness.findings import findings
 from reliance.robustness.summary import FOUND, PLANTED, same_cases, usable
 

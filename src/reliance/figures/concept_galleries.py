@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from reliance.base.artifacts import Table, check_same, derived_stamp, read_table
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.components.table import COMPONENTS
+from reliance.concepts.hidden import BANDS, Thresholds, select
+from reliance.concepts.schema import HIDDEN
 from reliance.figures import style
 from reliance.figures.gallery import Cell, Grid, Run, Section, draw, look
 from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
-from reliance.identity import Table, check_same, derived_stamp, read_table
 from reliance.images.tables import CLASSES
-from reliance.interpretability.hidden import BANDS, Thresholds, select
-from reliance.interpretability.schema import HIDDEN
+from reliance.naming.table import COMPONENTS
 
 SCHEMA = 1
 DATASET = "dataset"  # there is only one

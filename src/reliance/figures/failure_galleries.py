@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import derived_stamp
 from reliance.figures import style
 from reliance.figures.gallery import Cell, Grid, Run, Section, draw, look
 from reliance.figures.gallery_cases import Lists, locate_cases, read_cases
 from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
-from reliance.identity import derived_stamp
 
 SCHEMA = 1
 PROBE = "short"  # the prompts whose spurious AUC is shown

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import check_same, read_json, read_table
+from reliance.base.claims import Finding
 from reliance.faithfulness.findings import findings
 from reliance.faithfulness.schema import (
     CLASS_ORDERS,
@@ -28,8 +30,6 @@ from reliance.faithfulness.summary import CURVE, curve, mean_y
 from reliance.figures import style
 from reliance.figures.captions import spread
 from reliance.figures.curves import Curve, Panel, Row
-from reliance.findings import Finding
-from reliance.identity import check_same, read_json, read_table
 
 LOCAL = (LOCAL_DELETION, LOCAL_INSERTION)
 SHOWN = (LOCAL_DELETION, GLOBAL_DELETION, LOCAL_INSERTION)  # of Figs. 3 and 7

@@ -7,8 +7,9 @@ from typing import Any
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
-from reliance.casestudy.findings import findings, name_of
-from reliance.casestudy.schema import PLAIN, RELEVANCES, ROBUST
+from reliance.audits.findings import findings, name_of
+from reliance.audits.schema import PLAIN, RELEVANCES, ROBUST
+from reliance.base.artifacts import check_same, derived_stamp, read_table
 from reliance.figures import style
 from reliance.figures.audit import (
     JUDGED,
@@ -25,7 +26,6 @@ from reliance.figures.canvas import EDGE, RIGHT, Canvas, Head
 from reliance.figures.captions import compose
 from reliance.figures.gallery import look
 from reliance.figures.style import Look
-from reliance.identity import check_same, derived_stamp, read_table
 
 SCHEMA = 1
 LIGHT, DARK = "#9ccbec", "#08306b"  # of the weakest and the strongest augmentation

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reliance.components.table import COMPONENTS
-from reliance.errors import RelianceError
+from reliance.base.artifacts import check_same, derived_stamp, read_table
+from reliance.base.claims import Finding
+from reliance.base.errors import RelianceError
+from reliance.concepts.concepts import correlation, named, shared_concepts, unique_concepts, usable
+from reliance.concepts.findings import findings
+from reliance.concepts.schema import ALIGNMENTS
 from reliance.figures import style
 from reliance.figures.captions import compose, counted, number, span, spread
 from reliance.figures.components_page import Page, draw
 from reliance.figures.concepts import Bar, Histogram
 from reliance.figures.scatter import Cloud, low_share
-from reliance.findings import Finding
-from reliance.identity import check_same, derived_stamp, read_table
-from reliance.interpretability.concepts import correlation, named, shared_concepts, unique_concepts, usable
-from reliance.interpretability.findings import findings
-from reliance.interpretability.schema import ALIGNMENTS
+from reliance.naming.table import COMPONENTS
 
 SCHEMA, BINS = 1, 30
 BASES = ("neurons", "pca", "sae")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.casestudy.findings import findings, name_of
-from reliance.casestudy.schema import PLAIN, RELEVANCES, ROBUST
+from reliance.audits.findings import findings, name_of
+from reliance.audits.schema import PLAIN, RELEVANCES, ROBUST
+from reliance.base.artifacts import check_same, derived_stamp, read_table
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.components.table import COMPONENTS
 from reliance.figures import style
 from reliance.figures.audit import (
     JUDGED,
@@ -28,7 +28,7 @@ from reliance.figures.captions import compose
 from reliance.figures.concept_galleries import DATASET, strongest
 from reliance.figures.gallery import DPI, cut, harmless, look
 from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
-from reliance.identity import check_same, derived_stamp, read_table
+from reliance.naming.table import COMPONENTS
 
 SCHEMA = 1
 SHOWN = 8  # components

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from reliance.base.artifacts import derived_stamp
 from reliance.faithfulness.schema import FROZEN, REFERENCE_DELETION
 from reliance.figures import style
 from reliance.figures.captions import compose, spread
@@ -22,7 +23,6 @@ from reliance.figures.faithfulness import (
     sampled,
     subsets,
 )
-from reliance.identity import derived_stamp
 
 SCHEMA = 1
 

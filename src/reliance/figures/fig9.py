@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reliance.components.table import COMPONENTS
+from reliance.base.artifacts import derived_stamp, read_table
+from reliance.concepts.concepts import correlation, usable
+from reliance.concepts.findings import MEASURES, Measure, clarity_findings
 from reliance.figures import style
 from reliance.figures.canvas import EDGE, HEADING, RIGHT, Canvas
 from reliance.figures.captions import compose, counted, number, span
 from reliance.figures.scatter import Cloud, draw_cloud
-from reliance.identity import derived_stamp, read_table
-from reliance.interpretability.concepts import correlation, usable
-from reliance.interpretability.findings import MEASURES, Measure, clarity_findings
+from reliance.naming.table import COMPONENTS
 
 SCHEMA = 1
 HEADER, TITLE, NOTE, FOOTER = 0.22, 0.18, 0.12, 0.36  # heights, inches

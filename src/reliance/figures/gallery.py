@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
-from reliance.errors import printable
+from reliance.base.errors import printable
 from reliance.figures import style
 from reliance.figures.canvas import EDGE, Canvas
 from reliance.figures.thumbnails import Thumbnail

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reliance.components.table import COMPONENTS
+from reliance.base.artifacts import Stamp, check_same, read_table
 from reliance.failures.external import check_cases
 from reliance.failures.files import read_failures, read_samples
 from reliance.failures.schema import OUTLIER_SAMPLES
 from reliance.figures.thumbnails import Album
-from reliance.identity import Stamp, check_same, read_table
 from reliance.images.tables import CLASSES
+from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import PLANTED, ROBUSTNESS, read_results
 
 TYPES = {"class_id": "int64", "component": "int64", "score": "float64", "external": "bool"}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from reliance.base.artifacts import Stamp, derived_stamp
 from reliance.figures.dots import Panel, Row, Section
 from reliance.figures.style import KINDS
-from reliance.identity import Stamp, derived_stamp
 from reliance.robustness.summary import FOUND, GROUP, PLANTED, Results, groups, usable
 
 HEADERS = {FOUND: "Found cases", PLANTED: "Planted cases (all their distractors)"}

@@ -14,8 +14,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reliance.identity import Stamp, write_meta
-from reliance.jobs import atomic
+from reliance.base.artifacts import Stamp, write_meta
+from reliance.base.writing import atomic
 
 PAGE = 6.9  # width of a page of text, inches
 PREVIEW_DPI = 220

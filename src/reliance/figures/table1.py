@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from reliance.base.means import mean_and_error
 from reliance.figures import style
 from reliance.figures.captions import figure_caption
 from reliance.figures.panels import MODES, stamp_of
-from reliance.means import mean_and_error
 from reliance.robustness.summary import FOUND, GROUP, differences, groups, read_results
 
 PROMPTS = {"templated": "Templating", "extended": "Extended description", "both": "Both"}

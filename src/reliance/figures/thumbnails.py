@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reliance.errors import RelianceError
-from reliance.identity import read_table
+from reliance.base.artifacts import read_table
+from reliance.base.errors import RelianceError
 from reliance.images.decode import Unreadable, load_image, stored_bytes
 from reliance.images.tables import INDEX
 

@@ -7,7 +7,7 @@ underscore: `2_great_white_shark_comp_1` is component "1" of class 2.
 import re
 from typing import NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.folder import Group
 from reliance.images.scan import Scanner
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.names import ClassName, read_names
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.scan import File, Scanner
 
 log = logging.getLogger(__name__)

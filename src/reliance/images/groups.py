@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reliance.errors import RelianceError, printable
-from reliance.identity import Stamp, TableSpec, read_table, write_table
+from reliance.base.artifacts import Stamp, TableSpec, read_table, write_table
+from reliance.base.errors import RelianceError, printable
 from reliance.images.isic_tables import IMAGE_COLUMNS, CsvTable, find_tables, image_name, records, rows_of
 from reliance.images.isic_tables import read_ids as isic_ids
 from reliance.images.scan import Scanner

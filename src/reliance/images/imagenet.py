@@ -8,7 +8,7 @@ val_annotations.txt (Tiny ImageNet) or val.txt ("name 65", the number counting s
 import re
 from pathlib import Path
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.classes import WNID
 from reliance.images.folder import Group, class_folders
 from reliance.images.scan import File, Scanner

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError, printable
-from reliance.identity import check_same, hash_file, read_table, write_table
+from reliance.base.artifacts import check_same, hash_file, read_table, write_table
+from reliance.base.errors import RelianceError, printable
+from reliance.base.rows import Parts
 from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
 from reliance.images.folder import Group, list_folder
@@ -18,7 +19,6 @@ from reliance.images.imagenet import list_imagenet
 from reliance.images.isic import NAMES, list_isic
 from reliance.images.scan import SUFFIXES, Scanner
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
-from reliance.parts import Parts
 
 __all__ = ["CLASSES", "EXCLUDED", "INDEX", "gather_excluded", "index_images", "read_split"]
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.decode import HDF5, crop_sizes
 from reliance.images.folder import DEFAULT_SPLIT, Group, divide
 from reliance.images.isic_tables import (

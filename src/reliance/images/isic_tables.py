@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.scan import Scanner
 
 IMAGE_COLUMNS = ("image", "image_name", "isic_id")

@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 
 REQUIRED = ("folder", "short_name", "full_name")
 OPTIONAL = ("definition",)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.images.names import unfit
 
 SUFFIXES = ("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")

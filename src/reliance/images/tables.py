@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reliance.errors import RelianceError
-from reliance.identity import Stamp, TableSpec, read_table
+from reliance.base.artifacts import Stamp, TableSpec, read_table
+from reliance.base.errors import RelianceError
 
 INDEX = TableSpec(
     "index",

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reliance.identity import derived_stamp, hash_arrays, write_json, write_table
-from reliance.jobs import atomic
+from reliance.base.artifacts import derived_stamp, hash_arrays, write_json, write_table
+from reliance.base.writing import atomic
 from reliance.planted import drawn
 from reliance.planted.table import PLANTS
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
+from reliance.base.errors import RelianceError
 from reliance.planted import captions as sentences
 from reliance.planted import lesion_pixels, lesions, render, scenes
 from reliance.planted import world as objects

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
 from reliance.planted import table
 from reliance.planted.scoring import planted_images
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reliance.identity import TableSpec
+from reliance.base.artifacts import TableSpec
 from reliance.planted.scenes import Scenes
 from reliance.planted.scoring import planted_images
 from reliance.planted.world import World, folder

@@ -16,7 +16,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reliance.safetensors_file import write_tensors
+from reliance.base.tensors import write_tensors
 
 CONTEXT = 16
 ARCHITECTURE: dict[str, Any] = {

@@ -16,9 +16,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from reliance.errors import RelianceError
-from reliance.identity import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
-from reliance.jobs import atomic, choose_device, claim, release
+from reliance.base.artifacts import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
+from reliance.base.device import choose_device
+from reliance.base.errors import RelianceError
+from reliance.base.writing import atomic, claim, release
 from reliance.planted import drawn, tiny_clip
 
 log = logging.getLogger(__name__)

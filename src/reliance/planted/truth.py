@@ -8,8 +8,17 @@ import numpy as np
 import pandas as pd
 
 from reliance.attribution.prompts import read_prompts
+from reliance.base.artifacts import (
+    check_same,
+    derived_stamp,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts
 from reliance.encoders.head import Head, load_head, project
-from reliance.errors import RelianceError
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
@@ -20,16 +29,7 @@ from reliance.failures.files import (
     write_failures,
 )
 from reliance.failures.schema import EXPECTATIONS
-from reliance.identity import (
-    check_same,
-    derived_stamp,
-    read_json,
-    read_table,
-    write_json,
-    write_table,
-)
 from reliance.images.tables import CLASSES, INDEX
-from reliance.parts import Parts
 from reliance.planted import scoring
 from reliance.planted.table import PLANTS, TRUTH
 

@@ -12,7 +12,7 @@ artefact     only the labelled pictures (not the captions) tie a class to a back
 
 from typing import NamedTuple
 
-from reliance.errors import RelianceError
+from reliance.base.errors import RelianceError
 from reliance.planted import cast
 from reliance.planted.cast import Compound, Item
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reliance.casestudy.accuracy import MANY, Drop
-from reliance.casestudy.findings import findings, gain_of, name_of, percent
-from reliance.casestudy.schema import (
+from reliance.audits.accuracy import MANY, Drop
+from reliance.audits.findings import findings, gain_of, name_of, percent
+from reliance.audits.schema import (
     ACCURACIES,
     AUDIT_KIND,
     AUDIT_SCHEMA,
@@ -16,8 +16,8 @@ from reliance.casestudy.schema import (
     RELEVANCES,
     ROBUST,
 )
-from reliance.findings import Finding
-from reliance.identity import check_same, read_json, read_table
+from reliance.base.artifacts import check_same, read_json, read_table
+from reliance.base.claims import Finding
 
 
 class AuditTables(NamedTuple):

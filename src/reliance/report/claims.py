@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reliance.findings import VERDICTS, Finding
-from reliance.identity import Stamp, derived_stamp, write_json
+from reliance.base.artifacts import Stamp, derived_stamp, write_json
+from reliance.base.claims import VERDICTS, Finding
 
 SCHEMA = 1
 

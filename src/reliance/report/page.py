@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 import jinja2
 import pandas as pd
 
-from reliance.components.table import COMPONENTS
-from reliance.failures.files import read_failures, read_samples
-from reliance.faithfulness.findings import findings as faithfulness_findings
-from reliance.faithfulness.schema import FAITHFULNESS
-from reliance.findings import HELD, VERDICTS, Finding
-from reliance.identity import (
+from reliance.base.artifacts import (
     Stamp,
     derived_stamp,
     hash_file,
@@ -21,18 +16,23 @@ from reliance.identity import (
     read_table,
     write_meta,
 )
+from reliance.base.claims import HELD, VERDICTS, Finding
+from reliance.base.writing import atomic
+from reliance.concepts.findings import clarity_findings
+from reliance.concepts.findings import findings as interpretability_findings
+from reliance.concepts.schema import ALIGNMENTS, HIDDEN
+from reliance.failures.files import read_failures, read_samples
+from reliance.faithfulness.findings import findings as faithfulness_findings
+from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
-from reliance.interpretability.findings import clarity_findings
-from reliance.interpretability.findings import findings as interpretability_findings
-from reliance.interpretability.schema import ALIGNMENTS, HIDDEN
-from reliance.jobs import atomic
+from reliance.naming.table import COMPONENTS
 from reliance.report import provenance, rows
 from reliance.report.audits import AuditTables, audit_findings, headline, read_audit
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
 from reliance.robustness.summary import read_results
-from reliance.sae.files import QUALITY_KIND, QUALITY_SCHEMA
+from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliance.errors import RelianceError, make_again
-from reliance.identity import STAMP_KEY, Stamp, unreadable
+from reliance.base.artifacts import STAMP_KEY, Stamp, unreadable
+from reliance.base.errors import RelianceError, make_again
 from reliance.report.markup import Grid
 
 PACKAGES = (

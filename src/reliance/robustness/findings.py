@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.findings import Finding, positive, small
-from reliance.means import interval
+from reliance.base.claims import Finding, positive, small
+from reliance.base.means import interval
 from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
 
 MARGIN = 0.05  # a difference of areas that is called small

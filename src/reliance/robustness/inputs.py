@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reliance.base.artifacts import check_same
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts
 from reliance.encoders.head import Head, load_head, project
-from reliance.errors import RelianceError
-from reliance.identity import check_same
 from reliance.images.tables import read_split
-from reliance.parts import Parts
 
 
 class Split(NamedTuple):

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
+from reliance.base.artifacts import check_same
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts
 from reliance.failures.external import check_cases
 from reliance.failures.files import read_failures, read_samples
-from reliance.identity import check_same
-from reliance.parts import Parts
 from reliance.robustness.inputs import Split, unit
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from reliance.errors import RelianceError
-from reliance.identity import (
+from reliance.base.artifacts import (
     STAMP_KEY,
     Stamp,
     check_kind,
@@ -31,9 +30,10 @@ from reliance.identity import (
     read_table,
     unreadable,
 )
+from reliance.base.errors import RelianceError
+from reliance.base.tensors import write_tensors
 from reliance.images.tables import INDEX
 from reliance.robustness.inputs import Split, open_split, unit_blocks
-from reliance.safetensors_file import write_tensors
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "probe", 1

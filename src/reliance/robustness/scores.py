@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reliance.base.artifacts import check_same, read_table
+from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.text import TEXT
-from reliance.errors import RelianceError, make_again
-from reliance.identity import check_same, read_table
 from reliance.robustness.inputs import Split, unit_blocks
 from reliance.robustness.probes import load_probe
 

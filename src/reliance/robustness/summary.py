@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.errors import RelianceError
-from reliance.identity import TableSpec, read_table
-from reliance.means import mean_and_error
+from reliance.base.artifacts import TableSpec, read_table
+from reliance.base.errors import RelianceError
+from reliance.base.means import mean_and_error
 
 ROBUSTNESS = TableSpec(
     "robustness",

@@ -15,7 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from reliance.identity import Stamp, write_table
+from reliance.base.artifacts import Stamp, write_table
 from reliance.robustness.auc import Auc, from_placement, place, remove
 from reliance.robustness.inputs import Split, open_split
 from reliance.robustness.lists import Case, Lists, index_ids, locate, read_lists

@@ -1,0 +1,173 @@
+"""Accuracies of an audit's probes per class, with their errors, and what they say about a shortcut."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from reliance.audits.files import Probes, load_probes
+from reliance.audits.inputs import check_both, read_split_table, units_of
+from reliance.audits.schema import (
+    ACCURACIES,
+    AUDIT_KIND,
+    AUDIT_SCHEMA,
+    CHOICE_KIND,
+    CHOICE_SCHEMA,
+    INCREASED,
+    NONE,
+    PLAIN,
+    REDUCED,
+    ROBUST,
+)
+from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_json, write_json, write_table
+from reliance.base.errors import RelianceError
+from reliance.robustness.inputs import Split, open_split
+
+MANY = 3.0  # standard errors: a larger fall is no accident
+
+
+class Drop(NamedTuple):
+    """How much the accuracy of a class falls when the images are changed."""
+
+    drop: float  # accuracy without the change - accuracy with it
+    sem: float  # as if the two were of different images, as the paper has it
+    paired_sem: float  # of the difference over the same images
+
+
+def audit_accuracies(
+    *,
+    index: Path,
+    audit_split: Path,
+    embeddings: Path,
+    increased: Path,
+    head: Path,
+    probe: Path,
+    choice: Path,
+    accuracies: Path,
+    audit: Path,
+    reduced: Path | None = None,
+    block_rows: int = 8192,
+    threads: int = 1,
+) -> Stamp:
+    """Stage: accuracies per class on held-out images, as they are and with their content changed.
+
+    Parameters
+    ----------
+    embeddings, increased, reduced : the split that is tested on, as it is and under the two transforms.
+    probe, choice : from fit_audit. accuracies : output, ACCURACIES. audit : output (JSON).
+
+    Images that cannot be read under one of them are left out of all. Raises RelianceError if artifacts do not
+    match, if a changed split was not changed, or if no image of a class can be read.
+    """
+    (frame, drawn), (probes, stamp) = read_split_table(audit_split, index), load_probes(probe)
+    said, choice_stamp = read_json(choice, CHOICE_KIND, CHOICE_SCHEMA)
+    check_same("audit_split", (probe, stamp.inputs["audit_split"]), (audit_split, drawn.id))
+    check_same("probe", (choice, choice_stamp.inputs["probe"]), (probe, stamp.id))
+    split = "test" if drawn.params["test_on"] == "test" else "train"
+    given = {REDUCED: reduced, NONE: embeddings, INCREASED: increased}
+    opened = {name: open_split(index, path, head, split) for name, path in given.items() if path}
+    transforms = _transforms(opened, given, (probe, stamp.inputs["weights"]))
+    held_out = frame[(frame["split"] == split) & ~frame["fit"]].sort_values("image_id")
+    rows = held_out["image_id"].to_numpy()
+    readable = np.logical_and.reduce([o.readable[rows] for o in opened.values()])
+    with threadpool_limits(threads):
+        units = {name: units_of(o, rows[readable], block_rows) for name, o in opened.items()}
+        positive = held_out["positive"].to_numpy(bool)[readable]
+        check_both(audit_split, positive, drawn.params["names"], "held-out")
+        table = accuracy_rows(probes, units, positive)
+    ids = {f"embeddings_{name}": o.ids["embeddings"] for name, o in opened.items()}
+    ids |= {
+        "index": drawn.inputs["index"],
+        "audit_split": drawn.id,
+        "probe": stamp.id,
+        "choice": choice_stamp.id,
+    }
+    found = write_table(accuracies, table, ACCURACIES, {"split": split, "names": drawn.params["names"]}, ids)
+    payload = {**said, **verdict(table, said["alpha"]), "transforms": transforms, "split": split}
+    stamped = derived_stamp(AUDIT_KIND, AUDIT_SCHEMA, {"split": split}, {**ids, "accuracies": found.id})
+    return write_json(audit, payload, stamped)
+
+
+def accuracy(correct: np.ndarray) -> tuple[float, float]:
+    """Share p of correct answers [n] bool, and its standard error sqrt(p (1 - p) / n); nan for none."""
+    if not len(correct):
+        return np.nan, np.nan
+    p = float(np.mean(correct))
+    return p, float(np.sqrt(p * (1 - p) / len(correct)))
+
+
+def accuracy_rows(probes: Probes, units: Mapping[str, np.ndarray], positive: np.ndarray) -> pd.DataFrame:
+    """Rows of ACCURACIES.
+
+    units : change -> unit embeddings [n, p] of the changed images. positive : bool [n], their class.
+    An image is taken for the positive class if its log-odds are above 0.
+    """
+    rows = []
+    correct = {change: (probes.log_odds(unit) > 0) == positive[:, None] for change, unit in units.items()}
+    for change, found in correct.items():
+        for i, (name, alpha) in enumerate(zip(probes.names(), probes.alpha.tolist(), strict=True)):
+            for side in (True, False):
+                own = positive == side
+                fell = correct[NONE][own, i].astype(float) - found[own, i]
+                paired = np.nan if change == NONE or not own.any() else fell.std() / np.sqrt(len(fell))
+                rows.append((name, alpha, change, side, int(own.sum()), *accuracy(found[own, i]), paired))
+    columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem", "paired_sem"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def drop_of(frame: pd.DataFrame, probe: str, alpha: float, positive: bool, change: str = INCREASED) -> Drop:
+    """Fall of a class's accuracy under a change; `sem` is that of two independent accuracies.
+
+    It takes an accuracy p of n images for (n p + 1) / (n + 2): errors of few images that are all right or
+    all wrong are not zero.
+    """
+    rows = frame[(frame["probe"] == probe) & (frame["alpha"] == alpha) & (frame["positive"] == positive)]
+    wanted = rows.set_index("change").loc[[NONE, change]]
+    n = wanted["n"].to_numpy(float)
+    before, after = wanted["accuracy"].to_numpy()
+    p = (n * wanted["accuracy"].to_numpy() + 1) / (n + 2)
+    sem = float(np.sqrt((p * (1 - p) / n).sum()))
+    return Drop(float(before - after), sem, float(wanted["paired_sem"].iloc[1]))
+
+
+def verdict(frame: pd.DataFrame, alpha: float) -> dict[str, Any]:
+    """What the accuracies say: drops per probe and class, claim, fallen, halved.
+
+    claim : the plain probe's accuracy of a class falls by more than MANY standard errors.
+    fallen : that class, "positive" | "negative", the one that falls further; "" without a claim.
+    halved : the robust probe's fall of that class is at most half as large; None without a claim.
+    """
+    sides = {"positive": True, "negative": False}
+    plain = {name: drop_of(frame, PLAIN, 0.0, side) for name, side in sides.items()}
+    robust = {name: drop_of(frame, ROBUST, alpha, side) for name, side in sides.items()}
+    claimed = [name for name, d in plain.items() if d.drop > 0 and d.drop > MANY * d.sem]
+    fallen = max(claimed, key=lambda name: plain[name].drop, default="")
+    halved = robust[fallen].drop <= plain[fallen].drop / 2 if fallen else None
+    drops = {PLAIN: plain, ROBUST: robust}
+    return {
+        "drops": {probe: {n: d._asdict() for n, d in found.items()} for probe, found in drops.items()},
+        "claim": bool(fallen),
+        "fallen": fallen,
+        "halved": halved,
+    }
+
+
+def _transforms(
+    opened: dict[str, Split], paths: dict[str, Path | None], weights: tuple[Path, str]
+) -> dict[str, Any]:
+    """The transform of each changed split, checked."""
+    found = {name: o.parts.stamp.params.get("transform") for name, o in opened.items()}
+    for name, o in opened.items():
+        check_same("encoder weights", (o.parts.path, o.ids["weights"]), weights)
+        if (found[name] is None) != (name == NONE):
+            raise RelianceError(
+                paths[name],
+                "the probe is tested on images as they are, and on changed ones",
+                found=f"transform {found[name]} where the content is to be '{name}'",
+                allowed="no transform for 'none', one for the others",
+                next_step="check which manifests the rule names",
+            )
+    return {name: transform for name, transform in found.items() if transform}

@@ -1,0 +1,117 @@
+"""Opens what an audit reads and checks that it belongs together."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.audits.schema import AUDIT_SPLIT
+from reliance.base.artifacts import Stamp, check_same, read_table
+from reliance.base.errors import RelianceError
+from reliance.codes.store import Codes, open_codes
+from reliance.encoders.head import Head
+from reliance.images.tables import INDEX
+from reliance.robustness.inputs import Split, open_split, unit_blocks
+from reliance.units.sae.files import load_sae
+
+
+class Learned(NamedTuple):
+    """The images a probe learns from, in the order of image_id, with what explains them."""
+
+    rows: np.ndarray  # image_id int64 [n], readable ones
+    positive: np.ndarray  # bool [n]
+    embedded: Split
+    codes: Codes
+    decoder: np.ndarray  # float32 [m, d]
+    names: tuple[str, str]  # of the positive and the negative class
+    ids: dict[str, str]
+
+    @property
+    def head(self) -> Head:
+        """Of the encoder."""
+        return self.embedded.head
+
+
+class Block(NamedTuple):
+    """Images a probe learns from, of a range of rows."""
+
+    positive: np.ndarray  # bool [n]
+    x: np.ndarray  # float32 [n, d]
+    values: np.ndarray  # float32 [n, k]; 0 is inactive
+    indices: np.ndarray  # int64 [n, k]
+
+
+def open_learned(
+    *, index: Path, audit_split: Path, embeddings: Path, codes: Path, sae: Path, head: Path
+) -> Learned:
+    """Open the images that a probe learns from: split "train" and its codes.
+
+    Raises RelianceError if two artifacts come from different images, weights, embeddings or SAEs.
+    """
+    opened, drawn = open_split(index, embeddings, head, "train"), read_split_table(audit_split, index)
+    stored, (arrays, sae_stamp) = open_codes(codes), load_sae(sae)
+    check_same("SAE", (codes, stored.stamp.inputs["sae"]), (sae, sae_stamp.id))
+    embedded = (embeddings, opened.ids["embeddings"])
+    check_same("embeddings", (codes, stored.stamp.inputs["embeddings"]), embedded)
+    frame, stamp = drawn
+    fit = frame[frame["fit"]].sort_values("image_id")
+    fit = fit[opened.readable[fit["image_id"].to_numpy()]]
+    check_both(audit_split, fit["positive"].to_numpy(bool), stamp.params["names"], "training")
+    ids = {**opened.ids, "codes": stored.stamp.id, "sae": sae_stamp.id, "audit_split": stamp.id}
+    return Learned(
+        fit["image_id"].to_numpy(),
+        fit["positive"].to_numpy(bool),
+        opened,
+        stored,
+        arrays.decoder_weight,
+        tuple(stamp.params["names"]),
+        ids,
+    )
+
+
+def read_split_table(audit_split: Path, index: Path) -> tuple[pd.DataFrame, Stamp]:
+    """Which images an audit uses, and its stamp. Raises RelianceError if they are of another index."""
+    drawn = read_table(audit_split, AUDIT_SPLIT)
+    index_id = read_table(index, INDEX, columns=["split"]).stamp.id
+    check_same("index", (audit_split, drawn.stamp.inputs["index"]), (index, index_id))
+    return drawn.frame, drawn.stamp
+
+
+def check_both(audit_split: Path, positive: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Raise RelianceError unless both classes have a readable image; positive : bool [n]."""
+    counts = int(positive.sum()), int((~positive).sum())
+    if not all(counts):
+        raise RelianceError(
+            audit_split,
+            f"both classes of an audit have {what} images that can be read",
+            found=", ".join(f"{n} of {name}" for n, name in zip(counts, names, strict=True)),
+            allowed="at least one of each",
+            next_step="see excluded.parquet of the data set; restore its images, or audit other classes",
+        )
+
+
+def units_of(opened: Split, rows: np.ndarray, block_rows: int) -> np.ndarray:
+    """Unit embeddings float32 [n, p] of ascending rows."""
+    chosen = np.zeros(opened.parts.rows, bool)
+    chosen[rows] = True
+    return np.concatenate([unit for _, unit in unit_blocks(opened.parts, opened.head, chosen, block_rows)])
+
+
+def blocks(learned: Learned, block_rows: int) -> Iterator[Block]:
+    """The images with their class tokens and codes, `block_rows` rows of the split at a time."""
+    parts = learned.embedded.parts
+    for start, stop in parts.blocks(block_rows):
+        low, high = np.searchsorted(learned.rows, [start, stop])
+        if low < high:
+            keep = learned.rows[low:high] - start
+            values, indices = learned.codes.block(start, stop)
+            x = parts.read("x", start, stop)[keep].astype(np.float32)
+            yield Block(learned.positive[low:high], x, values[keep], indices[keep])
+
+
+def activations_of(learned: Learned, component: int, block_rows: int) -> np.ndarray:
+    """Activation of one component on every image, float32 [n]; 0 where it is silent."""
+    found = [(b.values * (b.indices == component)).sum(axis=1) for b in blocks(learned, block_rows)]
+    return np.concatenate(found)

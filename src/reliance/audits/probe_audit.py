@@ -1,0 +1,256 @@
+"""The audit of a linear probe on image embeddings (Sec. 5.4, App. E).
+
+A logistic regression learns to tell one class from others. Its output is attributed to components; the one
+that speaks most for a class is suspected to be a shortcut. A robust probe learns from embeddings that are
+blurred along the component's direction. Both are tested on images in which the component's content was made
+stronger or weaker: if the plain probe's accuracy falls, it used the shortcut.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
+
+from reliance.audits.choice import Candidate, candidate, no_direction, rows_to_consider, shift_under
+from reliance.audits.directions import augment, draws
+from reliance.audits.files import Probes, load_probes, save_probes
+from reliance.audits.inputs import Learned, blocks, open_learned, units_of
+from reliance.audits.relevance import mean_relevances
+from reliance.audits.schema import CHOICE_KIND, CHOICE_SCHEMA, RELEVANCES
+from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_table, write_json, write_table
+from reliance.base.device import choose_device
+from reliance.naming.table import COMPONENTS
+from reliance.robustness.probes import fit_logistic
+from reliance.tails.head import LatentTables, latent_tables
+
+log = logging.getLogger(__name__)
+MAX_ITER, TOLERANCE = 2000, 1e-6  # of the solver
+FEW = 20  # samples
+SHOWN = 10  # relevant components that are named when a choice is refused
+
+
+def fit_audit(
+    *,
+    index: Path,
+    audit_split: Path,
+    embeddings: Path,
+    codes: Path,
+    sae: Path,
+    head: Path,
+    components: Path,
+    probe: Path,
+    choice: Path,
+    tested: Path,
+    increased: Path,
+    component: int | None = None,
+    candidates: int = 5,
+    toward: str = "negative",
+    low: float | None = None,
+    high: float | None = None,
+    alpha: float = 0.5,
+    alphas: Sequence[float] = (0.0, 0.25, 0.5, 1.0),
+    c: float = 1.0,
+    scale: float = 10.0,
+    seed: int = 0,
+    relevance: str = "act_x_grad",
+    block_rows: int = 8192,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Stamp:
+    """Stage: fit the plain probe, choose a component, fit robust probes.
+
+    Parameters
+    ----------
+    index, audit_split, embeddings, codes, sae, head, components : of split "train".
+    probe : output, one plain and several robust probes. choice : output (JSON), component and direction.
+    tested, increased : embeddings of the split that is tested on, as it is and under the intervention; their
+        classes are not looked at.
+    component : to audit; None chooses one of the first `candidates` by mean relevance towards the class
+        `toward` ("positive" | "negative"), over the images of that class that the probe learns from: the one
+        with the largest product of mean relevance and of the squared cosine between its direction and the
+        mean shift of the embeddings under the intervention.
+    low, high : activations of weak and strong samples of that class; None: quantiles, see directions.
+    alpha, alphas : strengths of the augmentation, the main one and those of Fig. 15; 0 is the plain probe.
+    c, scale : inverse penalty, and the factor of unit embeddings. seed : of the augmentation.
+    relevance : "act_x_grad" | "ablation".
+
+    Raises RelianceError if artifacts do not match, or if no sample is weak or none is strong.
+    """
+    learned = open_learned(
+        index=index, audit_split=audit_split, embeddings=embeddings, codes=codes, sae=sae, head=head
+    )
+    named = read_table(components, COMPONENTS)
+    check_same("codes", (components, named.stamp.inputs["codes"]), (codes, learned.ids["codes"]))
+    with threadpool_limits(threads):
+        fitted = _fit_all(
+            learned,
+            _tables(learned, device, threads),
+            shift_under(learned, head, tested, increased, block_rows),
+            _Settings(
+                component=component,
+                candidates=candidates,
+                toward=toward,
+                low=low,
+                high=high,
+                alpha=alpha,
+                alphas=alphas,
+                c=c,
+                scale=scale,
+                seed=seed,
+                relevance=relevance,
+                block_rows=block_rows,
+            ),
+        )
+    params = {"alpha": alpha, "c": c, "seed": seed, "relevance": relevance, "toward": toward}
+    params |= {"component": component, "candidates": candidates, "low": low, "high": high}
+    stamp = save_probes(probe, fitted.probes, params, {**learned.ids, "components": named.stamp.id})
+    said = _said(fitted, named.frame, learned)
+    said |= {"toward": toward, "given": component is not None, "alpha": float(alpha)}
+    log.info("component %d (%s), rank %d", *(said[name] for name in ("component", "label", "rank")))
+    if min(said["n_low"], said["n_high"]) < FEW:
+        log.warning(
+            "the direction leads from %d weak to %d strong samples: so few say little",
+            said["n_low"],
+            said["n_high"],
+        )
+    return write_json(
+        choice, said, derived_stamp(CHOICE_KIND, CHOICE_SCHEMA, params, {**stamp.inputs, "probe": stamp.id})
+    )
+
+
+def audit_relevances(
+    *,
+    index: Path,
+    audit_split: Path,
+    embeddings: Path,
+    codes: Path,
+    sae: Path,
+    head: Path,
+    probe: Path,
+    relevances: Path,
+    alpha: float = 0.5,
+    relevance: str = "act_x_grad",
+    block_rows: int = 8192,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Stamp:
+    """Stage: mean relevance of every component for both classes, of the plain and the robust probe.
+
+    index, ..., head : as for fit_audit. probe : what it wrote. relevances : output, RELEVANCES.
+    alpha : which robust probe; 0 leaves the plain one alone. Raises RelianceError if artifacts do not match.
+    """
+    learned = open_learned(
+        index=index, audit_split=audit_split, embeddings=embeddings, codes=codes, sae=sae, head=head
+    )
+    probes, stamp = load_probes(probe)
+    paths = {"audit_split": audit_split, "embeddings": embeddings, "sae": sae, "codes": codes}
+    for name, path in paths.items():
+        check_same(name, (probe, stamp.inputs[name]), (path, learned.ids[name]))
+    chosen = sorted({0, probes.row(alpha)})
+    tables = _tables(learned, device, threads)
+    frame = mean_relevances(tables, blocks(learned, block_rows), probes, chosen, relevance)
+    params = {"alpha": alpha, "relevance": relevance, "names": list(learned.names)}
+    return write_table(relevances, frame, RELEVANCES, params, {**learned.ids, "probe": stamp.id})
+
+
+class _Settings(NamedTuple):
+    """Arguments of `fit_audit`."""
+
+    component: int | None
+    candidates: int
+    toward: str
+    low: float | None
+    high: float | None
+    alpha: float
+    alphas: Sequence[float]
+    c: float
+    scale: float
+    seed: int
+    relevance: str
+    block_rows: int
+
+
+class _Fitted(NamedTuple):
+    """What was fitted and chosen."""
+
+    probes: Probes
+    chosen: Candidate
+    considered: list[Candidate]
+
+
+def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray, s: _Settings) -> _Fitted:
+    unit = units_of(learned.embedded, learned.rows, s.block_rows)
+    plain = _fit(unit, learned.positive, s.scale, s.c)
+    alone = _probes([plain], [0.0], s.scale, np.zeros(unit.shape[1]))
+    found = mean_relevances(tables, blocks(learned, s.block_rows), alone, [0], s.relevance)
+    positive = s.toward == "positive"
+    ranked = found[found["positive"] == positive].sort_values("rank")
+    rows = rows_to_consider(ranked, s.component, s.candidates, len(learned.decoder)).to_dict("records")
+    limits = {"low": s.low, "high": s.high}
+    considered = [
+        candidate(row, learned, unit, shift, positive=positive, block_rows=s.block_rows, **limits)
+        for row in rows
+    ]
+    usable = [one for one in considered if one.direction.n_low and one.direction.n_high]
+    if not usable:
+        raise no_direction(considered[0], ranked["component"].tolist()[:SHOWN])
+    chosen = max(usable, key=lambda one: one.weight)
+    p, strengths = draws(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
+    u = chosen.direction.vector
+    robust = [_fit(augment(unit, u, a, p), learned.positive, s.scale, s.c) for a in strengths]
+    return _Fitted(_probes([plain, *robust], [0.0, *strengths], s.scale, u), chosen, considered)
+
+
+def _tables(learned: Learned, device: str, threads: int) -> LatentTables:
+    torch.set_num_threads(threads)
+    return latent_tables(learned.decoder, learned.head, choose_device(device))
+
+
+def _fit(unit: np.ndarray, positive: np.ndarray, scale: float, c: float) -> tuple[np.ndarray, float]:
+    """Weights [p] and bias of a logistic regression on scale x unit embeddings [n, p]."""
+    fit = fit_logistic(
+        unit * np.float32(scale), positive.astype(int), c=c, max_iter=MAX_ITER, tolerance=TOLERANCE
+    )
+    return fit.weight[1] - fit.weight[0], float(fit.bias[1] - fit.bias[0])
+
+
+def _probes(
+    fits: Sequence[tuple[np.ndarray, float]], alphas: Sequence[float], scale: float, u: np.ndarray
+) -> Probes:
+    weight = np.stack([w for w, _ in fits])
+    bias = np.array([b for _, b in fits], np.float32)
+    return Probes(weight, bias, np.array(alphas, np.float64), u.astype(np.float32), scale)
+
+
+def _said(fitted: _Fitted, components: pd.DataFrame, learned: Learned) -> dict[str, Any]:
+    """What choice.json says of the component and of the direction."""
+    labels = dict(zip(components["component"].tolist(), components["label"], strict=True))
+    one = fitted.chosen
+    return {
+        **_short(one, labels),
+        "considered": [_short(other, labels) for other in fitted.considered],
+        "names": list(learned.names),
+        "low": one.thresholds.low,
+        "high": one.thresholds.high,
+        "n_low": one.direction.n_low,
+        "n_high": one.direction.n_high,
+        "length": float(np.linalg.norm(one.direction.vector)),
+        "mean_activation": float(one.activation.mean()),
+        "firing_rate": float((one.activation != 0).mean()),
+        "n_fit": [int(learned.positive.sum()), int((~learned.positive).sum())],
+    }
+
+
+def _short(one: Candidate, labels: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "component": one.component,
+        "label": str(labels.get(one.component, "")),
+        "rank": one.rank,
+        "share": one.share,
+        "shift": one.shift,
+    }

@@ -1,0 +1,121 @@
+"""What the paper found about components, held against numbers (Sec. 5.2, Fig. 4).
+
+No interval is given for counts: they are of all components there are. A count holds if it is on the
+paper's side and fails otherwise; it is undecided if a table has no named component.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.base.claims import Finding, positive
+from reliance.concepts.concepts import Correlation, correlation, named, unique_concepts
+
+MOST = 0.5  # the share from which "a large share" is said to hold
+BASES = {"neurons": "the neurons", "pca": "the principal axes"}
+
+
+class Measure(NamedTuple):
+    """What clarity is compared with."""
+
+    label: str  # of the axis
+    words: str
+    log: bool
+
+
+MEASURES = {
+    "top5_mean": Measure("mean activation, top 5", "the mean of the five strongest activations", False),
+    "mean": Measure("mean activation, all images", "the logarithm of the mean activation", True),
+    "n_active": Measure("images it fires on", "the logarithm of the number of images it fires on", True),
+}
+
+
+def findings(
+    components: pd.DataFrame, neurons: pd.DataFrame, pca: pd.DataFrame, baseline: pd.DataFrame
+) -> list[Finding]:
+    """The findings on an SAE's components on the train split (Fig. 4); see also `clarity_findings`.
+
+    components, neurons, pca : columns of COMPONENTS. baseline : columns of ALIGNMENTS.
+    """
+    frames = {"sae": components, "neurons": neurons, "pca": pca}
+    return [*_diversity(frames), _clarity(components), _alignment(components, baseline)]
+
+
+def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """More different labels than in another basis: of all components, and of equally many."""
+    table = unique_concepts(frames).set_index("name")
+    found = []
+    for name, words in BASES.items():
+        both = table.loc[["sae", name]]
+        known = bool((both["n_components"] > 0).all())
+        for column, counted in (("n_unique", "unique"), ("rarefied", "unique_at_equal_numbers")):
+            ours, theirs = both[column].to_list()
+            numbers = f"({ours} labels on {both['n_components'].iloc[0]} components against {theirs} on "
+            numbers += f"{both['n_components'].iloc[1]})"
+            where = "over all components"
+            if column == "rarefied":
+                drawn = int(table["n_components"].min())
+                known = known and drawn > 0
+                where = f"at {drawn} components drawn from each"
+                numbers = f"({ours:.1f} labels expected against {theirs:.1f})"
+            claim = f"the SAE finds more different concepts than {words}"
+            numbers = numbers if known else "(one of them has no component with a name)"
+            holds = bool(ours > theirs) if known else None
+            found.append(Finding(f"{counted}:{name}", holds, claim, f"{where} {numbers}"))
+    return found
+
+
+def _clarity(components: pd.DataFrame) -> Finding:
+    """Holds if the 95 % interval of the correlation is above 0, undecided if it includes 0."""
+    found = correlation(components, "top20_mean")
+    numbers = f"on the train split (r = {_interval(found)}, {found.n} components)"
+    claim = "components that fire more strongly are clearer"
+    return Finding("activation_clarity", positive(found.low, found.high), claim, numbers)
+
+
+def _alignment(components: pd.DataFrame, baseline: pd.DataFrame) -> Finding:
+    """Holds if more than MOST of the named components are below the median class.
+
+    The comparison favours components: their label is the best of a whole vocabulary, a class has
+    but its own name.
+    """
+    alignment, median = named(components)["alignment"], baseline["alignment"].median()
+    claim = "most components fit the best of all names less well than a class fits its own name"
+    if not (len(alignment) and len(baseline)):
+        return Finding("below_baseline", None, claim, "(no component has a name, or no class has images)")
+    below = (alignment < median).mean()
+    numbers = f"({100 * below:.0f} % of {len(alignment)} components are below the median {median:.3f} "
+    return Finding("below_baseline", bool(below > MOST), claim, f"{numbers}of {len(baseline)} classes)")
+
+
+def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
+    """What the paper found on clarity and activations on the test split (App. C.1, Fig. 9).
+
+    A correlation is positive if its interval lies above 0. That of the strongest activations is the
+    largest if its interval lies above the others', and is not if it lies below one of them.
+    """
+    all_r = {column: correlation(frame, column, m.log) for column, m in MEASURES.items()}
+    found = [
+        Finding(
+            f"positive:{column}",
+            positive(r.low, r.high),
+            f"clarity rises with {MEASURES[column].words}",
+            f"on the test split (r = {_interval(r)}, {r.n} components)",
+        )
+        for column, r in all_r.items()
+    ]
+    top, *others = all_r.values()
+    above = all(top.low > other.high for other in others)
+    below = any(top.high < other.low for other in others)
+    numbers = " and ".join(_interval(other) for other in others)
+    claim = "of the three, the mean of the five strongest activations correlates most with clarity"
+    holds = True if above else False if below else None
+    where = f"on the test split (r = {_interval(top)} against {numbers})"
+    return [*found, Finding("strongest", holds, claim, where)]
+
+
+def _interval(found: Correlation) -> str:
+    known = not np.isnan(found.low)
+    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if known else "unknown"

@@ -1,0 +1,101 @@
+"""The wrapper around every job: its log, its arguments, its one-line error."""
+
+import errno
+import inspect
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from reliance.base.errors import RelianceError, printable
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def run(snakemake: Any, function: Callable[..., object]) -> None:
+    """Call `function` with the job's named inputs, outputs and `params` (settings, untracked) as keywords.
+
+    Where the function takes a NamedTuple, the keywords that are its fields are handed over as one.
+
+    Everything the process prints goes to the job's log. On an error the log has the
+    traceback, the terminal has the message and the log's path, and the process exits with 1.
+    """
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.dup(2)
+    with open(path, "w", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
+    logging.captureWarnings(True)
+    try:
+        function(**bundled(function, arguments(snakemake)))
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os.write(terminal, message(snakemake, error).encode(errors="backslashreplace"))
+        sys.exit(1)
+
+
+def message(snakemake: Any, error: Exception) -> str:
+    """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
+    wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        error = _storage(error, list(snakemake.output))
+    text = str(error)
+    if not isinstance(error, RelianceError):
+        first = next(filter(None, map(str.strip, text.splitlines())), "")
+        text = f"{type(error).__name__}: {printable(first)}" if first else type(error).__name__
+    title = f"{snakemake.rule} [{wildcards}]" if wildcards else snakemake.rule
+    return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
+
+
+def _storage(error: OSError, outputs: list[str]) -> RelianceError:
+    """The error of a disk that is full or may not be written to."""
+    return RelianceError(
+        error.filename or ", ".join(outputs),
+        "artifacts are written to a disk with room on which you may write",
+        found=error.strerror or str(error),
+        allowed="free space, and the permission to write",
+        next_step="make room or get the permission, and run the same command again: finished parts are kept",
+    )
+
+
+def arguments(snakemake: Any) -> dict[str, Any]:
+    """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings` and
+    `params.untracked` (values that cannot change results).
+
+    Raises ValueError if a rule uses one name twice.
+    """
+    files = [*snakemake.input.items(), *snakemake.output.items()]
+    values = {**snakemake.params.get("settings", {}), **snakemake.params.get("untracked", {})}.items()
+    keywords: dict[str, Any] = {}
+    for name, value in [*((name, _paths(value)) for name, value in files), *values]:
+        if name in keywords:
+            raise ValueError(f"rule {snakemake.rule} gives '{name}' twice")
+        keywords[name] = value
+    return keywords
+
+
+def bundled(function: Callable[..., object], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords as the function takes them: those named like the fields of a NamedTuple become one.
+
+    A name may be a field of several. An optional NamedTuple (`Files | None`) of which no field is given is
+    left to its default. Raises TypeError if a field without default is not given.
+    """
+    parameters = inspect.signature(function, eval_str=True).parameters
+    found, used = dict(keywords), set[str]()
+    for name, parameter in parameters.items():
+        kinds = [parameter.annotation, *get_args(parameter.annotation)]
+        bundle = next((kind for kind in kinds if hasattr(kind, "_fields")), None)
+        if bundle and (given := {field: keywords[field] for field in bundle._fields if field in keywords}):
+            found[name] = bundle(**given)
+            used |= set(given) - set(parameters)
+    return {name: value for name, value in found.items() if name not in used}
+
+
+def _paths(value: str | Iterable[str]) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(item) for item in value]

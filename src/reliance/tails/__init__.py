@@ -1,0 +1,1 @@
+"""The rest of the model behind a site: from a change of x to the output."""

@@ -1,0 +1,1 @@
+"""What x is taken apart into."""

@@ -1,0 +1,304 @@
+"""Stage `train_sae`: embeddings in memory, AdamW, step decay, resumable to the bit.
+
+As in the paper, every epoch draws a random share of the data and the learning rate falls by a factor
+after given epochs. Progress is kept in a hidden folder beside the output, named by a hash of all
+settings, the code and the ids of all inputs; a killed job goes on from it, to the result it would have had.
+"""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from reliance.base.artifacts import TableSpec, check_same, derived_stamp, write_json, write_table
+from reliance.base.device import choose_device
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Parts
+from reliance.base.writing import atomic, claim, release
+from reliance.units.sae.files import (
+    QUALITY_KIND,
+    QUALITY_SCHEMA,
+    Data,
+    Sae,
+    load_data,
+    readable_blocks,
+    save_sae,
+)
+from reliance.units.sae.step import Objective, keep_memory, knows_bf16, step, update
+from reliance.units.sae.top_k import Parameters, measure_quality
+
+HISTORY = TableSpec(
+    "history",
+    1,
+    (
+        ("step", "int64"),
+        ("epoch", "int32"),
+        ("lr", "float64"),
+        ("loss", "float64"),  # the sum of the next three
+        ("direction", "float64"),
+        ("scale", "float64"),
+        ("auxiliary", "float64"),
+        ("explained_variance", "float64"),  # of the batch, against the variance of the data
+        ("dead", "int64"),  # latents silent for more than dead_after images
+    ),
+)
+_EVALUATED_ROWS = 1024  # rows reconstructed at a time
+_LOG_SECONDS = 30.0
+_FEW_FIRINGS = 100  # mean firings per latent below which a dictionary is too large for its data
+
+log = logging.getLogger(__name__)
+
+
+class Settings(NamedTuple):
+    """What shapes an SAE. Part of its stamp."""
+
+    m: int  # latents
+    k: int  # active latents per image
+    lr: float
+    batch_size: int
+    epochs: int
+    epoch_share: float  # of the data, drawn at random per epoch; at least one batch
+    decay_at: Sequence[float] = ()  # epochs after which lr is multiplied by decay
+    decay: float = 0.1
+    scale_weight: float = 0.1  # of |x - xhat|^2 / mean |x|^2, which Eq. 10 does not have
+    aux_weight: float = 1 / 32  # of the auxiliary loss on dead latents
+    aux_k: int = 512  # dead latents per image in it
+    dead_after: int | None = None  # images a latent may be silent before it is dead; None: one epoch's
+    grad_clip: float | None = 1.0  # largest norm of the gradient; None: any
+    weight_decay: float = 0.0
+    beta2: float = 0.999
+    adam_eps: float = 1e-8
+    seed: int = 0
+    precision: str = "fp32"  # "fp32" | "bf16", of the products in training and so of activations
+    activation: str = "topk"
+
+    def drawn(self, n: int) -> int:
+        """Images drawn per epoch from n."""
+        return max(self.batch_size, round(self.epoch_share * n))
+
+    def steps(self, n: int) -> int:
+        """Steps on n images; what is left of an epoch after its last full batch is not used."""
+        return self.epochs * (self.drawn(n) // self.batch_size)
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        return float(self.lr * self.decay ** sum(epoch >= e for e in self.decay_at))
+
+
+class State(NamedTuple):
+    """Everything that a checkpoint holds."""
+
+    parameters: Parameters
+    optimiser: torch.optim.AdamW
+    silent_for: Tensor  # int64 [m], images since the latent fired
+    history: list[list[float]]  # one row per step, as HISTORY
+
+
+def train_sae(
+    *,
+    embeddings: Sequence[Path],
+    held_out: Path | None = None,
+    sae: Path,
+    history: Path,
+    quality: Path,
+    device: str = "auto",
+    threads: int = 2,
+    checkpoint_every: float = 600.0,
+    code: str = "",
+    **settings: Any,
+) -> None:
+    """Train a top-k SAE on the readable rows of one or more splits (Eqs. 9 and 10).
+
+    Writes `sae`, its `history` (one row per step) and its `quality` on the split `held_out`, or on the
+    training data without it. `settings` are the fields of `Settings`; `checkpoint_every` is in seconds.
+    Raises RelianceError if data or settings cannot be trained with, or the loss is not finite.
+    """
+    chosen = Settings(**settings)
+    torch.set_num_threads(threads)
+    keep_memory()
+    device = choose_device(device)
+    data = load_data(embeddings)
+    _check(chosen, data, sae, device)
+    held = None if held_out is None else Parts(held_out, "embeddings")
+    inputs = dict(data.inputs)
+    if held is not None:
+        weights = (held.path, held.stamp.inputs["weights"])
+        check_same("encoder weights", weights, (embeddings[0], inputs["encoder"]))
+        inputs["held_out"] = held.stamp.id
+    params = {**chosen._asdict(), "decay_at": list(chosen.decay_at)}
+    key = {**params, "device": device, "threads": threads, "code": code}
+    folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    state = _start(chosen, data, device)
+    if checkpoint.exists():
+        _restore(state, checkpoint, device)
+    _train(state, data, chosen, checkpoint, checkpoint_every)
+    arrays = {n: t.cpu().numpy() for n, t in state.parameters._asdict().items()}
+    stamp = save_sae(sae, Sae(**arrays, k=chosen.k, activation=chosen.activation), params, data.inputs)
+    columns = [name for name, _ in HISTORY.columns]
+    write_table(history, pd.DataFrame(state.history, columns=columns), HISTORY, {}, {"sae": stamp.id})
+    _write_quality(quality, state, chosen, data, held, stamp.id)
+    shutil.rmtree(folder, ignore_errors=True)
+    release(sae)
+
+
+def _check(settings: Settings, data: Data, sae: Path, device: str) -> None:
+    """Refuse settings that cannot be trained with; warn of those that are unwise here."""
+    n, m, k = len(data.x), settings.m, settings.k
+
+    def refuse(rule: str, found: str, allowed: str, next_step: str) -> None:
+        raise RelianceError(f"{sae}: settings 'sae'", rule, found=found, allowed=allowed, next_step=next_step)
+
+    if not 1 <= k <= m:
+        refuse("k active latents are chosen out of m", f"k = {k}, m = {m}", f"1 to {m}", "lower sae.k")
+    if n < settings.batch_size:
+        rule, advice = "a batch holds different images", "lower sae.batch_size, or train on more images"
+        refuse(rule, f"batch_size {settings.batch_size}, {n} readable images", f"at most {n}", advice)
+    if settings.activation != "topk":
+        advice = "set sae.activation to topk; signed_topk is for imported checkpoints"
+        refuse("an SAE is trained with a ReLU before top-k", settings.activation, "topk", advice)
+    if settings.precision == "bf16" and device == "cpu" and not knows_bf16():
+        log.warning(
+            "this CPU has no bfloat16 instructions, so that bf16 is slower than float32 here; "
+            "write sae: {precision: fp32} for this variant"
+        )
+    if n * k < _FEW_FIRINGS * m:
+        log.warning(
+            "m = %d latents are many for %d images: each fires on %.1f of them on average, and many stay "
+            "dead or fire too rarely for a name; lower sae.m to about %d",
+            m, n, n * k / m, max(k, n * k // _FEW_FIRINGS),
+        )  # fmt: skip
+
+
+def _start(settings: Settings, data: Data, device: str) -> State:
+    """Random unit decoder rows, the encoder equal to them, b the mean of the data."""
+    m, d = settings.m, data.x.shape[1]
+    rows = np.random.default_rng([settings.seed, 0]).standard_normal((m, d), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    decoder = torch.from_numpy(rows).to(device)
+    bias = torch.from_numpy(data.mean).to(device)
+    parameters = Parameters(decoder.clone(), torch.zeros(m, device=device), decoder, bias)
+    optimiser = torch.optim.AdamW(
+        list(parameters),
+        lr=settings.lr,
+        betas=(0.9, settings.beta2),
+        eps=settings.adam_eps,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    return State(parameters, optimiser, torch.zeros(m, dtype=torch.int64, device=device), [])
+
+
+def _restore(state: State, checkpoint: Path, device: str) -> None:
+    """Put a checkpoint's values into a fresh state."""
+    saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    for tensor, value in zip(state.parameters, saved["parameters"], strict=True):
+        tensor.copy_(value)
+    state.optimiser.load_state_dict(saved["optimiser"])
+    state.silent_for.copy_(saved["silent_for"])
+    state.history.extend(saved["history"].tolist())
+    log.info("going on after step %d", len(state.history))
+
+
+def _save(state: State, checkpoint: Path) -> None:
+    record = {
+        "parameters": list(state.parameters),
+        "optimiser": state.optimiser.state_dict(),
+        "silent_for": state.silent_for,
+        "history": torch.tensor(state.history, dtype=torch.float64),
+    }
+    with atomic(checkpoint) as temporary:
+        torch.save(record, temporary)
+
+
+def _train(state: State, data: Data, settings: Settings, checkpoint: Path, checkpoint_every: float) -> None:
+    """All steps that the state has not yet made."""
+    size, done, total = settings.batch_size, len(state.history), settings.steps(len(data.x))
+    per_epoch = total // settings.epochs
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    buffer = torch.empty(size, settings.m, dtype=dtype, device=state.parameters.bias.device)
+    began, first = time.monotonic(), done
+    saved = logged = began
+    for epoch in range(done // per_epoch, settings.epochs):
+        order = np.random.default_rng([settings.seed, 1 + epoch]).permutation(len(data.x))
+        for batch in range(done % per_epoch, per_epoch):
+            rows = data.x[order[batch * size : (batch + 1) * size]]
+            values = _one_step(state, torch.from_numpy(rows), data, settings, epoch, buffer)
+            state.history.append([done, epoch, settings.rate(epoch), *values])
+            done, now = done + 1, time.monotonic()
+            if now - logged >= _LOG_SECONDS or done == total:
+                _report(state.history[-1], total, (now - began) / (done - first))
+                logged = now
+            if now - saved >= checkpoint_every:
+                _save(state, checkpoint)
+                saved = time.monotonic()
+
+
+def _one_step(
+    state: State, rows: Tensor, data: Data, settings: Settings, epoch: int, buffer: Tensor
+) -> list[float]:
+    """Learn from one batch. Returns loss, direction, scale, auxiliary, explained variance and dead count."""
+    dead_after = settings.dead_after or settings.drawn(len(data.x))
+    dead = (state.silent_for > dead_after).nonzero()[:, 0]
+    aims = Objective(settings.k, data.power, settings.scale_weight, settings.aux_weight, settings.aux_k)
+    found = step(state.parameters, rows.to(state.parameters.bias), aims, dead, buffer)
+    *terms, error = torch.stack([*found.loss, found.error]).tolist()
+    if not math.isfinite(terms[0]):
+        raise RelianceError(
+            "settings 'sae.lr'",
+            "the loss stays finite",
+            found=f"{terms[0]} at step {len(state.history)} with lr = {settings.lr:g}",
+            allowed="a finite loss",
+            next_step="the learning rate is too large: lower sae.lr, or set sae.grad_clip",
+        )
+    for group in state.optimiser.param_groups:
+        group["lr"] = settings.rate(epoch)
+    update(state.parameters, state.optimiser, found, settings.grad_clip)
+    state.silent_for.add_(len(rows)).masked_fill_(found.fired, 0)
+    return [*terms, 1 - error / max(data.variance, 1e-30), float(len(dead))]
+
+
+def _report(row: list[float], total: int, seconds: float) -> None:
+    left = (total - row[0] - 1) * seconds / 60
+    log.info(
+        "step %d of %d, epoch %d, loss %.4f, explained variance %.3f, dead %d, %.3f s a step, %.0f min left",
+        row[0] + 1, total, row[1] + 1, row[3], row[7], row[8], seconds, left,
+    )  # fmt: skip
+
+
+def _write_quality(
+    path: Path, state: State, settings: Settings, data: Data, held: Parts | None, sae_id: str
+) -> None:
+    """Reconstruction of the held-out split, or else of the training data, as JSON.
+
+    A "held-out" split that is among the training data is called training data.
+    """
+    if held is None:
+        starts = range(0, len(data.x), _EVALUATED_ROWS)
+        blocks = (torch.from_numpy(data.x[s : s + _EVALUATED_ROWS]) for s in starts)
+    else:
+        blocks = (torch.from_numpy(x) for x in readable_blocks(held, _EVALUATED_ROWS))
+    try:
+        found = measure_quality(state.parameters, settings.k, blocks)
+    except ValueError as error:
+        raise RelianceError(
+            held.path if held else path,
+            "an SAE is evaluated on at least two different images",
+            found=error,
+            allowed="a split with readable images",
+            next_step="give a split with more images",
+        ) from error
+    learned = held is None or held.stamp.id in data.inputs.values()
+    found["data"] = "train" if learned else "held_out"
+    found["dead"] = int(state.history[-1][-1])
+    inputs = {"sae": sae_id} | ({"held_out": held.stamp.id} if held else {})
+    write_json(path, found, derived_stamp(QUALITY_KIND, QUALITY_SCHEMA, {}, inputs))

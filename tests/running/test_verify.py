@@ -1,0 +1,138 @@
+"""Every kind of artifact, whole and damaged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reliance.base.artifacts import TableSpec, derived_stamp, hash_file, write_json, write_meta, write_table
+from reliance.base.errors import RelianceError
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
+from reliance.encoders.head import Head, save_head
+from reliance.running.verify import main, verify
+from reliance.units.sae.files import Sae, save_sae
+
+THING = TableSpec("thing", 1, (("a", "int64"),))
+
+
+def part(folder: Path, inputs: dict[str, str]) -> Path:
+    writer = PartWriter(folder, "codes", PartRange(0, 6), {"values": Layout((2,), "float16")}, {}, inputs)
+    writer.append({"values": np.arange(12, dtype=np.float16).reshape(6, 2)})
+    writer.finish()
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A variant `mine` made from an encoder, and another variant that is nobody's input."""
+    root = tmp_path / "results"
+    encoder, mine = root / "encoders/e", root / "mine"
+    weights = write_json(encoder / "weights.json", {"sha256": "ab"}, derived_stamp("weights", 1, {}, {}))
+    head = Head(np.ones(2, np.float32), np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1e-5)
+    save_head(encoder / "head.safetensors", head, weights.id)
+    sae = Sae(
+        np.eye(2, dtype=np.float32),
+        np.zeros(2, np.float32),
+        np.eye(2, dtype=np.float32),
+        np.zeros(2, np.float32),
+        k=1,
+    )
+    mine.mkdir()
+    stamp = save_sae(mine / "sae.safetensors", sae, {}, {"encoder": weights.id})
+    folder = part(mine / "codes/part-0-of-1.zarr", {"sae": stamp.id})
+    codes = write_manifest(mine / "codes/manifest.json", [folder], "codes")
+    table = write_table(mine / "t.parquet", pd.DataFrame({"a": range(100)}), THING, {}, {"codes": codes.id})
+    (mine / "fig.pdf").write_bytes(b"%PDF")
+    write_meta(mine / "fig.pdf", derived_stamp("fig", 1, {}, {"table": table.id}))
+    write_table(root / "other/t.parquet", pd.DataFrame({"a": [1]}), THING, {"x": 1}, {})
+    return root
+
+
+def names(outcome, results):
+    return {str(path.relative_to(results)) for path in outcome.checked}
+
+
+def test_what_belongs_to_a_variant_is_checked(results):
+    outcome = verify(results, "mine")
+    assert not outcome.broken and not outcome.orphans
+    assert names(outcome, results) == {
+        "encoders/e/weights.json",
+        "mine/sae.safetensors",
+        "mine/codes/manifest.json",
+        "mine/t.parquet",
+        "mine/fig.pdf",
+    }
+
+
+def flip(path: Path, at: int = -1) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "a byte of a table": ("mine/t.parquet", lambda p: flip(p, 30)),
+    "a short table": ("mine/t.parquet", lambda p: p.write_bytes(p.read_bytes()[:-20])),
+    "a byte of tensors": ("mine/sae.safetensors", flip),
+    "a chunk": ("mine/codes/part-0-of-1.zarr", lambda p: flip(next(p.glob("values/c/0/*")))),
+    "a lost chunk": ("mine/codes/part-0-of-1.zarr", lambda p: next(p.glob("values/c/0/*")).unlink()),
+    "a lost part": ("mine/codes/part-0-of-1.zarr", shutil.rmtree),
+    "an edited number": (
+        "encoders/e/weights.json",
+        lambda p: p.write_text(p.read_text().replace('"ab"', '"ac"')),
+    ),
+    "a figure": ("mine/fig.pdf", flip),
+    "a lost figure": ("mine/fig.pdf", Path.unlink),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_found_and_named(results, damage, capsys):
+    name, spoil = DAMAGES[damage]
+    spoil(results / name)
+    assert main(["mine", "--results", str(results)]) == 1
+    error = capsys.readouterr().err
+    assert f"ERROR {results / name}" in error
+    assert "next:" in error
+    assert "Traceback" not in error
+
+
+def test_a_forged_stamp_is_found(results):
+    path = results / "encoders/e/weights.json"
+    record = json.loads(path.read_text())
+    record["reliance"]["params"] = {"m": 5}
+    path.write_text(json.dumps({key: value for key, value in record.items() if key != "checksum"}))
+    assert [error.where for error in verify(results, "mine").broken] == [str(path)]
+
+
+def test_an_input_that_is_gone_is_told(results, capsys):
+    (results / "encoders/e/weights.json").unlink()
+    assert main(["mine", "--results", str(results)]) == 0
+    assert "sae.safetensors was made from encoder" in capsys.readouterr().err
+
+
+def test_an_input_may_be_named_by_the_hash_of_its_file(results):
+    inputs = {"weights": hash_file(results / "encoders/e/weights.json")}
+    write_table(results / "mine/u.parquet", pd.DataFrame({"a": [1]}), THING, {"x": 2}, inputs)
+    assert not verify(results, "mine").orphans
+
+
+def test_a_file_without_a_readable_stamp_is_broken(results):
+    (results / "mine/odd.parquet").write_bytes(b"nonsense")
+    assert [error.where for error in verify(results, "mine").broken] == [str(results / "mine/odd.parquet")]
+
+
+def test_an_unknown_variant_is_an_error(results, capsys):
+    with pytest.raises(RelianceError, match="no such folder"):
+        verify(results, "your")
+    assert main(["your", "--results", str(results)]) == 1
+    assert "encoders, mine, other" in capsys.readouterr().err
+
+
+def test_unfinished_work_is_left_alone(results):
+    part(results / "mine/codes/.part-0-of-1.zarr.partial-abc", {})
+    (results / "mine/.t.parquet.123.tmp.parquet").write_bytes(b"half")
+    assert not verify(results, "mine").broken
