@@ -13,7 +13,7 @@ def write(tmp_path):
         paths = []
         for name, frame in frames.items():
             paths.append(tmp_path / name / "robustness.parquet")
-            write_table(paths[-1], frame, ROBUSTNESS, {"variant": name}, {})
+            write_table(paths[-1], frame, ROBUSTNESS, {"variant": name, "probe_kind": "logistic"}, {})
         return paths
 
     return write_all

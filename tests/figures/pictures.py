@@ -140,7 +140,9 @@ def write_robustness(files):
     )
     frame = cases.assign(n_distractors=9, n_other=9)
     ids = {f"failures_{i}": stamp.id for i, (_, stamp) in enumerate(lists)}
-    write_table(files["robustness"], frame, ROBUSTNESS, {"discovered_on": "demo"}, ids)
+    write_table(
+        files["robustness"], frame, ROBUSTNESS, {"discovered_on": "demo", "probe_kind": "logistic"}, ids
+    )
 
 
 def write_hidden(folder, bands, flagged=None, names=("shark",), labels=None, images=6):

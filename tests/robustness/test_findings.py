@@ -9,14 +9,15 @@ from reliance.robustness.summary import ROBUSTNESS, sections
 NAMES = [name for name, _ in ROBUSTNESS.columns]
 
 
-def frame_of(kind, areas, source="mined", mode="", variant="a", valid=0.99):
-    """areas: {probe: areas of the cases}."""
+def frame_of(kind, areas, source="mined", mode="", variant="a", valid=0.99, probe_kind="logistic"):
+    """areas: {probe: areas of the cases}; valid: one for all, or {probe: area}."""
+    valids = valid if isinstance(valid, dict) else dict.fromkeys(areas, valid)
     rows = [
-        (str(i), kind, mode, source, "a", probe, area, valid, 0.1, 0.1, 5, 5, 5)
+        (str(i), kind, mode, source, "a", probe, area, valids[probe], 0.1, 0.1, 5, 5, 5)
         for probe, values in areas.items()
         for i, area in enumerate(values)
     ]
-    frame = pd.DataFrame(rows, columns=NAMES).assign(variant=variant)
+    frame = pd.DataFrame(rows, columns=NAMES).assign(variant=variant, probe_kind=probe_kind)
     return frame.assign(section=sections(frame["source"]))
 
 
@@ -44,6 +45,35 @@ def test_a_small_difference_is_one_whose_interval_is_small(shift, spread, holds)
     finding = by_name(frame_of("spurious", {"short": short, "extended": extended}))
     assert finding["full_names:found:spurious"].holds is holds
     assert str(MARGIN) in finding["full_names:found:spurious"].statement
+
+
+@pytest.mark.parametrize(
+    ("short", "linear", "valid", "holds"),
+    [
+        ([0.80, 0.81, 0.82], [0.90, 0.91, 0.92], {"short": 0.99, "linear": 0.99}, True),
+        # the probe ranks everything better, distractors and others alike: not more robust
+        ([0.80, 0.81, 0.82], [0.90, 0.91, 0.92], {"short": 0.89, "linear": 0.99}, None),
+        # the gap is wider although the spurious area is larger
+        ([0.80, 0.81, 0.82], [0.82, 0.83, 0.84], {"short": 0.85, "linear": 0.99}, None),
+        # the gap is smaller only because everything else is ranked worse
+        ([0.80, 0.81, 0.82], [0.78, 0.79, 0.80], {"short": 0.99, "linear": 0.85}, None),
+        ([0.90, 0.91, 0.92], [0.80, 0.81, 0.82], {"short": 0.99, "linear": 0.99}, False),
+        ([0.80, 0.81, 0.82], [0.795, 0.805, 0.815], {"short": 0.99, "linear": 0.99}, None),  # below LEAST
+    ],
+)
+def test_ways_of_probing_are_compared_by_their_gaps(short, linear, valid, holds):
+    found = by_name(frame_of("compound", {"short": short, "linear": linear}, valid=valid))
+    assert found["probe_wins:found:compound"].holds is holds
+    by_hand = np.mean(linear) - np.mean(short) - (valid["linear"] - valid["short"])
+    assert f"gap closed by {by_hand:+.3f}" in found["probe_wins:found:compound"].statement
+
+
+def test_a_finding_says_what_the_linear_probe_is():
+    areas = {"short": [0.5, 0.52], "linear": [0.9, 0.93]}
+    for kind, words in (("logistic", "(logistic regression)"), ("ridge", "(linear regression)")):
+        found = by_name(frame_of("compound", areas, probe_kind=kind))
+        assert words in found["probe_wins:found:compound"].claim
+        assert words not in found["below_valid:found:compound"].claim
 
 
 def test_text_against_probe_is_told_for_each_mode():

@@ -6,10 +6,10 @@ import pytest
 from safetensors import safe_open
 from scipy.optimize import minimize
 from scipy.special import logsumexp
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from reliance.base.errors import RelianceError
-from reliance.robustness.probes import fit_logistic, load_probe
+from reliance.robustness.probes import fit_logistic, fit_ridge, load_probe
 
 from .world import WEIGHTS, World, unit64
 
@@ -58,6 +58,31 @@ def test_two_classes_are_two_rows_with_the_same_difference_of_logits():
     np.testing.assert_allclose(
         logits[:, 1] - logits[:, 0], model.decision_function(features), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("c", [1.0, 0.05])
+def test_ridge_is_the_linear_regression_on_one_hot_classes(classes, c):
+    features, labels = data(classes)
+    features += 3  # the intercept is not penalised
+    fit = fit_ridge(features, labels, c=c, block_rows=7)
+    model = Ridge(alpha=1 / c).fit(features.astype(np.float64), np.eye(classes)[labels])
+    np.testing.assert_allclose(fit.weight, model.coef_, atol=1e-6)
+    np.testing.assert_allclose(fit.bias, model.intercept_, atol=1e-6)
+    outputs = features @ fit.weight.T + fit.bias
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_kind_of_a_probe_is_stored(tmp_path):
+    world = World(tmp_path)
+    logistic = world.fit()
+    assert load_probe(world.probe)[0].kind == "logistic"
+    ridge = world.fit(kind="ridge", block_rows=7)
+    probe, _ = load_probe(world.probe)
+    assert (probe.kind, ridge.id != logistic.id) == ("ridge", True)
+    features = (10 * unit64(world.x["test"], world.head)).astype(np.float64)
+    model = Ridge(alpha=1.0).fit(features, np.eye(3)[world.labels["test"]])
+    np.testing.assert_allclose(probe.weight, model.coef_, atol=1e-4)
 
 
 def test_a_solver_that_stops_early_is_logged_and_recorded(caplog):

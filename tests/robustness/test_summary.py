@@ -90,7 +90,9 @@ def test_same_cases():
 
 def test_read_results_refuses_a_case_listed_twice(tmp_path):
     path = tmp_path / "robustness.parquet"
-    write_table(path, pd.DataFrame([case("1", 0.5), case("1", 0.6)]), ROBUSTNESS, {}, {})
+    write_table(
+        path, pd.DataFrame([case("1", 0.5), case("1", 0.6)]), ROBUSTNESS, {"probe_kind": "logistic"}, {}
+    )
     with pytest.raises(RelianceError, match="1 \\(mined\\) twice"):
         read_results([path], ["a"])
 
@@ -99,7 +101,13 @@ def test_read_results_keeps_the_order_and_the_ids(tmp_path):
     paths = []
     for name in "ba":
         paths.append(tmp_path / f"{name}.parquet")
-        write_table(paths[-1], pd.DataFrame([case(name, 0.5)]), ROBUSTNESS, {"variant": name}, {})
+        write_table(
+            paths[-1],
+            pd.DataFrame([case(name, 0.5)]),
+            ROBUSTNESS,
+            {"variant": name, "probe_kind": "logistic"},
+            {},
+        )
     results = read_results(paths, ["b", "a"])
     assert results.frame["variant"].to_list() == ["b", "a"]
     assert list(results.ids) == ["b", "a"]
@@ -108,7 +116,13 @@ def test_read_results_keeps_the_order_and_the_ids(tmp_path):
 
 def test_an_empty_benchmark_can_be_read(tmp_path):
     path = tmp_path / "robustness.parquet"
-    write_table(path, pd.DataFrame(columns=[name for name, _ in ROBUSTNESS.columns]), ROBUSTNESS, {}, {})
+    write_table(
+        path,
+        pd.DataFrame(columns=[name for name, _ in ROBUSTNESS.columns]),
+        ROBUSTNESS,
+        {"probe_kind": "logistic"},
+        {},
+    )
     results = read_results([path], ["a"])
     assert summarise(results.frame).empty
     assert groups(results.frame) == [("found", kind, "") for kind in summary.KINDS]

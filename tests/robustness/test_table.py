@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
 from reliance.base.artifacts import read_table
@@ -52,7 +53,9 @@ def scores_of(world, x, class_id):
             np.float64
         )
     probe, _ = load_probe(world.probe)
-    found["linear"] = 10 * unit @ probe.weight[class_id] + probe.bias[class_id]
+    outputs = 10 * unit @ probe.weight.T.astype(np.float64) + probe.bias
+    rivals = np.delete(outputs, class_id, axis=1)
+    found["linear"] = outputs[:, class_id] - (logsumexp(rivals, axis=1) if probe.kind == "logistic" else 0)
     return found
 
 
@@ -88,6 +91,14 @@ def test_every_area_agrees_with_all_pairs(world, block_rows, block_classes):
     assert len(table.frame) == len(CASES) * len(PROBES)
     assert set(table.frame["probe"]) == set(PROBES)
     assert set(table.frame["discovered_on"]) == {"demo"}
+    check(world, table, DISTRACTORS)
+
+
+def test_a_ridge_probe_is_scored_by_its_outputs(world):
+    world.fit(kind="ridge")
+    lists = world.write_list("failures", CASES, samples_of(DISTRACTORS))
+    table = run(world, *lists)
+    assert table.stamp.params["probe_kind"] == "ridge"
     check(world, table, DISTRACTORS)
 
 

@@ -140,6 +140,7 @@ class Galleries(Section):
 class Probe(Section):
     """The linear probe that text prompts are compared with."""
 
+    kind: Literal["logistic", "ridge"] = "logistic"
     scale: Annotated[float, Field(gt=0)]
     c: Annotated[float, Field(gt=0)]
     max_iter: Positive

@@ -10,8 +10,9 @@ from reliance.robustness.findings import findings
 from reliance.robustness.summary import FOUND, PLANTED, same_cases, usable
 
 JUDGED = (
-    "What the paper found, held against these numbers (mean difference of areas and its 95 % interval by "
-    "Student's t, paired over cases, averaged over the variants shown):"
+    "What the paper found, held against these numbers (the gap is valid minus spurious AUC; its mean "
+    "difference between two ways of probing and the 95 % interval by Student's t, paired over cases, "
+    "averaged over the variants shown):"
 )
 
 
@@ -107,7 +108,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
     if (frame["section"] == PLANTED).any():
         said.append(
             "Planted cases use all planted distractors, found or not. Spurious correlations learned from "
-            "captions and those only in the labelled data, which a linear probe picks up, are never averaged."
+            "captions and those only in the labelled data are never averaged."
         )
     if not same_cases(frame):
         said.append("The variants were scored on different cases: their means must not be compared.")

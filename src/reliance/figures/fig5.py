@@ -13,8 +13,8 @@ PROBES = ("short", "both", "linear")
 CONTENT = (
     "Mean over cases of the area under the ROC curve that tells the images of a class from the distractors "
     "of a case (spurious AUC, filled) and from all other images (valid AUC, open). Vanilla text is the short "
-    "name of the class, enriched text its full name in the templates; the linear probe is a logistic "
-    "regression on image embeddings, trained on the test split. "
+    "name of the class, enriched text its full name in the templates; the linear probe is trained "
+    "on image embeddings of the test split, and scored by its log-odds if it is a logistic regression. "
     "Error bars: standard error of the mean over cases, std(ddof=1)/sqrt(cases); a single case has none. "
     "Dashed: chance."
 )

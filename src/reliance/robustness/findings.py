@@ -1,11 +1,12 @@
 """Which findings of the paper the numbers bear out, said from the numbers (Sec. 5.3, App. D.2, Table 1).
 
-Every finding is a difference of two areas, paired over cases (spurious AUCs of two probes, or the
-valid and the spurious AUC of one); with several variants the
-differences of a case are averaged over them first, so that cases, not models, are the sample. A
-finding holds if the 95 % interval of the mean (Student's t) lies on the paper's side, fails if it
-lies on the other side, and is undecided otherwise, also with fewer than two cases, or if a difference
-is below LEAST.
+What a case does to a way of probing is its gap, valid AUC - spurious AUC: by how much the distractors
+are harder than all other images. Two ways of probing are compared by their gaps, paired over cases (a
+difference in differences), because a way that ranks everything better has a larger spurious AUC without
+being more robust. With several variants the differences of a case are averaged over them first, so that
+cases, not models, are the sample. A finding holds if the 95 % interval of the mean (Student's t) lies on
+the paper's side, fails if it lies on the other side, and is undecided otherwise: also with fewer than two
+cases, if the mean is below LEAST, or if the spurious AUC itself moves the other way.
 """
 
 from typing import NamedTuple
@@ -17,8 +18,9 @@ from reliance.base.claims import Finding, positive, small
 from reliance.base.means import interval
 from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
 
-MARGIN = 0.05  # a difference of areas that is called small
+MARGIN = 0.05  # a difference of gaps that is called small
 LEAST = 0.01  # a difference of areas that is too small to bear out anything
+REGRESSIONS = {"logistic": "logistic regression", "ridge": "linear regression"}
 NAMES = {
     "polysemous": "polysemous words",
     "compound": "compound nouns",
@@ -35,27 +37,45 @@ WHERE = {
 
 
 class Claim(NamedTuple):
-    """A finding as the paper states it: the difference high - low is positive (or small)."""
+    """A finding as the paper states it: `probe` has a smaller gap than `baseline` (or nearly the same)."""
 
     name: str
-    high: tuple[str, str]  # (probe, column)
-    low: tuple[str, str]
+    probe: str
+    baseline: str | None  # None: the gap of `probe` itself is positive
     kinds: tuple[str, ...]
-    words: str  # completed by the kind
-    small: bool = False  # the difference is claimed to be within +- MARGIN instead
+    words: str  # completed by the kind, and by what the linear probe is
+    small: bool = False  # the difference of gaps is claimed to be within +- MARGIN instead
 
 
-AUC, VALID = "spurious_auc", "valid_auc"
-SHORT, FULL, TEMPLATED, PROBE = ("short", AUC), ("extended", AUC), ("templated", AUC), ("linear", AUC)
+AUC, VALID, LINEAR = "spurious_auc", "valid_auc", "linear"
 CLAIMS = (
-    Claim("below_valid", ("short", VALID), SHORT, KINDS, "distractors of {} fool short names"),
-    Claim("full_names", FULL, SHORT, KINDS[:2], "full names help against {}"),
-    Claim("full_names", FULL, SHORT, KINDS[3:], "full names hardly change {}", True),
-    Claim("templates", TEMPLATED, SHORT, KINDS[2:3], "templates help against {}"),
-    Claim("templates", TEMPLATED, SHORT, KINDS[3:], "templates hardly change {}", True),
-    Claim("probe_wins", PROBE, SHORT, KINDS[:3], "a linear probe beats short names on {}"),
-    Claim("text_wins", SHORT, PROBE, KINDS[3:], "short names beat a linear probe on {}"),
+    Claim("below_valid", "short", None, KINDS, "distractors of {kind} fool short names"),
+    Claim("full_names", "extended", "short", KINDS[:2], "full names help against {kind}"),
+    Claim("full_names", "extended", "short", KINDS[3:], "full names hardly change {kind}", True),
+    Claim("templates", "templated", "short", KINDS[2:3], "templates help against {kind}"),
+    Claim("templates", "templated", "short", KINDS[3:], "templates hardly change {kind}", True),
+    Claim(
+        "probe_wins",
+        LINEAR,
+        "short",
+        KINDS[:3],
+        "a linear probe ({probe}) is more robust than short names to {kind}",
+    ),
+    Claim(
+        "text_wins",
+        "short",
+        LINEAR,
+        KINDS[3:],
+        "short names are more robust than a linear probe ({probe}) to {kind}",
+    ),
 )
+
+
+class Change(NamedTuple):
+    """What a claim is about, per case of a group and averaged over variants."""
+
+    closed: np.ndarray  # how much smaller the gap is than the baseline's [n]; the gap itself without one
+    gained: np.ndarray  # spurious AUC minus the baseline's [n]; as `closed` without one
 
 
 def findings(frame: pd.DataFrame) -> list[Finding]:
@@ -68,33 +88,45 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     keys = [*GROUP, "source", "failure_id", "variant"]
     wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
     parts = {key: part for key, part in wide.groupby(level=GROUP)}
+    fitted = " or ".join(REGRESSIONS[kind] for kind in sorted(set(frame["probe_kind"])))
     found = []
     for claim in CLAIMS:
         for kind in claim.kinds:
-            for section, mode in WHERE:
-                values = _paired(parts.get((section, kind, mode), wide.iloc[:0]), claim)
-                if len(values):
-                    found.append(_judge(claim, kind, section, mode, values))
+            words = claim.words.format(kind=NAMES[kind], probe=fitted)
+            for (section, mode), where in WHERE.items():
+                change = _paired(parts.get((section, kind, mode), wide.iloc[:0]), claim)
+                if len(change.closed):
+                    name = ":".join(filter(None, (claim.name, section, kind, mode)))
+                    found.append(_judge(claim, name, words, where, change))
     return found
 
 
-def _paired(part: pd.DataFrame, claim: Claim) -> np.ndarray:
-    """The claimed difference per case of a group, averaged over variants, [n]."""
-    sides = [
-        part[column, probe] if (column, probe) in part.columns else pd.Series(np.nan, part.index)
-        for probe, column in (claim.high, claim.low)
-    ]
-    difference = (sides[0] - sides[1]).dropna()
-    return difference.groupby(level=["source", "failure_id"]).mean().to_numpy()
+def _paired(part: pd.DataFrame, claim: Claim) -> Change:
+    """The claimed differences of a group's cases that have both sides."""
+
+    def side(column: str, probe: str) -> pd.Series:
+        return part[column, probe] if (column, probe) in part.columns else pd.Series(np.nan, part.index)
+
+    closed = side(VALID, claim.probe) - side(AUC, claim.probe)
+    gained = closed
+    if claim.baseline is not None:
+        closed = side(VALID, claim.baseline) - side(AUC, claim.baseline) - closed
+        gained = side(AUC, claim.probe) - side(AUC, claim.baseline)
+    both = pd.DataFrame({"closed": closed, "gained": gained}).dropna()
+    means = both.groupby(level=["source", "failure_id"]).mean()
+    return Change(means["closed"].to_numpy(), means["gained"].to_numpy())
 
 
-def _judge(claim: Claim, kind: str, section: str, mode: str, values: np.ndarray) -> Finding:
-    mean, low, high = interval(values)
-    said = claim.words.format(NAMES[kind]) + (f" (by less than {MARGIN})" if claim.small else "")
+def _judge(claim: Claim, name: str, words: str, where: str, change: Change) -> Finding:
+    mean, low, high = interval(change.closed)
+    gained = float(change.gained.mean())
+    said = words + (f" (by less than {MARGIN})" if claim.small else "")
     holds = small(low, high, MARGIN) if claim.small else positive(low, high)
-    if holds and not claim.small and mean < LEAST:
+    if not claim.small and holds is not None and (abs(mean) < LEAST or mean * gained < 0):
         holds = None
-    count = "one case, no interval" if len(values) == 1 else f"{len(values)} cases"
-    reach = "" if len(values) == 1 else f" [{low:+.3f}, {high:+.3f}]"
-    numbers = f"{WHERE[section, mode]} ({mean:+.3f}{reach}, {count})"
-    return Finding(":".join(filter(None, (claim.name, section, kind, mode))), holds, said, numbers)
+    count = "one case, no interval" if len(change.closed) == 1 else f"{len(change.closed)} cases"
+    reach = "" if len(change.closed) == 1 else f" [{low:+.3f}, {high:+.3f}]"
+    told = f"gap {mean:+.3f}{reach}"
+    if claim.baseline is not None:
+        told = f"gap closed by {mean:+.3f}{reach}, spurious AUC {gained:+.3f}"
+    return Finding(name, holds, said, f"{where} ({told}, {count})")

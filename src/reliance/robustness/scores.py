@@ -1,7 +1,13 @@
-"""Scores of images for classes by every way of probing: cosine with a text, or logit of a probe.
+"""Scores of images for classes by every way of probing: cosine with a text, or the odds of a probe.
 
-All are linear in the unit image embedding: score = w . z/|z| + b, with w a unit text vector and b = 0,
-or w = scale x the probe's weight and b its bias.
+What is linear in the unit image embedding is w . z/|z| + b, with w a unit text vector and b = 0, or
+w = scale x the probe's weight and b its bias. That is the score of a text, and of a ridge probe, whose
+outputs estimate shares. A logistic probe's logits are only defined up to a number per image, so one of
+them alone cannot rank images; its score is the log-odds of the class,
+
+    logit_c - log sum_{k != c} exp logit_k = log p_c / (1 - p_c).
+
+With two classes these are the difference of the logits, which ranks as either of them does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +20,28 @@ from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.text import TEXT
 from reliance.robustness.inputs import Split, unit_blocks
-from reliance.robustness.probes import load_probe
+from reliance.robustness.probes import LOGISTIC, load_probe
+
+BLOCK_LOGITS = 1 << 22  # logits of a probe that are held at a time, float64
+
+
+class Logits(NamedTuple):
+    """All classes of a logistic probe, for its log-odds."""
+
+    weight: np.ndarray  # [K, p] float32, times the probe's scale
+    bias: np.ndarray  # [K] float32
 
 
 class Scorers(NamedTuple):
-    """S ways of probing C classes."""
+    """S ways of probing C classes; the probe is the last of them."""
 
     names: tuple[str, ...]  # [S]
     class_ids: np.ndarray  # [C] int64, ascending
     weight: np.ndarray  # [S, C, p] float32
     bias: np.ndarray  # [S, C] float32
     ids: dict[str, str]  # of the artifacts read
+    logits: Logits | None = None  # of a logistic probe; None: the last way is linear as well
+    probe_kind: str = LOGISTIC
 
     def only(self, class_ids: Sequence[int]) -> "Scorers":
         """The same for some of the classes, in this order."""
@@ -34,11 +51,39 @@ class Scorers(NamedTuple):
         )
 
     def score(self, unit: np.ndarray) -> np.ndarray:
-        """Scores [S, C, n] of unit embeddings [n, p], float32."""
+        """Scores [S, C, n] of unit embeddings [n, p], float32; a logistic probe's are log-odds."""
         s, c, p = self.weight.shape
         found = self.weight.reshape(s * c, p) @ unit.T + self.bias.reshape(s * c, 1)
         scores: np.ndarray = found.reshape(s, c, len(unit))
+        if self.logits is not None:
+            step = max(1, BLOCK_LOGITS // len(self.logits.bias))
+            for start in range(0, len(unit), step):
+                every = unit[start : start + step] @ self.logits.weight.T + self.logits.bias
+                scores[-1, :, start : start + step] = log_odds(every, self.class_ids).T
         return scores
+
+
+def log_odds(logits: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """log p_c / (1 - p_c) of a softmax [n, C], float64, for classes `class_ids` of logits [n, K], K >= 2.
+
+    The largest logit of an image is kept apart, so that neither a class of probability near one nor one
+    near zero loses its digits.
+    """
+    logits = logits.astype(np.float64)
+    rows, top = np.arange(len(logits)), logits.argmax(axis=1)
+    largest = logits[rows, top]
+    rest = logits.copy()
+    rest[rows, top] = -np.inf
+    second = rest.max(axis=1)
+    mass = np.exp(rest - second[:, None])  # of the others, relative to the second; the largest is 0
+    total = mass.sum(axis=1)
+    others = (total[:, None] - mass[:, class_ids]).clip(min=0)
+    with np.errstate(divide="ignore"):  # no third class: log 0
+        rivals = np.logaddexp(largest[:, None], second[:, None] + np.log(others))
+    is_top = top[:, None] == class_ids
+    rivals = np.where(is_top, (second + np.log(total))[:, None], rivals)
+    odds: np.ndarray = logits[:, class_ids] - rivals
+    return odds
 
 
 def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Scorers:
@@ -66,7 +111,10 @@ def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Score
     weight = np.stack([*weights, linear.weight * np.float32(linear.scale)])
     bias = np.zeros(weight.shape[:2], np.float32)
     bias[-1] = linear.bias
-    return Scorers((*texts, "linear"), class_ids, weight, bias, {**ids, "probe": stamp.id})
+    logits = Logits(weight[-1], linear.bias) if linear.kind == LOGISTIC else None
+    return Scorers(
+        (*texts, "linear"), class_ids, weight, bias, {**ids, "probe": stamp.id}, logits, linear.kind
+    )
 
 
 def score_rows(scorers: Scorers, opened: Split, chosen: np.ndarray, block_rows: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from reliance.base.means import mean_and_error
 
 ROBUSTNESS = TableSpec(
     "robustness",
-    1,
+    2,
     (
         ("failure_id", "string"),
         ("kind", "string"),
@@ -48,7 +48,7 @@ GROUP = ["section", "kind", "mode"]
 class Results(NamedTuple):
     """Benchmarks of one or several variants, in the order given."""
 
-    frame: pd.DataFrame  # the columns of ROBUSTNESS, and variant, section
+    frame: pd.DataFrame  # the columns of ROBUSTNESS, and variant, section, probe_kind
     ids: dict[str, str]  # variant -> id of its table
 
 
@@ -69,7 +69,8 @@ def read_results(paths: Sequence[Path], variants: Sequence[str]) -> Results:
                 allowed="one row per source, case and probe",
                 next_step="a list of cases names it twice: correct the list and run the target again",
             )
-        frames.append(table.frame.assign(variant=variant))
+        kind = table.stamp.params["probe_kind"]
+        frames.append(table.frame.assign(variant=variant, probe_kind=kind))
         ids[variant] = table.stamp.id
     frame = pd.concat(frames, ignore_index=True)
     return Results(frame.assign(section=sections(frame["source"])), ids)

@@ -89,7 +89,7 @@ def benchmark(
     frame["discovered_on"] = np.where(frame["source"] == "mined", discovered_on, "")
     _log_undefined(frame)
     params = {"dataset": dataset, "split": split, "every_nth": every_nth, "discovered_on": discovered_on}
-    params["external_sources"] = list(external_sources)
+    params |= {"external_sources": list(external_sources), "probe_kind": scorers.probe_kind}
     return write_table(
         robustness, frame, ROBUSTNESS, params, {**opened.ids, **scorers.ids, **ids, **lists.ids}
     )
