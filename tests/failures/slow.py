@@ -8,7 +8,8 @@ import statistics
 
 import numpy as np
 import torch
-from scipy.stats import binom, false_discovery_control
+from scipy.optimize import minimize
+from scipy.stats import betabinom, false_discovery_control
 
 
 def relevances(split, form):
@@ -81,7 +82,7 @@ def mine(split, y, r, used, rule):
         if common:
             usual[c] = statistics.median(common)
     fallback = statistics.median(usual.values())
-    tests, samples = {}, {}
+    tests, samples, above = {}, {}, {}
     for c in range(classes):
         e = expected[c]
         n, s0 = e["n"], usual.get(c, fallback)
@@ -90,26 +91,63 @@ def mine(split, y, r, used, rule):
         for j in range(components):
             sigma = math.sqrt((10 * s0 + (n - 1) * e["std"][j] ** 2) / (n + 9))
             firing = [i for i in confident if active[i, j]]
+            own = [i for i in used if split.labels[i] == c]
+            if firing or active[own, j].any():
+                z = [(r[i, c, j] - e["mean"][j]) / sigma for i in own]
+                above[c, j] = (sum(value > rule["min_z"] for value in z), n)
             if len(firing) < rule["min_samples"]:
                 continue
             flagged = [i for i in firing if (r[i, c, j] - e["mean"][j]) / sigma > rule["min_z"]]
-            own = [i for i in used if split.labels[i] == c]
-            above = [i for i in own if (r[i, c, j] - e["mean"][j]) / sigma > rule["min_z"]]
-            p0 = (1 + len(above)) / (1 + n)
             tests[c, j] = {
                 "n_flagged": len(flagged),
                 "n_highconf": len(confident),
-                "p0": p0,
-                "p_value": binom.sf(len(flagged) - 1, len(confident), p0),
                 "mean_z": np.mean([(r[i, c, j] - e["mean"][j]) / sigma for i in flagged]) if flagged else 0,
                 "mean_relevance": np.mean([r[i, c, j] for i in flagged]) if flagged else 0,
                 "unseen_in_reference": e["n_active"][j] == 0,
             }
             samples[c, j] = [(i, y[i, c], r[i, c, j], (r[i, c, j] - e["mean"][j]) / sigma) for i in flagged]
-    q = false_discovery_control([t["p_value"] for t in tests.values()], method="bh")
+    weight = rate_weights(list(above.values()))
+    p = dict.fromkeys(above, 1.0)
+    for pair, test in tests.items():
+        test["p0"], p[pair] = surprise(weight, *above[pair], test["n_flagged"], test["n_highconf"])
+    q = dict(zip(p, false_discovery_control(list(p.values()), method="bh"), strict=True))
     kept = {}
-    for (pair, test), q_value in zip(tests.items(), q, strict=True):
+    for pair, test in tests.items():
+        test["p_value"], q_value = p[pair], q[pair]
         floor = rule["min_relevance"] * expected[pair[0]]["y_mean"]
         if test["n_flagged"] >= rule["min_samples"] and test["mean_relevance"] > floor:
             kept[pair] = {**test, "q_value": q_value}
     return kept, {pair: samples[pair] for pair in kept}, len(tests)
+
+
+SCALES = [10 ** (k / 2) for k in range(15)]
+
+
+def rate_weights(counts):
+    """Weights of Beta(1, scale) that make counts [(own, n)] most likely, one imagined pair in each part.
+
+    By a general optimiser over softmax weights, not by expectation maximisation.
+    """
+    own, n = np.array(counts).T
+    parts = np.stack([betabinom.pmf(own, n, 1, scale) for scale in SCALES], axis=1)
+
+    def loss(free):
+        weight = np.exp(free - free.max())
+        weight /= weight.sum()
+        return -np.log(parts @ weight).sum() - np.log(weight).sum()
+
+    free = minimize(loss, np.zeros(len(SCALES)), options={"maxiter": 2000, "gtol": 1e-9}).x
+    weight = np.exp(free - free.max())
+    return weight / weight.sum()
+
+
+def surprise(weight, own, n, flagged, trials):
+    """(expected share, probability of so many flagged or more) of a pair."""
+    after = np.array([w * betabinom.pmf(own, n, 1, s) for w, s in zip(weight, SCALES, strict=True)])
+    after /= after.sum()
+    share = sum(a * (1 + own) / (1 + s + n) for a, s in zip(after, SCALES, strict=True))
+    tail = sum(
+        a * betabinom.pmf(range(flagged, trials + 1), trials, 1 + own, s + n - own).sum()
+        for a, s in zip(after, SCALES, strict=True)
+    )
+    return share, (min(tail, 1.0) if flagged else 1.0)

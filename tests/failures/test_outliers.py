@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import binom, false_discovery_control
 
 from attribution.toy import CLASS_IDS, ToySplit
 from reliance.base.artifacts import read_table, write_table
@@ -12,10 +11,9 @@ from reliance.failures.outliers import (
     OUTLIER_SAMPLES,
     OUTLIERS,
     Rule,
-    binomial_tail,
-    false_discovery_rate,
     flag_pairs,
     mine_outliers,
+    own_above,
 )
 from reliance.failures.reference import Reference
 from reliance.failures.scan import Tally
@@ -80,8 +78,10 @@ def test_mining_equals_the_slow_reference(toy, tmp_path, relevance, every_nth, c
     ids = [(CLASS_IDS[c], j) for c, j in kept]
     assert list(zip(frame["class_id"], frame["component"], strict=True)) == ids
     expected = pd.DataFrame(list(kept.values()))
+    learned = ("p0", "p_value", "q_value")  # by two optimisers
     for name in expected.columns:
-        np.testing.assert_allclose(frame[name].astype(float), expected[name].astype(float), **CLOSE)
+        close = {"rtol": 2e-3} if name in learned else CLOSE
+        np.testing.assert_allclose(frame[name].astype(float), expected[name].astype(float), **close)
     rows = [(CLASS_IDS[c], j, *sample) for (c, j), of_pair in samples.items() for sample in of_pair]
     expected = pd.DataFrame(rows, columns=["class_id", "component", "image_id", "y", "relevance", "z"])
     assert (found["split"] == "train").all() and len(found) == len(expected)
@@ -146,27 +146,7 @@ def test_expectations_of_other_settings_or_inputs_are_refused(toy, tmp_path):
         mine(toy, tmp_path, expected=path, every_nth=2)
 
 
-def test_q_values_are_those_of_scipy_with_untouched_pairs_counted():
-    p = np.array([0.04, 0.001, 0.3, 0.04, 0.9])
-    everything = np.concatenate([p, np.ones(7)])
-    expected = false_discovery_control(everything, method="bh")[: len(p)]
-    np.testing.assert_allclose(false_discovery_rate(p, len(everything)), expected, rtol=1e-12)
-    assert false_discovery_rate(np.zeros(0), 5).shape == (0,)
-
-
-def test_binomial_tail_by_summing():
-    direct = sum(binom.pmf(i, 20, 0.1) for i in range(3, 21))
-    np.testing.assert_allclose(binomial_tail(np.array([3]), np.array([20]), np.array([0.1])), [direct])
-    assert binomial_tail(np.array([0, 3]), np.array([20, 20]), np.array([0.1, 1.0])).tolist() == [1, 1]
-    count, trials, p0 = (
-        np.array([1, 20, 20, 500]),
-        np.array([20, 20, 500, 20_000]),
-        np.array([0.01, 0.5, 0.02, 0.02]),
-    )
-    np.testing.assert_allclose(binomial_tail(count, trials, p0), binom.sf(count - 1, trials, p0), rtol=1e-12)
-
-
-def test_silent_images_of_the_class_above_a_negative_line_count_in_p0():
+def test_silent_images_of_the_class_above_a_negative_line_count():
     """Mean -1 and sigma 0.2: an image of the class on which the component is silent has z = 5."""
     table = {"n_active": [[9, 6]], "mean": [[-1.0, 0.0]], "sigma": [[0.2, 0.2]]}
     known = Reference(
@@ -180,7 +160,8 @@ def test_silent_images_of_the_class_above_a_negative_line_count_in_p0():
     tally = Tally(
         relevance=torch.tensor([[20.0, 20.0]]), **{name: torch.tensor(c) for name, c in counts.items()}
     )
+    assert own_above(tally, known, 3.0).tolist() == [[2 + 1, 2]]
     found = flag_pairs(tally, known, Rule(3.0, 10, 0.03, None))
-    assert found["p0"].tolist() == [(1 + 2 + 1) / 11, (1 + 2) / 11]
+    assert found["p0"][0] > found["p0"][1]
     assert found["mean_z"].tolist() == pytest.approx([10.0, 5.0])
     assert found["unseen_in_reference"].tolist() == [False, False]

@@ -5,12 +5,9 @@ mean minus 1.5 standard deviations, App. D.1). A component is tested if at least
 active, and flagged if at least 10 of those have z = (R - mean) / sigma > 3 and their mean relevance
 is above 3 % of the class's mean y. `reference` says where mean and sigma come from.
 
-Many pairs are tested, so each gets a p-value: how likely so many flagged images would be if images of
-other classes exceeded the line as often as the class's own do,
-
-    p = P(Binomial(n_highconf, p0) >= n_flagged),   p0 = (1 + own images with z > 3) / (1 + own images),
-
-and q is its false discovery rate (Benjamini and Hochberg) over all tested pairs.
+Many pairs are tested, so each gets a p-value, how likely so many flagged images would be if images of
+other classes exceeded the line as often as the class's own do, and a false discovery rate q: see
+`discovery`.
 """
 
 import logging
@@ -24,6 +21,12 @@ import torch
 from reliance.attribution.inputs import Inputs, blocks, open_inputs, open_tables
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.base.errors import RelianceError, make_again
+from reliance.failures.discovery import (
+    expected_share,
+    false_discovery_rate,
+    pooled_rates,
+    predictive_tail,
+)
 from reliance.failures.reference import Reference, reference
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
@@ -115,17 +118,18 @@ def decision_lines(known: Reference, min_z: float, confidence_std: float, device
 def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
     """Columns of OUTLIERS, with `row` in place of class_id, for the flagged pairs; by class, component.
 
-    The q-values are over all tested pairs; those with no flagged image have p = 1 and only count.
+    The q-values are over all pairs that are ever active, on the class or on a high-confidence image of
+    another one; those that are not tested or have no flagged image have p = 1 and only count.
     """
-    highconf, active, flagged, total, own = (table.cpu().numpy() for table in tally)
-    tested = active >= rule.min_samples
-    row, component = np.nonzero(tested & (flagged > 0))
+    highconf, active, flagged, total, _ = (table.cpu().numpy() for table in tally)
+    own = own_above(tally, known, rule.min_z)
+    seen = known.usable[:, None] & ((active > 0) | (known.n_active > 0))
+    rates = pooled_rates(own[seen], known.n[np.nonzero(seen)[0]])
+    row, component = np.nonzero((active >= rule.min_samples) & (flagged > 0))
     place = row, component
     mean, sigma = known.mean[place].astype(np.float64), known.sigma[place].astype(np.float64)
     n, n_flagged, n_active = known.n[row], flagged[place], known.n_active[place]
-    silent = np.where(mean + rule.min_z * sigma < 0, n - n_active, 0)  # own images with R = 0 and z > min_z
-    p0 = (1 + own[place] + silent) / (1 + n)
-    p_value = binomial_tail(n_flagged, highconf[row], p0)
+    p_value = predictive_tail(rates, n_flagged, highconf[row], own[place], n)
     relevance = total[place] / n_flagged
     frame = pd.DataFrame(
         {
@@ -133,9 +137,9 @@ def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
             "component": component,
             "n_flagged": n_flagged,
             "n_highconf": highconf[row],
-            "p0": p0,
+            "p0": expected_share(rates, own[place], n),
             "p_value": p_value,
-            "q_value": false_discovery_rate(p_value, int(tested.sum())),
+            "q_value": false_discovery_rate(p_value, int(seen.sum())),
             "mean_z": (relevance - mean) / sigma,
             "mean_relevance": relevance,
             "unseen_in_reference": n_active == 0,
@@ -144,25 +148,15 @@ def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
     keep = (n_flagged >= rule.min_samples) & (relevance > rule.min_relevance * np.abs(known.y_mean[row]))
     if rule.max_q is not None:
         keep &= frame["q_value"].to_numpy() <= rule.max_q
-    log.info("%d pairs tested, %d of them with a flagged image", tested.sum(), len(frame))
+    log.info("%d pairs are ever active, %d of them have a flagged image", seen.sum(), len(frame))
     return frame.iloc[np.flatnonzero(keep)].reset_index(drop=True)
 
 
-def binomial_tail(count: np.ndarray, trials: np.ndarray, p0: np.ndarray) -> np.ndarray:
-    """P(Binomial(trials, p0) >= count), elementwise, by the regularised incomplete beta function."""
-    from scipy.special import betainc
-
-    tail: np.ndarray = betainc(np.maximum(count, 1), trials - count + 1, np.minimum(p0, 1.0))
-    return np.where(count > 0, tail, 1.0)
-
-
-def false_discovery_rate(p_values: np.ndarray, tested: int) -> np.ndarray:
-    """Benjamini-Hochberg q-values of the p-values below 1 among `tested` tests; the others have p = 1."""
-    order = np.argsort(p_values, kind="stable")
-    ratio = p_values[order] * tested / np.arange(1, len(order) + 1)
-    q = np.empty(len(order))
-    q[order] = np.minimum.accumulate(ratio[::-1])[::-1].clip(max=1)
-    return q
+def own_above(tally: Tally, known: Reference, min_z: float) -> np.ndarray:
+    """Images of every class with z > min_z, int [C, m], also where the line is below 0 and R is 0."""
+    silent = np.where(known.mean + min_z * known.sigma < 0, known.n[:, None] - known.n_active, 0)
+    above: np.ndarray = tally.n_own.cpu().numpy() + silent
+    return above
 
 
 def sample_frame(

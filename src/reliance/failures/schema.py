@@ -18,7 +18,7 @@ EXPECTATIONS = TableSpec(
 )
 OUTLIERS = TableSpec(
     "outliers",
-    1,
+    2,
     (
         ("class_id", "int32"),
         ("component", "int32"),
