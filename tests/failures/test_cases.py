@@ -159,9 +159,11 @@ def test_kinds_follow_labels_words_and_full_names(mined):
     mined.write_components(**{f"c{component}": f"the written word {SHORT_NAMES[class_id]}"})
     assert kinds(mined)[class_id, component] == "typography"
     mined.write_components(**{f"c{j}": "" for j in range(M)})
-    assert set(kinds(mined).values()) == {"spurious"}  # no labels, words that point away, equal names
+    plain = {"spurious", "lookalike", "other"}  # no labels, words that point away, equal names
+    assert set(kinds(mined).values()) <= plain
     mined.write_prompts("words", mined.split.text)
-    assert set(kinds(mined).values()) == {"compound"}
+    assert set(kinds(mined).values()) <= {"compound", "lookalike"}
+    assert "compound" in set(kinds(mined).values())
     mined.write_prompts("words", mined.away())
     mined.write_prompts("extended", own_direction(mined))
     assert "polysemous" in set(kinds(mined).values())

@@ -12,6 +12,12 @@ PLAIN = Evidence(
     class_short=0.3,
     class_full=0.3,
     class_std=0.05,
+    main_share=0.3,
+    main_flagged=0.4,
+    centres=0.9,
+    usual=0.8,
+    own_images=0.1,
+    own_name=0.2,
 )
 
 
@@ -30,6 +36,17 @@ PLAIN = Evidence(
         ({"distractors_full": 0.24, "class_std": 0.07}, "spurious"),
         ({"distractors_full": 0.24, "class_std": NAN}, "spurious"),
         ({"one_word": 0.3, "distractors_full": 0.24}, "compound"),
+        ({"main_share": 0.6}, "lookalike"),  # a husky's distractors are malamutes
+        ({"main_share": 0.6, "one_word": 0.3, "distractors_full": 0.24}, "lookalike"),  # two terriers
+        ({"main_share": 0.6, "written": 0.31}, "typography"),
+        ({"main_share": 0.6, "main_flagged": 0.1}, "other"),  # a few strange images of one class
+        ({"main_share": 0.6, "centres": 0.7}, "other"),  # one class, but another thing
+        ({"main_share": 0.6, "centres": 0.7, "one_word": 0.3}, "compound"),  # a cabbage for a butterfly
+        ({"main_share": 0.6, "centres": NAN}, "other"),
+        ({"own_images": 0.6}, "other"),  # the class's own object elsewhere: labels may be wrong
+        ({"own_name": 0.3}, "other"),  # the component is called like the class
+        ({"own_name": NAN}, "spurious"),
+        ({"main_share": NAN}, "other"),
     ],
 )
 def test_the_first_rule_that_holds_names_the_kind(change, kind):

@@ -181,7 +181,7 @@ class ExternalList(Section):
 
     dataset: Name
     source: Literal["neuhaus", "user"]
-    kind: Literal["polysemous", "compound", "typography", "spurious", "other"] | None = None
+    kind: Literal["polysemous", "compound", "typography", "spurious", "lookalike", "other"] | None = None
     root: str | None = None
     failures: str | None = None
     samples: str | None = None

@@ -4,7 +4,7 @@ A mean of y over images is the mean of their unit embeddings times the text vect
 the images of all cases and their classes serves every prompt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from reliance.base.rows import Parts
 from reliance.encoders.head import Head, project
 from reliance.encoders.text import WRITTEN
 from reliance.failures.kinds import Evidence
+from reliance.failures.neighbours import Centre, Main, class_centres, main_class
 from reliance.failures.selection import Case
 from reliance.failures.sources import EncoderSide, LabellerSide
 
@@ -40,8 +41,12 @@ def gather_evidence(
     vectors = {
         p[0]: t for p, t in zip(*(labeller.vocabulary[c] for c in ("prompts", "embedding")), strict=True)
     }
+    mains = [main_class(case.images, encoder.labels, encoder.class_images) for case in cases]
+    near = sorted({*classes, *(main.class_id for main in mains)} - {-1})
+    centres = class_centres(labeller.embeddings, labeller.head, encoder.class_images, near, block_rows)
+    own_share = top_shares(labeller.top_samples, encoder.labels, top_n)
     found = []
-    for case, distractors in zip(cases, groups.mean, strict=False):
+    for case, main, distractors in zip(cases, mains, groups.mean, strict=False):
         c = case.class_id
         short, full, own = encoder.texts.short[c], encoder.texts.full[c], groups.mean[row[c]]
         mean, label = strongest.get(case.component), labeller.labels.get(case.component)
@@ -57,6 +62,12 @@ def gather_evidence(
                 class_short=float(short @ own),
                 class_full=float(full @ own),
                 class_std=float(groups.std[row[c]]),
+                main_share=main.share,
+                main_flagged=main.flagged,
+                centres=centre_cosine(centres, main, c),
+                usual=centres[c].usual if c in centres else np.nan,
+                own_images=own_share.get((case.component, c), 0.0),
+                own_name=cosine(mean, vectors.get(labeller.short_names[c])),
             )
         )
     return found
@@ -105,6 +116,24 @@ def strongest_means(
         vectors = project(labels.take("x", rows), head)
     groups = pd.Series(place).groupby(chosen["component"].to_numpy())
     return {int(str(component)): vectors[where].mean(0) for component, where in groups}
+
+
+def centre_cosine(centres: Mapping[int, Centre], main: Main, class_id: int) -> float:
+    """Cosine of the centres of a case's class and of its distractors' main class, nan if one is missing."""
+    if class_id not in centres or main.class_id not in centres:
+        return float("nan")
+    return float(centres[class_id].mean @ centres[main.class_id].mean)
+
+
+def top_shares(top_samples: pd.DataFrame, labels: np.ndarray, top_n: int) -> dict[tuple[int, int], float]:
+    """(component, class_id) -> share of the component's `top_n` strongest images that are of the class."""
+    top = top_samples[top_samples["rank"] < top_n]
+    share = pd.Series(labels[top["image_id"]]).groupby(top["component"].to_numpy())
+    return {
+        (int(str(component)), int(str(class_id))): float(part)
+        for component, classes in share
+        for class_id, part in classes.value_counts(normalize=True).items()
+    }
 
 
 def cosine(first: np.ndarray | None, second: np.ndarray | None) -> float:

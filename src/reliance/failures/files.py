@@ -6,7 +6,7 @@ has no stamp; it is then known by the hash of its content.
 failures.tsv, one row per case:
   failure_id  unique in the list
   rank        1 is the strongest case of its class
-  kind        polysemous, compound, typography, spurious or other
+  kind        polysemous, compound, typography, spurious, lookalike or other
   mode        how a planted case came about (caption, artefact), else empty
   class_id    the class whose prompt is fooled
   source      mined, planted, neuhaus or user
@@ -45,7 +45,7 @@ from reliance.base.errors import RelianceError
 from reliance.base.writing import atomic
 
 KIND, SCHEMA = "failures", 1
-KINDS = ("polysemous", "compound", "typography", "spurious", "other")
+KINDS = ("polysemous", "compound", "typography", "spurious", "lookalike", "other")
 SOURCES = ("mined", "planted", "neuhaus", "user")
 MODES = ("", "caption", "artefact")
 NOTE_LIMIT = 2000  # characters

@@ -5,18 +5,26 @@ overrides them. In this order:
 
   typography   the images that activate the component most look, to the labeller, at least as much
                like "the written word <name of the class>" as like the component's own label
+  lookalike    most distractors are of one class, the component stands out on a good part of that class,
+               and to the labeller the centre of that class is as near to the centre of this one as a
+               usual image of this class is: the two are hard to tell apart, and nothing need be wrong
   compound     the name has several words, and one of them alone scores at least as high as the
                whole name on the distractors
   polysemous   the full name, with its explanation, lowers the distractors against the class by more
                than one standard deviation of the class's scores
-  spurious     anything else
+  spurious     several classes share the component: no class has most of the distractors; and it is not
+               the class's own: few of its strongest images are of the class, and they look more like its
+               own label than like the class's name
+  other        anything else
 """
 
 from typing import NamedTuple
 
+MOST, GOOD_PART = 0.5, 0.25
+
 
 class Evidence(NamedTuple):
-    """What the rules look at; all are cosines, nan where there is none."""
+    """What the rules look at; cosines if nothing else is said, nan where there is none."""
 
     written: float  # component's mean embedding and "the written word <name>" (labeller)
     named: float  # component's mean embedding and its own label (labeller)
@@ -26,16 +34,32 @@ class Evidence(NamedTuple):
     class_short: float  # class's mean y for the short name
     class_full: float  # class's mean y for the full name
     class_std: float  # class's standard deviation of y for the short name
+    main_share: float  # share of the distractors that are of their most frequent class
+    main_flagged: float  # share of that class's images that are distractors
+    centres: float  # centres of that class and of the case's class (labeller)
+    usual: float  # centre of the case's class and its median image (labeller)
+    own_images: float  # share of the component's strongest images that are of the case's class
+    own_name: float  # component's mean embedding and the class's short name (labeller)
 
 
 def suggest_kind(evidence: Evidence) -> str:
     """The kind of a case; comparisons with nan do not hold."""
     if evidence.written >= evidence.named:
         return "typography"
+    if is_lookalike(evidence):
+        return "lookalike"
     if evidence.one_word >= evidence.distractors_short:
         return "compound"
     gap_short = evidence.distractors_short - evidence.class_short
     gap_full = evidence.distractors_full - evidence.class_full
     if gap_short - gap_full > evidence.class_std:
         return "polysemous"
-    return "spurious"
+    shared = evidence.main_share <= MOST
+    foreign = evidence.own_images < MOST and not evidence.own_name >= evidence.named
+    return "spurious" if shared and foreign else "other"
+
+
+def is_lookalike(evidence: Evidence) -> bool:
+    """Whether the distractors are of a class that is hard to tell from the case's own."""
+    one_class = evidence.main_share > MOST and evidence.main_flagged >= GOOD_PART
+    return one_class and evidence.centres >= evidence.usual

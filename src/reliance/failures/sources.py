@@ -42,7 +42,8 @@ class EncoderSide(NamedTuple):
     embeddings: Parts
     head: Head
     texts: ClassTexts
-    class_images: Mapping[int, np.ndarray]  # class_id -> image_ids of the split, ascending
+    class_images: Mapping[int, np.ndarray]  # class_id -> image_ids of the view, ascending
+    labels: np.ndarray  # class_id of every image of the split, -1 if unknown [N]
     ids: dict[str, str]
 
 
@@ -92,7 +93,7 @@ def open_encoder_side(
     used = readable[readable % every_nth == 0]
     images = pd.Series(used).groupby(rows.class_ids[used])
     class_images = {int(str(c)): found.to_numpy() for c, found in images}
-    return EncoderSide(parts, tower, texts, class_images, {**ids, "words": stamp.id})
+    return EncoderSide(parts, tower, texts, class_images, rows.class_ids, {**ids, "words": stamp.id})
 
 
 def open_labeller_side(

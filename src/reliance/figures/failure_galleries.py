@@ -14,7 +14,7 @@ from reliance.figures.thumbnails import DRAWN, Album, Thumbnail
 
 SCHEMA = 1
 PROBE = "short"  # the prompts whose spurious AUC is shown
-OTHER = "other"
+EXTRA = ("lookalike", "other")  # kinds the paper does not have
 ROWS = 2  # of thumbnails in a cell
 SOURCES = {"mined": "mined", "neuhaus": "Neuhaus et al.", "user": "own list"}
 COLUMNS = ["failure_id", "kind", "source", "class_id", "short_name", "number", "component", "label"]
@@ -64,7 +64,7 @@ def failure_gallery(
 
     Parameters
     ----------
-    number, title, kinds : of the figure; the kind "other" is left out if there is no such case.
+    number, title, kinds : of the figure; EXTRA kinds are left out if there is no such case.
     failures, failure_samples, outlier_samples, components : of the variant that mined.
     classes : of the data set. robustness : benchmark of the variant that is shown, on these cases.
     indexes, datasets, roots : index, name and folder of every data set that cases have images of.
@@ -90,7 +90,7 @@ def failure_gallery(
         probe=PROBE,
     )
     album = Album(datasets, indexes, roots, apply_exif=apply_exif, max_pixels=max_pixels)
-    kinds = [kind for kind in kinds if kind != OTHER or (lists.cases["kind"] == OTHER).any()]
+    kinds = [kind for kind in kinds if kind not in EXTRA or (lists.cases["kind"] == kind).any()]
     shown = pd.concat([choose(lists.cases, kind, cases_per_kind) for kind in kinds])
     found = locate_cases(shown, lists, album, images_per_case)
     shown = shown.reset_index(drop=True)
@@ -202,6 +202,7 @@ def _content(
     said = [CONTENT.format(variant=variant)]
     said.append(f"Mined by {origin}.")
     said.append(f"Shown: {'; '.join(f'{name}: {count}' for name, count in counts)}.")
+    said.append(f"Reviewed by a person: {int((shown['reviewed'] == 'yes').sum())} of {len(shown)} cases.")
     cut = [kind for kind in kinds if (lists.cases["kind"] == kind).sum() > (shown["kind"] == kind).sum()]
     external = lists.cases[lists.cases["external"]]
     if cut:

@@ -1,4 +1,4 @@
-"""Fig. 13: sets of images that a prompt is mistaken for: typography, spurious correlations and others."""
+"""Fig. 13: sets of images that a prompt is mistaken for: typography, spurious correlations, others."""
 
 import functools
 
@@ -8,4 +8,4 @@ __all__ = ["fig13"]
 
 TITLE = "Failure cases of text-image probing, visual typography and spurious correlations"
 
-fig13 = functools.partial(failure_gallery, 13, TITLE, ("typography", "spurious", "other"))
+fig13 = functools.partial(failure_gallery, 13, TITLE, ("typography", "spurious", "lookalike", "other"))

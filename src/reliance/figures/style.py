@@ -44,6 +44,7 @@ KINDS: dict[str, Look] = {
     "compound": Look("Compound nouns", "#009e73", "s"),
     "typography": Look("Visual typography", "#d68ab8", "^"),
     "spurious": Look("Spurious correlations", "#d55e00", "D"),
+    "lookalike": Look("Look-alike classes", "#7b3f00", "p"),
     "other": Look("Other", "#555555", "v"),
 }
 METHODS: dict[str, Look] = {

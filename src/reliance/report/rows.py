@@ -13,6 +13,7 @@ KINDS = {
     "compound": "compound noun",
     "typography": "written word",
     "spurious": "spurious correlation",
+    "lookalike": "look-alike class",
     "other": "other",
 }
 

@@ -38,7 +38,7 @@ ROBUSTNESS = TableSpec(
 )
 PROBES = ("short", "templated", "extended", "both", "linear")
 KINDS = ("polysemous", "compound", "typography", "spurious")
-OTHER = "other"  # the kind of external cases that are none of the four
+LOOKALIKE, OTHER = "lookalike", "other"  # kinds that are none of the paper's four
 MODES = ("", "caption", "artefact")
 FOUND, PLANTED = "found", "planted"
 SOURCES = ("mined", "neuhaus")  # the paper averages its mined cases and the artefacts of Neuhaus et al.
@@ -131,6 +131,6 @@ def same_cases(frame: pd.DataFrame) -> bool:
 
 def _order(group: tuple[str, str, str]) -> tuple[object, ...]:
     section, kind, mode = group
-    ranks = [(FOUND, PLANTED), (*KINDS, OTHER), MODES]
+    ranks = [(FOUND, PLANTED), (*KINDS, LOOKALIKE, OTHER), MODES]
     places = [r.index(v) if v in r else len(r) for r, v in zip(ranks, group, strict=True)]
     return (places[0], section, places[1], kind, places[2], mode)
