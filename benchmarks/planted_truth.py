@@ -35,11 +35,13 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     rows = {seed: run(seed, arguments.cores) for seed in arguments.seeds}
-    print("| seed | recall | precision | recall at rank 1 | precision at rank 1 | cases |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| seed | recall | precision | precision at 1 | at 2 | at 3 | average precision | cases |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for seed, truth in rows.items():
-        every, first = truth["all"], truth["rank_1"]
-        shown = [every["recall"], every["precision"], first["recall"], first["precision"]]
+        every, ranked = truth["all"], truth["ranked"]
+        shown = [every["recall"], every["precision"]]
+        shown += [ranked[f"precision_at_{n}"]["precision"] for n in (1, 2, 3)]
+        shown += [ranked["average_precision"]]
         cells = ["-" if v is None else f"{v:.2f}" for v in shown]  # without a listed case no precision
         print(f"| {seed} |", " | ".join(cells), f"| {every['listed']} |")
     for name in ("recall", "precision"):

@@ -94,6 +94,8 @@ rule score_truth:
         head=lambda w: of_encoder(w, "head.safetensors"),
         text=lambda w: of_dataset(w, f"text/{variant(w.variant).failures.prompt_set}.parquet"),
         expectations="results/{variant}/expectations.parquet",
+        outliers="results/{variant}/outliers.parquet",
+        outlier_samples="results/{variant}/outlier_samples.parquet",
     output:
         truth="results/{variant}/truth.json",
     log:
@@ -111,6 +113,7 @@ rule score_truth:
             every_nth=variant(w.variant).failures.every_nth,
             confidence_std=variant(w.variant).failures.confidence_std,
             min_samples=variant(w.variant).failures.min_samples,
+            overlap=variant(w.variant).failures.overlap,
         ),
     message:
         "Comparing the mined cases of {wildcards.variant} with what was planted"

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
 from reliance.planted import scoring
 
@@ -82,6 +83,26 @@ def test_recall_and_precision_by_hand(judged):
     assert whole["kinds"]["spurious"]["precision"] == 0.5
     # a2 is listed as typography, but most of it is polysemous
     assert (whole["agree"], whole["of"]) == (3, 4)
+
+
+def test_precision_of_the_first_ranks_and_of_the_whole_list(judged):
+    scores = {"a1": 9, "a2": 1, "b1": 5, "b2": 4, "c1": 8, "d1": 5, "e1": 7}
+    judged = judged.assign(score=judged["failure_id"].map(scores))
+    record = scoring.ranked_summary(judged)
+    first, second = record["precision_at_1"], record["precision_at_2"]
+    assert (first["true"], first["listed"], first["precision"]) == (2, 4, 0.5)  # a1, d1 of a1, b1, d1, e1
+    assert (second["true"], second["listed"]) == (4, 6)
+    assert record["precision_at_3"] == second
+    kept = judged[judged["verdict"] != "artefact"]
+    expected = average_precision_score(kept["verdict"] == "planted", kept["score"])
+    assert record["average_precision"] == pytest.approx(expected)
+    assert (record["true"], record["candidates"]) == (4, 6)
+
+
+def test_a_list_without_a_true_case_has_no_average_precision(judged):
+    none = judged[judged["verdict"] == "unplanted"].assign(score=1.0)
+    assert scoring.ranked_summary(none)["average_precision"] is None
+    assert scoring.ranked_summary(none[:0])["precision_at_1"]["precision"] is None
 
 
 def test_artefacts_are_scored_apart(judged):

@@ -11,7 +11,7 @@ from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
 from reliance.failures.files import FAILURE_SAMPLES, read_failures, read_samples, write_failures
-from reliance.failures.schema import EXPECTATIONS
+from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.images.index import index_images
 from reliance.planted import dataset, world
 from reliance.planted.table import TRUTH
@@ -137,14 +137,14 @@ class Mined:
         self.paths |= {"embeddings": out / "manifest.json", "head": out / "head.safetensors"}
         self.paths |= {"text": out / "text.parquet", "expectations": out / "expectations.parquet"}
 
-    def score(self, cases, **settings):
+    def score(self, cases, outliers_id="", **settings):
         base = {"rank": 1, "kind": "polysemous", "mode": "", "source": "mined", "component": 0, "score": 1.0}
         base |= {"q_value": 0.1, "reviewed": "no", "note": ""}
         rows = [{**base, "failure_id": f"{c}-{i}", "class_id": c} for i, (c, _) in enumerate(cases)]
         samples = [
             (f"{c}-{i}", "toy", SPLIT, image) for i, (c, images) in enumerate(cases) for image in images
         ]
-        stamp = derived_stamp("failures", 1, {}, {})
+        stamp = derived_stamp("failures", 1, {}, {"outliers": outliers_id})
         write_failures(self.out / "failures.tsv", pd.DataFrame(rows), stamp)
         frame = pd.DataFrame(samples, columns=[name for name, _ in FAILURE_SAMPLES.columns])
         write_table(self.out / "samples.parquet", frame, FAILURE_SAMPLES, {}, {})
@@ -176,6 +176,29 @@ def test_score_of_a_mined_list(drawn, tmp_path):
     halved = mined.score([(0, shovel[:10].tolist())], every_nth=2, min_samples=6)
     spade = next(plant for plant in halved["plants"] if plant["plant_id"] == "polysemous-spade")
     assert (spade["distractors"], spade["confident"], spade["testable"]) == (PER_CLASS // 2, 6, True)
+
+
+def test_the_ranked_list_has_all_candidates_and_not_only_listed_cases(drawn, tmp_path):
+    shovel = np.arange(PER_CLASS, 2 * PER_CLASS)
+    mined = Mined(drawn, tmp_path, np.full(CLASSES * PER_CLASS, 0.45))
+    assert mined.score([(0, shovel[:10].tolist())])["ranked"] is None
+    # class 0: a planted flag, one that is the same case, and an unplanted one; class 3: an unplanted one
+    flags = [(0, 5, 10, 0.1), (0, 6, 8, 0.1), (0, 7, 12, 0.2), (3, 5, 10, 0.05)]
+    images = {(0, 5): shovel[:10], (0, 6): shovel[:8], (0, 7): np.arange(100, 112), (3, 5): np.arange(10)}
+    frame = pd.DataFrame(flags, columns=["class_id", "component", "n_flagged", "mean_relevance"])
+    for name, _ in OUTLIERS.columns:
+        frame[name] = frame.get(name, 0)
+    stamp = write_table(tmp_path / "outliers.parquet", frame, OUTLIERS, {}, {})
+    rows = [(c, j, SPLIT, i, 0.5, 0.1, 4.0) for (c, j), found in images.items() for i in found]
+    samples = pd.DataFrame(rows, columns=[name for name, _ in OUTLIER_SAMPLES.columns])
+    write_table(tmp_path / "o.parquet", samples, OUTLIER_SAMPLES, {}, {"outliers": stamp.id})
+    files = {"outliers": tmp_path / "outliers.parquet", "outlier_samples": tmp_path / "o.parquet"}
+    ranked = mined.score([(0, shovel[:10].tolist())], outliers_id=stamp.id, **files)["ranked"]
+    assert ranked["precision_at_1"] == {"precision": 0, "true": 0, "listed": 2}
+    assert ranked["precision_at_2"] == {"precision": 1 / 3, "true": 1, "listed": 3}
+    assert (ranked["candidates"], ranked["average_precision"]) == (3, 0.5)
+    with pytest.raises(RelianceError, match="same outliers"):
+        mined.score([(0, shovel[:10].tolist())], outliers_id="0" * 64, **files)
 
 
 def test_score_refuses_expectations_of_other_prompts(drawn, tmp_path):

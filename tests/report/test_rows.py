@@ -122,5 +122,9 @@ def test_what_was_missed_and_what_nobody_planted():
 
 def test_truth_in_words():
     part = {"recall": 0.5, "found": 1, "testable": 2, "precision": None, "true": 0, "listed": 0}
-    grid = rows.truth_rows({"all": {**part, "kinds": {"typography": part}}})
+    ranked = {f"precision_at_{n}": {"precision": 0.75, "true": 3, "listed": 4} for n in (1, 2, 3)}
+    ranked |= {"average_precision": 0.9, "true": 3, "candidates": 8}
+    grid = rows.truth_rows({"all": {**part, "kinds": {"typography": part}}, "ranked": ranked})
+    assert grid.rows[2] == ["the strongest of a class", "", "0.750 (3 of 4)"]
+    assert grid.rows[-1] == ["average precision over all candidates", "", "0.900 (3 of 8 true)"]
     assert grid.rows[1] == ["written word", "0.500 (1 of 2)", "none"]

@@ -15,6 +15,7 @@ import pandas as pd
 
 MIN_DISTRACTORS = 10
 MIN_SHARE = 0.5
+RANKS = (1, 2, 3)
 JUDGED = ["failure_id", "rank", "kind", "class_id", "planted_share", "plant_id", "plant_share", "verdict"]
 KINDS = ("polysemous", "compound", "typography", "spurious")
 
@@ -104,6 +105,26 @@ def summary(judged: pd.DataFrame, plants: pd.DataFrame, max_rank: int | None) ->
         for kind in KINDS
     }
     return record
+
+
+def ranked_summary(judged: pd.DataFrame) -> dict[str, Any]:
+    """Precision of the strongest 1, 2 and 3 cases of every class, and average precision of the whole list.
+
+    judged : `judge_cases` of candidates with `score`, of as many ranks as there are. How many cases are
+    listed a class is a choice that knows the truth (planted classes have one plant); these numbers do not
+    depend on it. The average precision goes down the list of all classes by score: the mean, over true
+    cases, of the share of true cases among those at least as strong.
+    """
+    cases = judged[judged["verdict"] != "artefact"]
+    true = cases["verdict"] == "planted"
+    record = {
+        f"precision_at_{n}": _ratio("precision", *_count(true[cases["rank"] <= n]), "true", "listed")
+        for n in RANKS
+    }
+    ordered = true.groupby(cases["score"]).agg(["sum", "size"]).sort_index(ascending=False)
+    precision = ordered["sum"].cumsum() / ordered["size"].cumsum()
+    average = float((precision * ordered["sum"]).sum() / true.sum()) if true.any() else None
+    return {**record, "average_precision": average, "true": int(true.sum()), "candidates": len(cases)}
 
 
 def artefact_summary(judged: pd.DataFrame, plants: pd.DataFrame) -> dict[str, Any]:

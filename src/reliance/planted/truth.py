@@ -28,7 +28,8 @@ from reliance.failures.files import (
     read_samples,
     write_failures,
 )
-from reliance.failures.schema import EXPECTATIONS
+from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
+from reliance.failures.selection import select_cases
 from reliance.images.tables import CLASSES, INDEX
 from reliance.planted import scoring
 from reliance.planted.table import PLANTS, TRUTH
@@ -93,6 +94,9 @@ def score_truth(
     text: Path,
     expectations: Path,
     truth: Path,
+    outliers: Path | None = None,
+    outlier_samples: Path | None = None,
+    overlap: float = 0.5,
     split: str = "train",
     every_nth: int = 1,
     confidence_std: float = 1.5,
@@ -100,7 +104,10 @@ def score_truth(
 ) -> None:
     """Write recall and precision of mined cases against what was planted, and the lists behind them.
 
-    truth : output, JSON with "rank_1", "all" (both as `scoring.summary`), "artefact", "plants", "cases".
+    truth : output, JSON with "rank_1", "all" (as `scoring.summary`), "ranked" (`ranked_summary`),
+        "artefact", "plants", "cases".
+    outliers, outlier_samples, overlap : all flags that the cases were chosen from, and how flags are merged,
+        for "ranked", which is null without them.
     A plant counts for recall if at least `min_samples` of its distractors have an output above the
     class's mean - `confidence_std` standard deviations (from `expectations`).
     Raises RelianceError if artifacts do not belong together.
@@ -131,11 +138,37 @@ def score_truth(
     planted = pd.DataFrame(records)
     judged = scoring.judge_cases(cases, samples[samples["split"] == split], planted, images)
     planted = scoring.judge_plants(judged, planted, min_samples)
-    payload = score_record(judged, planted)
+    ranked = None
+    if outliers is not None and outlier_samples is not None:
+        inputs["outliers"], every = _rank_all(outliers, outlier_samples, overlap, planted, images)
+        check_same("outliers", (outliers, inputs["outliers"]), (failures, stamp.inputs["outliers"]))
+        ranked = scoring.ranked_summary(every)
+    payload = {**score_record(judged, planted), "ranked": ranked}
     log.info("recall %(recall)s, precision %(precision)s over all listed cases", payload["all"])
     settings = {"every_nth": every_nth, "confidence_std": confidence_std, "min_samples": min_samples}
     inputs |= {"failures": stamp.id, "expectations": expected.stamp.id, "text": prompts.stamp.id}
-    write_json(truth, payload, derived_stamp("truth_score", 1, {**settings, "split": split}, inputs))
+    write_json(truth, payload, derived_stamp("truth_score", 2, {**settings, "split": split}, inputs))
+
+
+def _rank_all(
+    outliers: Path,
+    outlier_samples: Path,
+    overlap: float,
+    plants: pd.DataFrame,
+    images: dict[str, np.ndarray],
+) -> tuple[str, pd.DataFrame]:
+    """(id of the outliers, every case that the flags make, judged, with its score)."""
+    flags, stamp = read_table(outliers, OUTLIERS)
+    samples, samples_stamp = read_table(outlier_samples, OUTLIER_SAMPLES)
+    check_same("outliers", (outlier_samples, samples_stamp.inputs["outliers"]), (outliers, stamp.id))
+    found = select_cases(flags, samples, max(1, len(flags)), overlap)
+    rows = [(str(i), case.rank, "", case.class_id, case.score) for i, case in enumerate(found)]
+    listed = pd.DataFrame(rows, columns=["failure_id", "rank", "kind", "class_id", "score"])
+    names = np.repeat(listed["failure_id"].to_numpy(object), [len(case.images) for case in found])
+    pictures = np.concatenate([np.zeros(0, np.int64), *(case.images for case in found)])
+    shown = pd.DataFrame({"failure_id": names, "image_id": pictures})
+    judged = scoring.judge_cases(listed, shown, plants, images)
+    return stamp.id, judged.merge(listed[["failure_id", "score"]], on="failure_id")
 
 
 def outputs(x: np.ndarray, head: Head, vector: np.ndarray) -> np.ndarray:

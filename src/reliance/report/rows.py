@@ -128,7 +128,7 @@ def component_rows(components: pd.DataFrame, limit: int) -> Grid:
 
 
 def truth_rows(truth: Mapping[str, Any]) -> Grid:
-    """Recall and precision over all listed cases against what was planted, in total and per kind."""
+    """Recall and precision of the listed cases against what was planted, and of the whole ranked list."""
     record = truth["all"]
     parts = {"all kinds": record, **{KINDS[kind]: part for kind, part in record["kinds"].items()}}
     rows = [
@@ -139,7 +139,21 @@ def truth_rows(truth: Mapping[str, Any]) -> Grid:
         ]
         for name, part in parts.items()
     ]
+    if truth["ranked"]:
+        rows += [[words, "", part] for words, part in _ranked(truth["ranked"])]
     return Grid(["kind", "recall: plants found", "precision: cases that are planted"], rows)
+
+
+def _ranked(ranked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(words, precision) of the ranked list of all candidates."""
+    rows = []
+    for n in (1, 2, 3):
+        part = ranked[f"precision_at_{n}"]
+        words = f"the strongest {n} of a class" if n > 1 else "the strongest of a class"
+        rows.append((words, _ratio(part["true"], part["listed"], part["precision"])))
+    average = ranked["average_precision"]
+    said = "none" if average is None else f"{average:.3f} ({ranked['true']} of {ranked['candidates']} true)"
+    return [*rows, ("average precision over all candidates", said)]
 
 
 def truth_misses(truth: Mapping[str, Any], classes: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
