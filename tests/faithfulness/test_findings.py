@@ -163,7 +163,9 @@ def test_equal_curves_are_undecided_whatever_rounding_does():
 def test_not_as_good_says_which_is_better():
     for gain, better in ((0.35, "act x Logit Lens"), (0.25, "act x grad")):
         finding = by_name(frame(local_deletion={"act_x_lens": gain}))["act_x_lens:local_deletion"]
-        assert finding.holds is False and finding.numbers.endswith(f"of y, {better} is better)")
+        assert finding.holds is False and finding.numbers.endswith(
+            f"of y, allowed ±0.0080, {better} is better)"
+        )
     assert "better" not in by_name(frame())["act_x_lens:local_deletion"].numbers
 
 

@@ -52,7 +52,7 @@ WHERE = {
     GLOBAL_DELETION: "in global deletion",
     REFERENCE_DELETION: "in deletion with a random reference",
 }
-ALL_LATENTS = ", where a random order is over all latents, few of them active"
+ALL_LATENTS = ", where a random order is over all latents and mostly deletes silent ones"
 LATE, EARLY = "last step", "first step"
 
 
@@ -192,7 +192,7 @@ def _judge(
         holds = small(low, high, margin) if within else positive(low, high, margin)
         every.append(Compared(first, second, holds, mean, low, high))
     decisive = _decisive(every)
-    return Finding(name, decisive.holds, claim, f"{where} ({_numbers(decisive, steps, within)})")
+    return Finding(name, decisive.holds, claim, f"{where} ({_numbers(decisive, steps, margin, within)})")
 
 
 def _decisive(every: Sequence[Compared]) -> Compared:
@@ -204,9 +204,10 @@ def _decisive(every: Sequence[Compared]) -> Compared:
     return min(undecided or every, key=lambda c: c.mean if np.isnan(c.low) else c.low)
 
 
-def _numbers(found: Compared, steps: range, within: bool) -> str:
+def _numbers(found: Compared, steps: range, margin: float, within: bool) -> str:
     first, second = NAMES[found.first], NAMES[found.second]
     when = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
     reach = "one class, no interval" if np.isnan(found.low) else f"[{found.low:+.4f}, {found.high:+.4f}]"
     better = f", {first if found.mean > 0 else second} is better" if within and found.holds is False else ""
-    return f"{first} over {second}, {when}: {found.mean:+.4f} {reach} of y{better}"
+    allowed = f", allowed {'±' if within else '−'}{margin:.4f}" if margin else ""
+    return f"{first} over {second}, {when}: {found.mean:+.4f} {reach} of y{allowed}{better}"
