@@ -90,6 +90,7 @@ rule hidden_concepts:
         unpack(asked_components),
         components="results/{variant}/components.parquet",
         expectations="results/{variant}/expectations.parquet",
+        attributions="results/{variant}/attributions/subset.parquet",
         alignments=lambda w: alignments_of(w.variant),
     output:
         hidden="results/{variant}/hidden.parquet",

@@ -18,7 +18,13 @@ from reliance.robustness.summary import ROBUSTNESS
 
 LATENTS = 50
 POOL = 24  # images of the data set
-LIMITS = {"min_relevance": 0.03, "max_alignment": 0.1, "min_activation": 3.0, "bands": [0.4, 0.6]}
+LIMITS = {
+    "total_share": 0.4,
+    "min_relevance": 0.03,
+    "max_alignment": 0.1,
+    "min_activation": 3.0,
+    "bands": [0.4, 0.6],
+}
 HOSTILE = (
     "a very long name that goes on and on, well beyond the width of any cell, and even further than that",
     "$x^2$ and $\\frac{1}{2}$",

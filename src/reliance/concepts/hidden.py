@@ -3,7 +3,7 @@
     by relevance    R_j(c) / y(c) >= min_relevance for a class c, and s_j <= max_alignment
     by activation   mean of the 20 strongest activations > min_activation, and s_j <= max_alignment
 
-R_j(c) mean relevance of component j over the images of class c, those without it counted as 0; y(c)
+R_j(c) mean exact effect of component j over the images of class c, those without it counted as 0; y(c)
 their mean output; s_j alignment of the component with its label (Eq. 2). The second form does not
 depend on any class or prompt. Where `max_alignment` is not set, it is half of what a class has with its
 own name (the median over classes): a component below is nearer to no name at all than to a usual name.
@@ -18,6 +18,7 @@ import pandas as pd
 
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.concepts.concepts import named
+from reliance.concepts.effects import exact_effects, total_share
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.failures.schema import EXPECTATIONS
 from reliance.naming.table import COMPONENTS
@@ -46,6 +47,7 @@ def hidden_concepts(
     expectations: Path,
     alignments: Path,
     hidden: Path,
+    attributions: Path | None = None,
     asked: Path | None = None,
     min_relevance: float = 0.03,
     max_alignment: float | None = None,
@@ -55,11 +57,14 @@ def hidden_concepts(
     """Write for every named component whether it is a hidden concept, and where, as HIDDEN.
 
     expectations, components : of the same codes. alignments : of classes with their own names.
+    attributions : of the images the expectations are of; relevances are then exact effects (`effects`),
+    else those of the expectations, which are no shares if they are act x grad.
     asked : a second table of the same components, held against other names; its alignments, and its
     labels as `nearest`, are used instead.
     max_alignment : None for half the median of `alignments`. min_activation : None for the 0.9
     quantile over named components. bands : clarity from which a component is middle, and clear.
-    The stamp's params hold the thresholds used; "derived" lists those that were not set.
+    The stamp's params hold the thresholds used; "derived" lists those that were not set, "total_share"
+    is what all components' shares sum to in the median class.
     Raises RelianceError if the tables do not belong together.
     """
     table, expected = read_table(components, COMPONENTS), read_table(expectations, EXPECTATIONS)
@@ -74,11 +79,16 @@ def hidden_concepts(
         tables["asked"] = read_table(asked, COMPONENTS)
         frame = _held_against((components, table), (asked, tables["asked"]))
     used = thresholds(named(frame), baseline.frame["alignment"], min_relevance, max_alignment, min_activation)
-    found = judge(named(frame), top_classes(expected.frame, min_relevance), used, bands)
+    is_pair = expected.frame["component"] >= 0
+    ids = {name: item.stamp.id for name, item in tables.items()}
+    effects, total = expected.frame, total_share(expected.frame[~is_pair], expected.frame[is_pair])
+    if attributions is not None:
+        effects, total, ids["attributions"] = exact_effects((expectations, expected), attributions)
+    found = judge(named(frame), top_classes(effects, min_relevance), used, bands)
     given = {"max_alignment": max_alignment, "min_activation": min_activation}
     derived = [name for name, value in given.items() if value is None]
-    params = {**used._asdict(), "bands": list(bands), "derived": derived}
-    write_table(hidden, found, HIDDEN, params, {name: item.stamp.id for name, item in tables.items()})
+    params = {**used._asdict(), "bands": list(bands), "derived": derived, "total_share": total}
+    write_table(hidden, found, HIDDEN, params, ids)
 
 
 def thresholds(

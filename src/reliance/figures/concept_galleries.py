@@ -183,7 +183,7 @@ def _content(
     said = [
         "Components (#, with their best label) above their strongest images, by clarity; a: mean activation "
         f"over the top 20 images, s: alignment with {against}.",
-        CLASS_LINE if by == "relevance" else "",
+        f"{CLASS_LINE} {_sum(table)}" if by == "relevance" else "",
         f"A dot marks hidden concepts: {strong}, and {poor}. Of {len(frame)} named components {len(flagged)} "
         f"are hidden ({', '.join(counts)}).",
         _others(by, int((~shown).sum())),
@@ -192,6 +192,18 @@ def _content(
     if gone:
         said.append(f"Empty frames: {gone} of {len(pictures)} images could not be drawn.")
     return " ".join(filter(None, said))
+
+
+def _sum(table: Table) -> str:
+    """What the shares of all components add up to."""
+    total = table.stamp.params["total_share"]
+    if "attributions" not in table.stamp.inputs:
+        return f"Relevances are no exact effects: over all components they sum to {100 * total:.0f} %."
+    return (
+        "Relevance is the exact effect of leaving the component out. Over all components the shares sum to "
+        f"{100 * total:.0f} % in the median class; the other {100 * (1 - total):.0f} % are held by the bias, "
+        "by what the SAE leaves over, and by components together."
+    )
 
 
 def _others(by: str, others: int) -> str:
