@@ -67,3 +67,15 @@ def test_nothing_to_judge_by() -> None:
     said = found(empty, [], [])
     assert {f.holds for f in said.values()} == {None}
     assert "undecided" in bullets(list(said.values()))
+
+
+def test_labels_that_are_written_words_are_counted_apart() -> None:
+    words = [f"the written word {name}" for name in "abc"]
+    given = findings(
+        components(["a", "b", *words]), components(["a", "b", "c"]), components(["a"]), baseline(0.0)
+    )
+    said = {f.name: f for f in given}
+    assert said["unique:neurons"].holds is True and said["unwritten_unique:neurons"].holds is False
+    assert "2 labels on 2 components against 3 on 3" in said["unwritten_unique:neurons"].numbers
+    assert "written words not counted" in said["unwritten_unique:neurons"].claim
+    assert len(said) == len(given) == 10

@@ -12,7 +12,9 @@ import pandas as pd
 
 from reliance.base.claims import Finding, positive
 from reliance.concepts.concepts import Correlation, correlation, named, unique_concepts
+from reliance.encoders.text import WRITTEN
 
+UNWRITTEN = ", written words not counted"
 MOST = 0.5  # the share from which "a large share" is said to hold
 BASES = {"neurons": "the neurons", "pca": "the principal axes"}
 
@@ -40,7 +42,17 @@ def findings(
     components, neurons, pca : columns of COMPONENTS. baseline : columns of ALIGNMENTS.
     """
     frames = {"sae": components, "neurons": neurons, "pca": pca}
-    return [*_diversity(frames), _clarity(components), _alignment(components, baseline)]
+    unwritten = {name: without_written_words(frame) for name, frame in frames.items()}
+    own = []
+    if any(len(unwritten[name]) < len(frame) for name, frame in frames.items()):
+        for f in _diversity(unwritten):
+            own.append(f._replace(name=f"unwritten_{f.name}", claim=f"{f.claim}{UNWRITTEN}"))
+    return [*_diversity(frames), *own, _clarity(components), _alignment(components, baseline)]
+
+
+def without_written_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """The components whose label is no written word: that phrase doubles the names there are."""
+    return frame[~frame["label"].str.startswith(WRITTEN.format(""))]
 
 
 def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
@@ -118,4 +130,6 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
 
 def _interval(found: Correlation) -> str:
     known = not np.isnan(found.low)
-    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if known else "unknown"
+    if not known:
+        return "unknown"
+    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}], Spearman {found.spearman:+.2f}"
