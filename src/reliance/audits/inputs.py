@@ -11,9 +11,10 @@ from reliance.audits.schema import AUDIT_SPLIT
 from reliance.base.artifacts import Stamp, check_same, read_table
 from reliance.base.errors import RelianceError
 from reliance.codes.store import Codes, open_codes
-from reliance.encoders.head import Head
+from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import check_site
 from reliance.images.tables import INDEX
-from reliance.robustness.inputs import Split, open_split, unit_blocks
+from reliance.robustness.inputs import Embedded, open_split, unit_blocks
 from reliance.units.sae.files import load_sae
 
 
@@ -22,16 +23,22 @@ class Learned(NamedTuple):
 
     rows: np.ndarray  # image_id int64 [n], readable ones
     positive: np.ndarray  # bool [n]
-    embedded: Split
+    embedded: Embedded
     codes: Codes
     decoder: np.ndarray  # float32 [m, d]
+    head: Head
     names: tuple[str, str]  # of the positive and the negative class
     ids: dict[str, str]
 
-    @property
-    def head(self) -> Head:
-        """Of the encoder."""
-        return self.embedded.head
+
+class Explained(NamedTuple):
+    """The files of the images that a probe learns from, and of what explains them."""
+
+    audit_split: Path
+    embeddings: Path
+    codes: Path
+    sae: Path
+    head: Path
 
 
 class Block(NamedTuple):
@@ -43,22 +50,24 @@ class Block(NamedTuple):
     indices: np.ndarray  # int64 [n, k]
 
 
-def open_learned(
-    *, index: Path, audit_split: Path, embeddings: Path, codes: Path, sae: Path, head: Path
-) -> Learned:
+def open_learned(index: Path, files: Explained) -> Learned:
     """Open the images that a probe learns from: split "train" and its codes.
 
     Raises RelianceError if two artifacts come from different images, weights, embeddings or SAEs.
     """
-    opened, drawn = open_split(index, embeddings, head, "train"), read_split_table(audit_split, index)
-    stored, (arrays, sae_stamp) = open_codes(codes), load_sae(sae)
-    check_same("SAE", (codes, stored.stamp.inputs["sae"]), (sae, sae_stamp.id))
-    embedded = (embeddings, opened.ids["embeddings"])
-    check_same("embeddings", (codes, stored.stamp.inputs["embeddings"]), embedded)
-    frame, stamp = drawn
+    opened = open_split(index, files.embeddings, "train")
+    frame, stamp = read_split_table(files.audit_split, index)
+    stored, (arrays, sae_stamp) = open_codes(files.codes), load_sae(files.sae)
+    head, head_stamp = load_head(files.head)
+    weights = (files.embeddings, opened.ids["weights"])
+    check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)
+    check_site(files.head, head_stamp.params["site"], opened.embeddings)
+    check_same("SAE", (files.codes, stored.stamp.inputs["sae"]), (files.sae, sae_stamp.id))
+    embedded = (files.embeddings, opened.ids["embeddings"])
+    check_same("embeddings", (files.codes, stored.stamp.inputs["embeddings"]), embedded)
     fit = frame[frame["fit"]].sort_values("image_id")
     fit = fit[opened.readable[fit["image_id"].to_numpy()]]
-    check_both(audit_split, fit["positive"].to_numpy(bool), stamp.params["names"], "training")
+    check_both(files.audit_split, fit["positive"].to_numpy(bool), stamp.params["names"], "training")
     ids = {**opened.ids, "codes": stored.stamp.id, "sae": sae_stamp.id, "audit_split": stamp.id}
     return Learned(
         fit["image_id"].to_numpy(),
@@ -66,6 +75,7 @@ def open_learned(
         opened,
         stored,
         arrays.decoder_weight,
+        head,
         tuple(stamp.params["names"]),
         ids,
     )
@@ -92,22 +102,22 @@ def check_both(audit_split: Path, positive: np.ndarray, names: Sequence[str], wh
         )
 
 
-def units_of(opened: Split, rows: np.ndarray, block_rows: int) -> np.ndarray:
+def units_of(opened: Embedded, rows: np.ndarray, block_rows: int) -> np.ndarray:
     """Unit embeddings float32 [n, p] of ascending rows."""
-    chosen = np.zeros(opened.parts.rows, bool)
+    chosen = np.zeros(opened.embeddings.rows, bool)
     chosen[rows] = True
-    return np.concatenate([unit for _, unit in unit_blocks(opened.parts, opened.head, chosen, block_rows)])
+    return np.concatenate([unit for _, unit in unit_blocks(opened.embeddings, chosen, block_rows)])
 
 
 def blocks(learned: Learned, block_rows: int) -> Iterator[Block]:
     """The images with their class tokens and codes, `block_rows` rows of the split at a time."""
-    parts = learned.embedded.parts
-    for start, stop in parts.blocks(block_rows):
+    embeddings = learned.embedded.embeddings
+    for start, stop in embeddings.blocks(block_rows):
         low, high = np.searchsorted(learned.rows, [start, stop])
         if low < high:
             keep = learned.rows[low:high] - start
             values, indices = learned.codes.block(start, stop)
-            x = parts.read("x", start, stop)[keep].astype(np.float32)
+            x = embeddings.read("x", start, stop)[keep].astype(np.float32)
             yield Block(learned.positive[low:high], x, values[keep], indices[keep])
 
 
