@@ -17,6 +17,7 @@ from reliance.failures.files import read_failures, read_samples
 from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, mine_outliers
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
+from reliance.running.job import bundled
 
 LABELLER = "v" * 64
 SHORT_NAMES = dict(zip(CLASS_IDS, ["crane", "egyptian cat", "anchor", "cow"], strict=True))
@@ -29,7 +30,7 @@ class Mined:
         self.every_nth = every_nth
         self.split = split = ToySplit(folder, seed=2)
         paths = {**split.write(), "threads": 1}
-        self.paths = {name: paths[name] for name in ("index", "embeddings", "head")}
+        self.paths = {name: paths[name] for name in ("index", "embeddings")}
         self.out = {"failures": folder / "failures.tsv", "failure_samples": folder / "samples.parquet"}
         for name in ("outliers", "outlier_samples", "top_samples", "components", "classes"):
             self.paths[name] = folder / f"{name}.parquet"
@@ -91,7 +92,8 @@ class Mined:
         write_table(self.paths[name], frame, TEXT, {}, {"weights": weights})
 
     def list(self, **settings):
-        list_cases(**self.paths, **self.out, dataset="toy", **{"every_nth": self.every_nth, **settings})
+        keywords = {**self.paths, **self.out, "dataset": "toy", "every_nth": self.every_nth, **settings}
+        list_cases(**bundled(list_cases, keywords))
         cases, stamp = read_failures(self.out["failures"])
         samples, samples_stamp = read_samples(self.out["failure_samples"])
         assert samples_stamp.inputs == {"failures": stamp.id}

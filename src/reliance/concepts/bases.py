@@ -107,15 +107,15 @@ def principal_axes(cov: np.ndarray) -> np.ndarray:
 def open_basis(tokens: Parts, basis: str, block_rows: int) -> Basis:
     """The basis called `basis`, of BASES, fitted to the readable class tokens of a split.
 
-    Raises RelianceError for an unknown name, or image embeddings in place of class tokens.
+    Raises RelianceError for an unknown name.
     """
-    if basis not in BASES or "x" not in tokens.layouts:
+    if basis not in BASES:
         raise RelianceError(
             tokens.path,
-            "bases are compared on class tokens",
-            found=f"basis '{basis}' of {', '.join(tokens.layouts)}",
-            allowed=f"{' or '.join(BASES)} of the array 'x'",
-            next_step="check what the rule names: the manifest of an encoder, not of a labeller",
+            "a basis of x is one that is known",
+            found=f"basis '{basis}'",
+            allowed=" or ".join(BASES),
+            next_step="correct the name of the table that is asked for",
         )
     centre = centre_of(tokens, block_rows)
     if basis == "neurons":

@@ -66,7 +66,7 @@ def group_scores(
 ) -> Groups:
     """Mean embedding of each group of image_ids, and the spread of its y for text[group] [G, p].
 
-    Reads each block of the split once; groups may overlap.
+    Reads each block of the split once; groups may overlap, and all their images are readable.
     """
     row = np.concatenate([np.zeros(0, np.int64), *groups])
     group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
