@@ -110,20 +110,25 @@ def _edit_every_function(text: str) -> str:
 
 def test_embeddings_of_another_run_are_used_as_they_are(built: Project, tmp_path: Path) -> None:
     project = built.copy(tmp_path / "project")
-    other = tmp_path / "colleague/results/encoders/tiny"
-    other.mkdir(parents=True)
-    shutil.move(project.folder / "results/encoders/tiny/planted_tiny", other)
-    other = other.parents[1]
-    texts = project.folder / "results/encoders/tiny/planted_tiny/text"
-    shutil.copytree(other / "encoders/tiny/planted_tiny/text", texts)
+    other = tmp_path / "colleague/results"
+    place = "encoders/tiny/class_token/planted_tiny"
+    (other / place).mkdir(parents=True)
+    for split in ("train", "test"):
+        shutil.move(project.folder / "results" / place / split, other / place / split)
     config = ("--config", f"encoders={{tiny: {{embeddings_from: {other}}}}}")
     before = (project.folder / "results/tiny/codes/train/manifest.json").read_bytes()
     planned = project.planned(*config)
     assert "train_sae" in planned, "it reads other files now"
-    assert not planned & {"embed_images", "embed_images_embedding", "gather_embeddings", "embed_text", "train_clip"}
+    assert not planned & {
+        "embed_images",
+        "embed_images_embedding",
+        "gather_embeddings",
+        "embed_text",
+        "train_clip",
+    }
     done = project.run("results/tiny/codes/train/manifest.json", *config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.folder / "results/tiny/codes/train/manifest.json").read_bytes() == before
-    (other / "encoders/tiny/planted_tiny/train/manifest.json").unlink()
+    (other / place / "train/manifest.json").unlink()
     missing = project.run("results/tiny/codes/train/manifest.json", *config)
     assert "encoders.tiny.embeddings_from" in missing.stdout + missing.stderr
