@@ -17,6 +17,7 @@ from reliance.base.artifacts import (
     write_meta,
 )
 from reliance.base.claims import HELD, VERDICTS, Finding
+from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.writing import atomic
 from reliance.concepts.findings import clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
@@ -219,7 +220,7 @@ def tables_shown(tables: Tables, sae: SaeTables | None) -> dict[str, Any]:
     )
     return {
         "facts": facts(tables, sae),
-        "kinds": {rows.KINDS[str(kind)]: int(n) for kind, n in kinds.items()},
+        "kinds": {FAILURE_KINDS[str(kind)].singular: int(n) for kind, n in kinds.items()},
         "gone": tables.gone,
         "cases": cases,
         "strongest": cases.rows[0] if cases.rows else None,

@@ -6,15 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.report.markup import Grid
-
-KINDS = {
-    "polysemous": "polysemous word",
-    "compound": "compound noun",
-    "typography": "written word",
-    "spurious": "spurious correlation",
-    "other": "other",
-}
 
 
 def case_rows(
@@ -46,7 +39,7 @@ def case_rows(
         rows.append(
             [
                 str(name.get(case.class_id, case.class_id)),
-                KINDS[str(case.kind)] + (" (reviewed)" if case.reviewed == "yes" else ""),
+                FAILURE_KINDS[str(case.kind)].singular + (" (reviewed)" if case.reviewed == "yes" else ""),
                 commonest(own.map(name)),
                 f"#{case.component} {label.get(case.component, '')}".strip(),
                 str(len(own)),
@@ -129,7 +122,10 @@ def component_rows(components: pd.DataFrame, limit: int) -> Grid:
 def truth_rows(truth: Mapping[str, Any]) -> Grid:
     """Recall and precision over all listed cases against what was planted, in total and per kind."""
     record = truth["all"]
-    parts = {"all kinds": record, **{KINDS[kind]: part for kind, part in record["kinds"].items()}}
+    parts = {
+        "all kinds": record,
+        **{FAILURE_KINDS[kind].singular: part for kind, part in record["kinds"].items()},
+    }
     rows = [
         [
             name,
@@ -146,9 +142,10 @@ def truth_misses(truth: Mapping[str, Any], classes: pd.DataFrame, failures: pd.D
     name = classes.set_index("class_id")["short_name"]
     prompts = failures.set_index("failure_id")
     missed = [
-        f"{KINDS[p['mode']]} of “{name.get(p['class_id'], '?')}” ({p['confident']} confident distractors)"
+        f"{FAILURE_KINDS[p['mode']].singular} of “{name.get(p['class_id'], '?')}” "
+        f"({p['confident']} confident distractors)"
         for p in truth["plants"]
-        if p["testable"] and not p["found_at"] and p["mode"] in KINDS
+        if p["testable"] and not p["found_at"] and p["mode"] in FAILURE_KINDS
     ]
     extra = [
         f"“{name.get(c['class_id'], '?')}” through #{prompts['component'].get(c['failure_id'], '?')}"
