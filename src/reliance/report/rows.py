@@ -7,29 +7,23 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.explore.tables import Tables
 from reliance.report.markup import Grid
 
 
-def case_rows(
-    failures: pd.DataFrame,
-    samples: pd.DataFrame,
-    index: pd.DataFrame,
-    classes: pd.DataFrame,
-    components: pd.DataFrame,
-    robustness: pd.DataFrame,
-) -> Grid:
+def case_rows(study: Tables) -> Grid:
     """One row per failure case: whose prompt is fooled, by images of what, through which component.
 
-    failures, samples : of the variant that mined. index, classes : of its data set. components : its names.
-    robustness : of the variant shown; its areas are those of the short prompt, of the enriched one and
-    of the linear probe.
+    The areas are those of the short prompt, of the enriched one and of the linear probe.
     """
-    name = classes.set_index("class_id")["short_name"]
-    label = components.set_index("component")["label"]
+    failures, robustness = study.failures, study.robustness
+    index = study.index[["split", "image_id", "class_id"]]
+    name = study.classes.set_index("class_id")["short_name"]
+    label = study.mined_components.set_index("component")["label"]
     mined = robustness[robustness["source"].isin(failures["source"])]
     keys = zip(mined["failure_id"], mined["probe"], strict=True)
     area = dict(zip(keys, mined["spurious_auc"].to_numpy(np.float64), strict=True))
-    shown = samples.merge(index, on=["split", "image_id"], how="left")
+    shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
     fooled = {str(key): part for key, part in shown.groupby("failure_id")["class_id"]}
     none = shown["class_id"].iloc[:0]
     rows = []
