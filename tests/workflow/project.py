@@ -62,7 +62,7 @@ class Project:
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Every artifact of the variant against its checksum."""
         return subprocess.run(
-            [sys.executable, "-m", "reliance.running.verify", "tiny"],
+            [sys.executable, "-m", "reliance", "verify", "tiny"],
             cwd=self.folder,
             capture_output=True,
             text=True,
