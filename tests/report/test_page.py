@@ -13,10 +13,9 @@ from reliance.base.errors import RelianceError
 from reliance.explore.tables import Tables
 from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import Exhibit, write_page
+from reliance.report.page import TEMPLATE, Exhibit, write_page
 from reliance.report.provenance import check_figures
 
-TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 STAMP = derived_stamp("report", 1, {}, {})
 HOSTILE = "<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \u202e"
 

@@ -21,6 +21,7 @@ from reliance.concepts.findings import clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
 from reliance.explore.tables import Tables
 from reliance.faithfulness.findings import findings as faithfulness_findings
+from reliance.figures.table import BY_NAME, sections
 from reliance.report import provenance, rows
 from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
@@ -29,13 +30,7 @@ from reliance.robustness.findings import findings as robustness_findings
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
-SECTIONS = {
-    "Case study": ("fig6", "fig15"),
-    "Pictures of the cases": ("fig12", "fig13"),
-    "Failure modes": ("fig5", "fig14", "table1"),
-    "Faithfulness": ("fig3", "fig7", "fig8"),
-    "Interpretability": ("fig4", "fig9", "fig10", "fig11"),
-}
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 class Exhibit(NamedTuple):
@@ -116,7 +111,6 @@ ORDER = (*Everyone._fields[:4], "index", *Everyone._fields[4:], *OfSae._fields, 
 
 def report(
     *,
-    template: Path,
     sheets: Sheets,
     tables: Everyone,
     index: Path,
@@ -127,6 +121,7 @@ def report(
     of_audit: OfAudit | None = None,
     truth: Path | None = None,
     jobs: Jobs = NO_JOBS,
+    template: Path = TEMPLATE,
 ) -> None:
     """Write the page of a variant (HTML) and its findings (JSON).
 
@@ -230,12 +225,11 @@ def facts(study: Tables) -> list[tuple[str, str]]:
 
 def exhibits(sheets: Sheets) -> dict[str, list[Exhibit]]:
     """The figures that were given, by section; without the findings, which the page has once."""
-    shown = {"table1": _exhibit("table1", "Table 1", "", sheets.table1, sheets.numbers[-1])}
+    shown = {"table1": _exhibit("table1", "", sheets.table1, sheets.numbers[-1])}
     for png, caption, csv in zip(sheets.figures, sheets.captions, sheets.numbers, strict=False):
-        title = f"Figure {png.stem.removeprefix('fig')}"
-        shown[png.stem] = _exhibit(png.stem, title, picture(png), caption, csv)
-    sections = {name: [shown[f] for f in listed if f in shown] for name, listed in SECTIONS.items()}
-    return {name: part for name, part in sections.items() if part}
+        shown[png.stem] = _exhibit(png.stem, picture(png), caption, csv)
+    found = {name: [shown[f] for f in listed if f in shown] for name, listed in sections().items()}
+    return {name: part for name, part in found.items() if part}
 
 
 def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Stamp) -> None:
@@ -249,6 +243,6 @@ def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Sta
     write_meta(html, stamp)
 
 
-def _exhibit(name: str, title: str, image: str, caption: Path, csv: Path) -> Exhibit:
-    words = markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
+def _exhibit(name: str, image: str, caption: Path, csv: Path) -> Exhibit:
+    title, words = BY_NAME[name].heading, markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
     return Exhibit(name, title, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.stamps import read_stamp
 from reliance.explore.tables import Tables
+from reliance.figures.table import BY_NAME
 from reliance.report.markup import Grid
 
 PACKAGES = (
@@ -71,27 +72,10 @@ def settings_rows(settings: object, prefix: str = "") -> list[list[str]]:
     return [[prefix, json.dumps(settings, ensure_ascii=False)]]
 
 
-SHOWS = {  # the table that each figure of the page was drawn from
-    "fig5": "robustness",
-    "fig14": "robustness",
-    "fig12": "failures",
-    "fig13": "failures",
-    "fig3": "faithfulness",
-    "fig7": "faithfulness",
-    "fig8": "faithfulness",
-    "fig4": "components",
-    "fig9": "tested",
-    "fig10": "hidden",
-    "fig11": "hidden",
-    "fig6": "audit",
-    "fig15": "audit",
-}
-
-
 def check_figures(study: Tables, figures: Sequence[Path]) -> None:
     """Raise RelianceError if a figure was drawn from another table than the page's."""
     for figure in figures:
-        if not study.has(name := SHOWS.get(figure.stem, "")):
+        if not study.has(name := BY_NAME[figure.stem].shows):
             continue
         table, inputs = study.path(name), read_stamp(figure).inputs
         if (expected := read_stamp(table).id) not in inputs.values():
