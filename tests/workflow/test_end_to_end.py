@@ -12,6 +12,8 @@ import torch
 import zarr
 from safetensors import safe_open
 
+import reliance
+
 from .project import FIGURES, TARGETS, Project
 
 COLUMNS = {
@@ -52,6 +54,15 @@ def test_tables_have_their_columns(built: Project, path: str) -> None:
     schema = pq.read_schema(built.folder / "results" / path)
     assert set(COLUMNS[path].split()) <= set(schema.names)
     assert len(json.loads(schema.metadata[b"reliance"])["id"]) == 64
+
+
+def test_the_built_variant_opens_by_its_folder(built: Project) -> None:
+    study = reliance.open(built.folder / "results/tiny")
+    image = int(np.flatnonzero(study.embeddings("test").read("valid", 0, 50))[0])
+    stored = study.attributions("test").query("image_id == @image").set_index("component")["ablation"]
+    found = study.relevances(image, "test").set_index("component")["ablation"]
+    assert found.to_dict() == pytest.approx(stored.to_dict(), abs=1e-5)
+    assert study.findings and len(study.components) and study.has("figures", "fig5.pdf")
 
 
 @pytest.mark.parametrize("path", TENSORS)

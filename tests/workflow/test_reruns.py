@@ -67,10 +67,10 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
-        ("figures/table1.py", None, None, {"table1", "report"}),
+        ("figures/robustness/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
+        ("figures/robustness/table1.py", None, None, {"table1", "report"}),
         ("robustness/auc.py", None, None, {"score_cases"} | FIGURES),
-        ("sae/step.py", None, None, {"train_sae"} | CODES),
+        ("units/sae/step.py", None, None, {"train_sae"} | CODES),
     ],
 )
 def test_edited_code_reruns_the_rules_that_reach_it(
@@ -90,7 +90,7 @@ def test_edited_code_reruns_the_rules_that_reach_it(
 
 
 def test_an_edited_plot_reruns_the_plot(built: Project) -> None:
-    path: Path = built.folder / "src/reliance/figures/fig5.py"
+    path: Path = built.folder / "src/reliance/figures/robustness/fig5.py"
     text = path.read_text()
     try:
         path.write_text(_edit_every_function(text))
