@@ -26,6 +26,7 @@ class Head(NamedTuple):
     ln_bias: np.ndarray  # [d] float32
     proj: np.ndarray  # [d, p] float32
     eps: float  # added to the variance
+    normed: bool = True  # False: no LayerNorm, z = x proj
 
 
 def project(x: np.ndarray, head: Head) -> np.ndarray:
