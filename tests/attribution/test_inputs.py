@@ -4,8 +4,8 @@ import pytest
 from reliance.attribution.inputs import blocks, open_inputs
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.encoders.head import save_head
+from reliance.encoders.stored import Embeddings
 from reliance.images.tables import INDEX
 from reliance.units.sae.files import Sae, save_sae
 
@@ -86,7 +86,7 @@ def test_class_tokens_that_are_not_finite_are_refused_by_image(toy):
     arrays = {"x": broken, "valid": toy.valid}
     manifest, _ = toy.write_parts("embeddings", arrays, inputs.embeddings.stamp.inputs, folder="broken")
     with pytest.raises(RelianceError, match=f"image_id {row}"):
-        list(blocks(inputs._replace(embeddings=Parts(manifest, "embeddings")), 1, 16))
+        list(blocks(inputs._replace(embeddings=Embeddings(manifest)), 1, 16))
 
 
 def test_a_class_without_a_prompt_is_named(toy, tmp_path):

@@ -72,7 +72,8 @@ class ToySplit:
         paths = {name: self.folder / f"{name}.parquet" for name in ("index", "text")}
         paths |= {name: self.folder / f"{name}.safetensors" for name in ("sae", "head")}
         index_id = self.write_index(paths["index"])
-        arrays = {"x": self.x, "valid": self.valid}
+        z = np.where(self.valid[:, None], project(self.x, self.head), 0)
+        arrays = {"x": self.x, "embedding": z, "valid": self.valid}
         inputs = {"index": index_id, "weights": WEIGHTS}
         paths["embeddings"], embeddings_id = self.write_parts("embeddings", arrays, inputs)
         sae = Sae(self.decoder, np.zeros(M, np.float32), self.decoder, np.zeros(D, np.float32), K)

@@ -95,8 +95,6 @@ def test_rarely_active_ends_have_no_name(world: World) -> None:
 def test_what_does_not_belong_together_is_refused(world: World, tmp_path: Path) -> None:
     with pytest.raises(RelianceError, match="neurons or pca"):
         world.run(basis="ica")
-    with pytest.raises(RelianceError, match="not of a labeller"):
-        world.run(embeddings=world.paths["labels"])
     other = write_embeddings(tmp_path / "o", "train", "j" * 64, embedding=world.embedding)
     with pytest.raises(RelianceError, match="same image index"):
         world.run(labels=other)

@@ -18,6 +18,7 @@ from reliance.failures.files import read_failures, read_samples
 from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, Mining, mine_outliers
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
+from reliance.running.job import bundled
 
 LABELLER = "v" * 64
 SHORT_NAMES = dict(zip(CLASS_IDS, ["crane", "egyptian cat", "anchor", "cow"], strict=True))
@@ -31,7 +32,7 @@ class Mined:
         self.split = split = ToySplit(folder, seed=2)
         files = split.files()
         paths = files._asdict()
-        self.paths = {name: paths[name] for name in ("index", "embeddings", "head")}
+        self.paths = {name: paths[name] for name in ("index", "embeddings")}
         self.out = {"failures": folder / "failures.tsv", "failure_samples": folder / "samples.parquet"}
         for name in ("outliers", "outlier_samples", "top_samples", "components", "classes"):
             self.paths[name] = folder / f"{name}.parquet"
@@ -96,7 +97,8 @@ class Mined:
         write_table(self.paths[name], frame, TEXT, {}, {"weights": weights})
 
     def list(self, **settings):
-        list_cases(**self.paths, **self.out, dataset="toy", **{"every_nth": self.every_nth, **settings})
+        keywords = {**self.paths, **self.out, "dataset": "toy", "every_nth": self.every_nth, **settings}
+        list_cases(**bundled(list_cases, keywords))
         cases, stamp = read_failures(self.out["failures"])
         samples, samples_stamp = read_samples(self.out["failure_samples"])
         assert samples_stamp.inputs == {"failures": stamp.id}

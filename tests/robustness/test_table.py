@@ -11,7 +11,8 @@ from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.robustness.probes import load_probe
 from reliance.robustness.summary import PROBES, ROBUSTNESS
-from reliance.robustness.table import benchmark
+from reliance.robustness.table import score_cases
+from reliance.running.job import bundled
 
 from .test_auc import by_pairs
 from .world import SETS, World, unit64
@@ -37,7 +38,7 @@ def world(tmp_path):
 
 def run(world, failures, samples, **settings):
     settings = {"every_nth": 1, **settings}
-    benchmark(**world.arguments(failures, samples), **settings)
+    score_cases(**bundled(score_cases, {**world.arguments(failures, samples), **settings}))
     return read_table(world.folder / "robustness.parquet", ROBUSTNESS)
 
 

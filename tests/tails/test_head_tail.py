@@ -1,4 +1,4 @@
-"""`HeadTail` with and without LayerNorm: autograd, brute force and full evaluations of the head are the referees."""
+"""Referees: autograd, brute force and full evaluations of the head, with and without LayerNorm."""
 
 import numpy as np
 import pytest

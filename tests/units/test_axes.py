@@ -12,9 +12,9 @@ from sklearn.decomposition import PCA
 
 from concepts.examples import write_embeddings
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.codes.statistics import component_statistics
 from reliance.codes.top_samples import strongest
+from reliance.encoders.stored import Embeddings
 from reliance.units import axes as module
 from reliance.units.axes import Basis, Centre, centre_of, covariance, open_basis, principal_axes
 from reliance.units.kinds import KINDS, open_units
@@ -24,9 +24,9 @@ N, D = 70, 6
 INDEX = "i" * 64
 
 
-def tokens(folder: Path, x: np.ndarray, valid: np.ndarray | None = None) -> Parts:
+def tokens(folder: Path, x: np.ndarray, valid: np.ndarray | None = None) -> Embeddings:
     readable = {} if valid is None else {"valid": valid}
-    return Parts(write_embeddings(folder, "train", INDEX, "w" * 64, x=x, **readable), "embeddings")
+    return Embeddings(write_embeddings(folder, "train", INDEX, "w" * 64, x=x, **readable))
 
 
 def random_tokens(n: int = N, d: int = D, seed: int = 0) -> np.ndarray:

@@ -13,8 +13,8 @@ from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import check_same
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, make_again
-from reliance.base.rows import Parts
 from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.images.tables import read_split
 from reliance.tails.head_tail import HeadTail
 from reliance.tails.protocol import Tail
@@ -54,7 +54,7 @@ class Inputs(NamedTuple):
 
     class_ids: np.ndarray  # int64 [C], ascending; elsewhere a class is its row here
     labels: np.ndarray  # row in class_ids of every image of the split, -1 without a class, int64 [N]
-    embeddings: Parts  # x [N, d] and valid [N]
+    embeddings: Embeddings  # x [N, d] and valid [N]
     units: Units
     head: Head
     text: np.ndarray  # float32 [C, p], one unit vector per class
@@ -79,13 +79,14 @@ def open_inputs(files: Explained, split: str, units: str = LATENTS) -> Inputs:
     """
     if files.text is None:
         raise ValueError("relevances for an image's own class need `text`")
-    parts = Parts(files.embeddings, "embeddings")
+    parts = Embeddings(files.embeddings)
     loaded_head, head_stamp = load_head(files.head)
     images = read_split(files.index, split)
     prompts = read_prompts(files.text)
     weights = (files.embeddings, parts.stamp.inputs["weights"])
     check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)
     check_same("encoder weights", (files.text, prompts.stamp.inputs["weights"]), weights)
+    check_site(files.head, head_stamp.params["site"], parts)
     named = (files.embeddings, parts.stamp.inputs["index"])
     check_same("image index", named, (files.index, images.stamp.id))
     opened = open_units(units, Sources(parts, files.codes, files.sae, files.fitted))
@@ -132,7 +133,7 @@ def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Labelled
             yield LabelledImages(rows[keep], inputs.labels[rows[keep]], x, values[keep], indices[keep])
 
 
-def _check_split(parts: Parts, index: Path, split: str, rows: int) -> None:
+def _check_split(parts: Embeddings, index: Path, split: str, rows: int) -> None:
     found = f"{parts.rows} rows of split '{parts.stamp.params['split']}'"
     expected = f"{rows} rows of split '{split}'"
     if found != expected:
@@ -145,7 +146,7 @@ def _check_split(parts: Parts, index: Path, split: str, rows: int) -> None:
         )
 
 
-def _check_finite(parts: Parts, rows: np.ndarray, x: np.ndarray) -> None:
+def _check_finite(parts: Embeddings, rows: np.ndarray, x: np.ndarray) -> None:
     broken = rows[~np.isfinite(x).all(axis=1)]
     if len(broken):
         raise RelianceError(

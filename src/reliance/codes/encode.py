@@ -7,7 +7,8 @@ import torch
 
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Layout, Parts, PartWriter, part_range
+from reliance.base.rows import Layout, PartWriter, part_range
+from reliance.encoders.stored import Embeddings
 from reliance.units.sae.files import Sae, check_fits, load_sae
 from reliance.units.sae.top_k import Parameters, encode
 
@@ -31,12 +32,12 @@ def encode_part(
     Stores values float16 [k] and indices uint16 [k] (int32 if m > 65,535), ordered by value
     descending, index ascending, before rounding. An unreadable image has an all-zero code
     and is listed as excluded.
-    Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
+    Raises RelianceError if the SAE is for another encoder or site, or an activation does not fit float16.
     """
     torch.set_num_threads(threads)
     device = choose_device(device)
     arrays, stamp = load_sae(sae)
-    split = Parts(embeddings, "embeddings")
+    split = Embeddings(embeddings)
     check_fits(sae, arrays, stamp, split)
     index_type = "uint16" if arrays.m <= 65535 else "int32"
     writer = PartWriter(
@@ -44,7 +45,13 @@ def encode_part(
         "codes",
         part_range(split.rows, parts, part_index),
         {"values": Layout((arrays.k,), "float16"), "indices": Layout((arrays.k,), index_type)},
-        {"m": arrays.m, "k": arrays.k, "activation": arrays.activation, "block_rows": block_rows},
+        {
+            "m": arrays.m,
+            "k": arrays.k,
+            "activation": arrays.activation,
+            "block_rows": block_rows,
+            "site": split.site,
+        },
         {"sae": stamp.id, "embeddings": split.stamp.id, "index": split.stamp.inputs["index"]},
         code=code,
         chunk_rows=block_rows,

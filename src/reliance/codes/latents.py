@@ -7,6 +7,7 @@ import numpy as np
 from reliance.base.artifacts import Stamp, check_same
 from reliance.base.errors import RelianceError, make_again
 from reliance.codes.store import Codes
+from reliance.encoders.stored import check_site
 from reliance.units.protocol import Sources
 from reliance.units.sae.files import Sae, load_sae
 
@@ -28,7 +29,7 @@ class Latents(Codes):
 def open_latents(sources: Sources) -> Latents:
     """Open the latents of a split.
 
-    Raises RelianceError if codes or SAE are not given, or come from another SAE or other embeddings.
+    Raises RelianceError if codes or SAE are not given, or come from another SAE, other embeddings or site.
     """
     if sources.codes is None or sources.sae is None:
         lacking = "codes" if sources.codes is None else "SAE"
@@ -44,4 +45,5 @@ def open_latents(sources: Sources) -> Latents:
     check_same("SAE", (sources.codes, found.stamp.inputs["sae"]), (sources.sae, stamp.id))
     parts = sources.embeddings
     check_same("embeddings", (sources.codes, found.stamp.inputs["embeddings"]), (parts.path, parts.stamp.id))
+    check_site(sources.sae, str(stamp.params.get("site", "class_token")), parts)
     return found

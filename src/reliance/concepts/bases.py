@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reliance.base.artifacts import write_table
-from reliance.base.rows import Parts
+from reliance.encoders.stored import Embeddings
 from reliance.naming.table import COMPONENTS, open_labeller, table_of
 from reliance.units.axes import open_basis
 
@@ -15,7 +15,6 @@ def basis_table(
     vocabulary: Path,
     components: Path,
     basis: str,
-    labeller_head: Path | None = None,
     top_n: int = 20,
     min_active: int = 20,
     block_rows: int = 16384,
@@ -23,12 +22,12 @@ def basis_table(
     """Write statistics, clarity and name of every component of a basis of class tokens, as COMPONENTS.
 
     embeddings : class tokens of a split. basis : "neurons" | "pca", fitted to this split.
-    labels, vocabulary, labeller_head, top_n, min_active : as for `component_table`.
+    labels, vocabulary, top_n, min_active : as for `component_table`.
     Raises RelianceError if the inputs do not belong together.
     """
-    tokens = Parts(embeddings, "embeddings")
+    tokens = Embeddings(embeddings)
     found = open_basis(tokens, basis, block_rows)
-    labeller = open_labeller(found, labels, vocabulary, labeller_head)
+    labeller = open_labeller(found, labels, vocabulary)
     frame = table_of(found, labeller, None, top_n, min_active, block_rows)
     params = {"basis": basis, "top_n": top_n, "min_active": min_active}
     write_table(components, frame, COMPONENTS, params, {"embeddings": tokens.stamp.id, **labeller.ids})

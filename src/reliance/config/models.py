@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from reliance.config import sites
 from reliance.config.stages import (
     INT32_MAX,
     AuditSettings,
@@ -201,6 +202,7 @@ class Variant(Section):
     """One model on one data set: a folder under results/."""
 
     encoder: Name
+    site: str = sites.DEFAULT
     dataset: Name
     labeller: Name | None = None
     sae: dict[str, Any] | None = None

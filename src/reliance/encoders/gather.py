@@ -7,10 +7,10 @@ from pathlib import Path
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Parts, write_manifest
 from reliance.base.writing import atomic
+from reliance.encoders.stored import KIND
 from reliance.images.tables import read_split
 
 log = logging.getLogger(__name__)
-KIND = "embeddings"
 
 
 def gather_embeddings(

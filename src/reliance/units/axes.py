@@ -18,6 +18,7 @@ import numpy as np
 from reliance.base.artifacts import check_same, derived_stamp
 from reliance.base.errors import RelianceError
 from reliance.base.rows import PartRange, Parts
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.protocol import Entries, Sources
 
 BASES = ("neurons", "pca")
@@ -145,13 +146,14 @@ def open_axes(sources: Sources) -> Basis:
 def _open(sources: Sources, basis: str) -> Basis:
     """The basis of a split, fitted to `sources.fitted`.
 
-    Raises RelianceError if that comes from another encoder, or has no site vectors.
+    Raises RelianceError if that comes from another encoder or site, or has no site vectors.
     """
     tokens = sources.embeddings
-    fitted = Parts(sources.fitted, "embeddings") if sources.fitted else tokens
+    fitted = Embeddings(sources.fitted) if sources.fitted else tokens
     _check_kind(fitted, basis)
     given = tokens.stamp.inputs["weights"]
     check_same("encoder weights", (fitted.path, fitted.stamp.inputs["weights"]), (tokens.path, given))
+    check_site(fitted.path, fitted.site, tokens)
     centre, axes = _fit(fitted, basis, _FIT_ROWS)
     stamp = derived_stamp(KIND, SCHEMA, {"basis": basis}, {"fitted": fitted.stamp.id})
     own = centre._replace(readable=tokens.rows - len(tokens.excluded))

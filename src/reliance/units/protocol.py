@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from reliance.base.artifacts import Stamp
-from reliance.base.rows import PartRange, Parts
+from reliance.base.rows import PartRange
+from reliance.encoders.stored import Embeddings
 
 
 class Entries(NamedTuple):
@@ -25,6 +26,7 @@ class Entries(NamedTuple):
 class Activations(Protocol):
     """Activations of m components on the images of a split: what statistics, top images and names need."""
 
+    path: Path  # of what they are read from, for messages
     rows: int
     readable: int  # rows whose image could be read; the others have no activations
     stamp: Stamp
@@ -57,7 +59,7 @@ class Units(Activations, Protocol):
 class Sources(NamedTuple):
     """What a kind of units may be opened from; it refuses what it lacks."""
 
-    embeddings: Parts  # x [N, d] of the split
+    embeddings: Embeddings  # x [N, d] of the split
     codes: Path | None = None  # manifest of the split's codes
     sae: Path | None = None
     fitted: Path | None = None  # embeddings that a basis is fitted to; None: those of the split

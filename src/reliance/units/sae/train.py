@@ -21,8 +21,8 @@ from torch import Tensor
 from reliance.base.artifacts import TableSpec, check_same, derived_stamp, write_json, write_table
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.base.writing import atomic, claim, release
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.sae.files import (
     QUALITY_KIND,
     QUALITY_SCHEMA,
@@ -127,13 +127,14 @@ def train_sae(
     device = choose_device(device)
     data = load_data(embeddings)
     _check(chosen, data, sae, device)
-    held = None if held_out is None else Parts(held_out, "embeddings")
+    held = None if held_out is None else Embeddings(held_out)
     inputs = dict(data.inputs)
     if held is not None:
         weights = (held.path, held.stamp.inputs["weights"])
         check_same("encoder weights", weights, (embeddings[0], inputs["encoder"]))
+        check_site(held.path, held.site, Embeddings(embeddings[0]))
         inputs["held_out"] = held.stamp.id
-    params = {**chosen._asdict(), "decay_at": list(chosen.decay_at)}
+    params = {**chosen._asdict(), "decay_at": list(chosen.decay_at), "site": data.site}
     key = {**params, "device": device, "threads": threads, "code": code}
     folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
     folder.mkdir(parents=True, exist_ok=True)
@@ -276,7 +277,7 @@ def _report(row: list[float], total: int, seconds: float) -> None:
 
 
 def _write_quality(
-    path: Path, state: State, settings: Settings, data: Data, held: Parts | None, sae_id: str
+    path: Path, state: State, settings: Settings, data: Data, held: Embeddings | None, sae_id: str
 ) -> None:
     """Reconstruction of the held-out split, or else of the training data, as JSON.
 
