@@ -15,11 +15,12 @@ from threadpoolctl import threadpool_limits
 from made import World
 from reliance.attribution import table
 from reliance.base.artifacts import read_table, write_table
-from reliance.base.rows import Layout, PartRange, Parts, PartWriter, write_manifest
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.codes import top_samples as samples
 from reliance.codes.encode import encode_part
 from reliance.codes.store import gather_codes
-from reliance.encoders.head import load_head, project, save_head
+from reliance.encoders.head import project, save_head
+from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.failures import expectation, outliers
 from reliance.images.tables import INDEX
@@ -87,11 +88,11 @@ def mine_outliers(run: Run) -> None:
 
 def outputs(run: Run) -> None:
     """y of every image and class, computed as the robustness benchmark does."""
-    embeddings, (head, _) = Parts(run.inputs["embeddings"], "embeddings"), load_head(run.inputs["head"])
+    embeddings = Embeddings(run.inputs["embeddings"])
     text = np.stack(read_table(run.inputs["text"], TEXT).frame["embedding"].to_list())
     with threadpool_limits(run.threads):
         for start, stop in embeddings.blocks(run.block_rows):
-            z = project(embeddings.read("x", start, stop), head)
+            z = embeddings.z(start, stop)
             text @ (z / np.linalg.norm(z, axis=1, keepdims=True)).T
 
 
@@ -113,9 +114,12 @@ def write(world: World, folder: Path) -> dict[str, Path]:
     frame = pd.DataFrame(rows | {"embedding": list(world.text)})
     write_table(paths["text"], frame, TEXT, {}, {"weights": WEIGHTS})
     inputs = {"index": index, "weights": WEIGHTS}
-    paths["embeddings"], embeddings = write_parts(
-        folder / "embeddings", world, lambda a, b: {"x": world.x(a, b), "valid": np.ones(b - a, bool)}, inputs
-    )
+
+    def embedded(start: int, stop: int) -> dict[str, np.ndarray]:
+        x = world.x(start, stop)
+        return {"x": x, "embedding": project(x, world.head), "valid": np.ones(stop - start, bool)}
+
+    paths["embeddings"], embeddings = write_parts(folder / "embeddings", world, embedded, inputs)
     inputs = {"sae": stamp.id, "embeddings": embeddings, "index": index}
     kind = np.uint16 if m <= 65535 else np.int32
 
