@@ -123,15 +123,7 @@ def test_bases_are_measured_on_the_same_images(toy, tmp_path):
     for name, entry in ENTRIES.items():
         paths = {"faithfulness": tmp_path / f"{name}.parquet", "summary": tmp_path / f"{name}.json"}
         sampling = Sampling(classes=4, per_class=3, reference=5, subsets=12)
-        faithfulness(
-            toy.explained,
-            **paths,
-            split="train",
-            sampling=sampling,
-            steps=1,
-            error_terms=["frozen"],
-            units=entry,
-        )
+        faithfulness(toy.explained, **paths, sampling=sampling, units=entry, **options)
         frame = read_table(paths["faithfulness"], FAITHFULNESS).frame
         start = frame[(frame["protocol"] == "local_deletion") & (frame["step"] == 0)]
         outputs[name] = start.groupby(["class_id", "subset"])["y"].first().to_numpy()
