@@ -155,7 +155,7 @@ def test_the_id_is_that_of_the_content(tmp_path: Path) -> None:
         return new.finish().id
 
     first = part("a", rows(8))
-    assert part("b", rows(8), params={"p": 2}, inputs={}, code="x") == first
+    assert part("b", rows(8), params={"p": 2}, inputs={}, fingerprint="x") == first
     other = rows(8)
     other["valid"][7] ^= True
     assert part("c", other) != first

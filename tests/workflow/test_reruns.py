@@ -9,7 +9,7 @@ import pytest
 from .project import Project
 
 FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
-CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES
+CASES = {"list_cases", "score_truth", "score_cases"} | FIGURES
 MINING = {"mine_outliers"} | CASES
 CURVES = {"fig3", "fig7", "fig8", "report"}
 CONCEPTS = {"fig10", "fig11", "report"}
@@ -23,7 +23,7 @@ CODES = (
 )
 
 
-EMBEDDED = CODES | {"embed_images", "gather_embeddings", "gather_excluded"}
+EMBEDDED = CODES | {"embed_images", "embed_images_embedding", "gather_embeddings", "gather_excluded"}
 EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"}
 
 
@@ -51,8 +51,8 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
         ("faithfulness={path_steps: 20}", {"faithfulness"} | CURVES),
         ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
         ("galleries={per_band: 4}", CONCEPTS),
-        ("probe={c: 0.5}", {"fit_probe", "benchmark"} | FIGURES),
-        ("templates=['{}', 'the {}']", {"embed_templates", "benchmark"} | FIGURES),
+        ("probe={c: 0.5}", {"fit_probe", "score_cases"} | FIGURES),
+        ("templates=['{}', 'the {}']", {"embed_templates", "score_cases"} | FIGURES),
         ("images={max_invalid: 0.002}", set()),
         ("embedding={workers: 2}", set()),
         ("embedding={jpeg_decoding: exact}", set()),
@@ -69,7 +69,7 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
     [
         ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
         ("figures/table1.py", None, None, {"table1", "report"}),
-        ("robustness/auc.py", None, None, {"benchmark"} | FIGURES),
+        ("robustness/auc.py", None, None, {"score_cases"} | FIGURES),
         ("sae/step.py", None, None, {"train_sae"} | CODES),
     ],
 )
@@ -120,7 +120,7 @@ def test_embeddings_of_another_run_are_used_as_they_are(built: Project, tmp_path
     before = (project.folder / "results/tiny/codes/train/manifest.json").read_bytes()
     planned = project.planned(*config)
     assert "train_sae" in planned, "it reads other files now"
-    assert not planned & {"embed_images", "gather_embeddings", "embed_text", "train_clip"}
+    assert not planned & {"embed_images", "embed_images_embedding", "gather_embeddings", "embed_text", "train_clip"}
     done = project.run("results/tiny/codes/train/manifest.json", *config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.folder / "results/tiny/codes/train/manifest.json").read_bytes() == before

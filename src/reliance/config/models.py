@@ -1,6 +1,6 @@
 """The configuration as frozen models; every key is explained in config/config.yaml.
 
-Only rules/common.smk imports this module: jobs get plain values.
+Only the plan imports this module: jobs get plain values.
 """
 
 import re

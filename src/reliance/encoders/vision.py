@@ -66,14 +66,14 @@ def embed_images_at(
     reading: Reading,
     store: Store,
     compute: Compute,
-    code: str = "",
+    fingerprint: str = "",
 ) -> None:
     """Embed one part of a split; a job that was killed goes on at its last finished chunk.
 
     site : where x is read. index, weights : inputs.
     part : output folder, rows [iN/K, (i+1)N/K) of the split: x [n, d] at the site, `embedding` [n, p] (what
         the site's head makes of the stored x, see `sites.site.image_embeddings`; not normalised), `valid`.
-    reading : how image files become pixels. code : fingerprint of the code, for resuming.
+    reading : how image files become pixels. fingerprint : of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
     a file that is gone or may not be read.
@@ -90,7 +90,7 @@ def embed_images_at(
         _identity(site, share.split, reading, store, compute),
         {"index": listed.stamp.id, "weights": clip.stamp.id},
         # sums may round differently in batches of another size
-        code=f"{code} batch_size={compute.batch_size}",
+        fingerprint=f"{fingerprint} batch_size={compute.batch_size}",
         chunk_rows=store.chunk_rows,
     )
     left = slice(writer.next_row, span.stop)

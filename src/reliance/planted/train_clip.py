@@ -69,7 +69,7 @@ def train_clip(
     threads: int = 1,
     device: str = "cpu",
     checkpoint_every: int = 200,
-    code: str = "",
+    fingerprint: str = "",
     world: str = "objects",
     **shape: Any,
 ) -> None:
@@ -85,7 +85,8 @@ def train_clip(
     settings = {**training._asdict(), "threads": threads, "device": device, **chosen.pooled_as}
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
-    partial = claim(checkpoint, derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16])
+    key = {**settings, "fingerprint": fingerprint}
+    partial = claim(checkpoint, derived_stamp("training", 1, key, {}).id[:16])
     partial.mkdir(parents=True, exist_ok=True)
     data = make_pool(chosen, training.seed, training.pool, training.captions)
     model = tiny_clip.build(training.seed)

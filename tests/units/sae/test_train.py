@@ -268,5 +268,7 @@ def test_quality_is_plain_json(tmp_path: Path, splits: dict[str, Path]) -> None:
 
 
 def test_training_reaches_few_modules() -> None:
-    reached = reachable_modules(ROOT / "scripts" / "train_sae.py", ROOT / "src")
+    reached = reachable_modules(
+        ROOT / "scripts" / "job.py", ROOT / "src", "reliance.units.sae.train:train_sae"
+    )
     assert len(reached) <= 11, reached

@@ -112,7 +112,7 @@ def train_sae(
     device: str = "auto",
     threads: int = 2,
     checkpoint_every: float = 600.0,
-    code: str = "",
+    fingerprint: str = "",
     **settings: Any,
 ) -> None:
     """Train a top-k SAE on the readable rows of one or more splits (Eqs. 9 and 10).
@@ -135,7 +135,7 @@ def train_sae(
         check_site(held.path, held.site, Embeddings(embeddings[0]))
         inputs["held_out"] = held.stamp.id
     params = {**chosen._asdict(), "decay_at": list(chosen.decay_at), "site": data.site}
-    key = {**params, "device": device, "threads": threads, "code": code}
+    key = {**params, "device": device, "threads": threads, "fingerprint": fingerprint}
     folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
