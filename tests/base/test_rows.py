@@ -280,7 +280,7 @@ def test_a_process_that_is_really_killed(tmp_path: Path) -> None:
         {"params": {"p": 2}},
         {"params": {"p": 1, "q": 1}},
         {"inputs": {"index": "2" * 64}},
-        {"code": "other"},
+        {"fingerprint": "other"},
         {"chunk_rows": 4},
         {"layouts": {**LAYOUTS, "x": Layout((3,), "float32")}},
         {"span": PartRange(0, 10)},
