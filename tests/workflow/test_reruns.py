@@ -120,7 +120,13 @@ def test_embeddings_of_another_run_are_used_as_they_are(built: Project, tmp_path
     before = (project.folder / "results/tiny/codes/train/manifest.json").read_bytes()
     planned = project.planned(*config)
     assert "train_sae" in planned, "it reads other files now"
-    assert not planned & {"embed_images", "embed_images_embedding", "gather_embeddings", "embed_text", "train_clip"}
+    assert not planned & {
+        "embed_images",
+        "embed_images_embedding",
+        "gather_embeddings",
+        "embed_text",
+        "train_clip",
+    }
     done = project.run("results/tiny/codes/train/manifest.json", *config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.folder / "results/tiny/codes/train/manifest.json").read_bytes() == before
