@@ -26,8 +26,8 @@ from clock import alone, compare, machine, parser, rounds
 from made import World
 from reliance.base.rows import Layout, PartRange, PartWriter
 from reliance.codes import encode
-from reliance.codes.store import Entries
 from reliance.codes.top_samples import Strongest, Top
+from reliance.units.protocol import Entries
 from reliance.units.sae.files import Sae
 from reliance.units.sae.top_k import Parameters, preactivations
 

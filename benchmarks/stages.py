@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from made import World
 from reliance.attribution import table
+from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.codes import top_samples as samples
@@ -47,6 +48,16 @@ class Run(NamedTuple):
         return paths | {n: self.folder / n / "manifest.json" for n in ("embeddings", "codes")}
 
     @property
+    def files(self) -> Explained:
+        """The same as stages take it."""
+        return Explained(**self.inputs)
+
+    @property
+    def computing(self) -> Computing:
+        """How."""
+        return Computing(self.block_rows, self.device, self.threads)
+
+    @property
     def settings(self) -> dict[str, object]:
         """What all of these stages share."""
         return {"device": self.device, "threads": self.threads, "block_rows": self.block_rows}
@@ -71,19 +82,26 @@ def top_samples(run: Run) -> None:
 
 def attribute_split(run: Run) -> None:
     """Stage `attribute_split` over all images."""
-    table.attribute_split(**run.inputs, **run.settings, **run.tables("attributions"), split="train")
+    written = run.tables("attributions", "outputs")
+    table.attribute_split(run.files, **written, split="train", computing=run.computing)
+
+
+def attribute_subset(run: Run) -> None:
+    """Stage `attribute_split` over the images that are mined."""
+    written = run.tables("attributions", "outputs")
+    options = {"split": "train", "every_nth": run.every_nth}
+    table.attribute_split(run.files, **written, **options, computing=run.computing)
 
 
 def expectations(run: Run) -> None:
-    """Stage `expectations`."""
-    written = run.tables("expectations")
-    expectation.expectations(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
+    """Stage `expectations`; needs `attribute_subset`."""
+    expectation.expectations(**run.tables("attributions", "outputs", "expectations"))
 
 
 def mine_outliers(run: Run) -> None:
     """Stage `mine_outliers`; needs `expectations`."""
     written = run.tables("expectations", "outliers", "outlier_samples")
-    outliers.mine_outliers(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
+    outliers.mine_outliers(run.files, **written, every_nth=run.every_nth, computing=run.computing)
 
 
 def outputs(run: Run) -> None:
@@ -96,7 +114,7 @@ def outputs(run: Run) -> None:
             text @ (z / np.linalg.norm(z, axis=1, keepdims=True)).T
 
 
-STAGES = (encode, top_samples, attribute_split, expectations, mine_outliers, outputs)
+STAGES = (encode, top_samples, attribute_split, attribute_subset, expectations, mine_outliers, outputs)
 
 
 def write(world: World, folder: Path) -> dict[str, Path]:

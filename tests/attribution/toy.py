@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reliance.attribution.inputs import Explained
 from reliance.base.artifacts import write_table
 from reliance.base.rows import Layout, PartWriter, part_range, write_manifest
 from reliance.encoders.head import Head, project, save_head
@@ -82,6 +83,10 @@ class ToySplit:
         save_head(paths["head"], self.head, WEIGHTS)
         self.write_text(paths["text"])
         return {name: paths[name] for name in FILES}
+
+    def files(self) -> Explained:
+        """All artifacts as stages take them."""
+        return Explained(**self.write())
 
     def write_index(self, path: Path) -> str:
         class_ids = np.append(CLASS_IDS, -1)[self.labels]

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from reliance.audits.accuracy import audit_accuracies
 from reliance.audits.files import load_probes
-from reliance.audits.inputs import open_learned, units_of
+from reliance.audits.inputs import open_learned, unit_embeddings
 from reliance.audits.probe_audit import audit_relevances, fit_audit
 from reliance.audits.schema import (
     ACCURACIES,
@@ -106,7 +106,7 @@ def test_the_plain_probe_is_scikit_learns(toy):
     x = made.x["train"][learned.rows]
     z = project(x, made.head)
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
-    np.testing.assert_allclose(units_of(learned.embedded, learned.rows, 33), unit, atol=1e-6)
+    np.testing.assert_allclose(unit_embeddings(learned.embedded, learned.rows, 33), unit, atol=1e-6)
     assert (learned.positive == (made.classes["train"][learned.rows] == 0)).all()
     referee = LogisticRegression(C=1.0, tol=1e-8, max_iter=5000).fit(10 * unit, learned.positive)
     np.testing.assert_allclose(probes.weight[0], referee.coef_[0], atol=1e-3)
@@ -119,7 +119,7 @@ def test_the_direction_leads_from_weak_to_strong_negatives(toy):
     probes, _ = load_probes(out["probe"])
     choice, _ = read_json(out["choice"], CHOICE_KIND, CHOICE_SCHEMA)
     learned = opened(paths)
-    unit = units_of(learned.embedded, learned.rows, 1000)[~learned.positive]
+    unit = unit_embeddings(learned.embedded, learned.rows, 1000)[~learned.positive]
     activation = made.a["train"][learned.rows][~learned.positive, SHORTCUT].astype(np.float16)
     firing = activation[activation > 0].astype(np.float64)
     low, high = max(np.quantile(activation.astype(np.float64), 0.1), firing.min()), np.median(firing)

@@ -9,7 +9,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from reliance.audits.files import Probes, load_probes
-from reliance.audits.inputs import check_both, read_split_table, units_of
+from reliance.audits.inputs import check_both, read_split_table, unit_embeddings
 from reliance.audits.schema import (
     ACCURACIES,
     AUDIT_KIND,
@@ -73,7 +73,7 @@ def audit_accuracies(
     rows = held_out["image_id"].to_numpy()
     readable = np.logical_and.reduce([o.readable[rows] for o in opened.values()])
     with threadpool_limits(threads):
-        units = {name: units_of(o, rows[readable], block_rows) for name, o in opened.items()}
+        units = {name: unit_embeddings(o, rows[readable], block_rows) for name, o in opened.items()}
         positive = held_out["positive"].to_numpy(bool)[readable]
         check_both(audit_split, positive, drawn.params["names"], "held-out")
         table = accuracy_rows(probes, units, positive)

@@ -13,20 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from threadpoolctl import threadpool_limits
 
+from reliance.attribution.inputs import LATENTS, Computing, Explained
 from reliance.audits.choice import Candidate, candidate, no_direction, rows_to_consider, shift_under
-from reliance.audits.directions import augment, draws
+from reliance.audits.directions import augment, uniform_shares
 from reliance.audits.files import Probes, load_probes, save_probes
-from reliance.audits.inputs import Explained, Learned, blocks, open_learned, units_of
+from reliance.audits.inputs import Learned, blocks, open_learned, open_probes, unit_embeddings
 from reliance.audits.relevance import mean_relevances
 from reliance.audits.schema import CHOICE_KIND, CHOICE_SCHEMA, RELEVANCES
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_table, write_json, write_table
-from reliance.base.device import choose_device
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.probes import fit_logistic
-from reliance.tails.head import LatentTables, latent_tables
 
 log = logging.getLogger(__name__)
 MAX_ITER, TOLERANCE = 2000, 1e-6  # of the solver
@@ -48,27 +46,29 @@ class Choice(NamedTuple):
     scale: float = 10.0  # of unit embeddings
     seed: int = 0  # of the augmentation
     relevance: str = "act_x_grad"  # or "ablation"
-    block_rows: int = 8192
+
+
+COMPUTING = Computing(block_rows=8192, threads=1)
 
 
 def fit_audit(
-    *,
-    index: Path,
     files: Explained,
+    *,
+    audit_split: Path,
     components: Path,
     probe: Path,
     choice: Path,
     tested: Path,
     increased: Path,
     chosen_by: Choice | None = None,
-    device: str = "cpu",
-    threads: int = 1,
+    units: str = LATENTS,
+    computing: Computing = COMPUTING,
 ) -> Stamp:
     """Stage: fit the plain probe, choose a component, fit robust probes.
 
     Parameters
     ----------
-    index, files, components : of split "train".
+    files, audit_split, components : of split "train".
     probe : output, one plain and several robust probes. choice : output (JSON), component and direction.
     tested, increased : embeddings of the split that is tested on, as it is and under the intervention; their
         classes are not looked at.
@@ -79,12 +79,12 @@ def fit_audit(
 
     Raises RelianceError if artifacts do not match, or if no sample is weak or none is strong.
     """
-    s, learned = chosen_by or Choice(), open_learned(index, files)
-    named = read_table(components, COMPONENTS)
-    check_same("codes", (components, named.stamp.inputs["codes"]), (files.codes, learned.ids["codes"]))
-    with threadpool_limits(threads):
-        tables = _tables(learned, device, threads)
-        fitted = _fit_all(learned, tables, shift_under(learned, tested, increased, s.block_rows), s)
+    s, learned = chosen_by or Choice(), open_learned(files, audit_split, units)
+    named, known = read_table(components, COMPONENTS), learned.units.stamp
+    check_same(known.kind, (components, named.stamp.inputs[known.kind]), (learned.units.path, known.id))
+    with threadpool_limits(computing.threads):
+        shift = shift_under(learned, tested, increased, computing.block_rows)
+        fitted = _fit_all(learned, shift, s, computing)
     names = ("alpha", "c", "seed", "relevance", "toward", "component", "candidates", "low", "high")
     params = {name: getattr(s, name) for name in names}
     stamp = save_probes(probe, fitted.probes, params, {**learned.ids, "components": named.stamp.id})
@@ -103,29 +103,29 @@ def fit_audit(
 
 
 def audit_relevances(
-    *,
-    index: Path,
     files: Explained,
+    *,
+    audit_split: Path,
     probe: Path,
     relevances: Path,
     alpha: float = 0.5,
     relevance: str = "act_x_grad",
-    block_rows: int = 8192,
-    device: str = "cpu",
-    threads: int = 1,
+    units: str = LATENTS,
+    computing: Computing = COMPUTING,
 ) -> Stamp:
     """Stage: mean relevance of every component for both classes, of the plain and the robust probe.
 
-    index, files : as for fit_audit. probe : what it wrote. relevances : output, RELEVANCES.
+    files, audit_split : as for fit_audit. probe : what it wrote. relevances : output, RELEVANCES.
     alpha : which robust probe; 0 leaves the plain one alone. Raises RelianceError if artifacts do not match.
     """
-    learned = open_learned(index, files)
+    learned = open_learned(files, audit_split, units)
     probes, stamp = load_probes(probe)
-    for name in ("audit_split", "embeddings", "sae", "codes"):
-        check_same(name, (probe, stamp.inputs[name]), (getattr(files, name), learned.ids[name]))
+    paths = {**files._asdict(), "audit_split": audit_split, "units": learned.units.path}
+    for name in ("audit_split", "embeddings", *learned.units.ids):
+        check_same(name, (probe, stamp.inputs[name]), (paths[name], learned.ids[name]))
     chosen = sorted({0, probes.row(alpha)})
-    tables = _tables(learned, device, threads)
-    frame = mean_relevances(tables, blocks(learned, block_rows), probes, chosen, relevance)
+    tail = open_probes(learned, probes.weight[chosen], computing)
+    frame = mean_relevances(tail, blocks(learned, computing.block_rows), probes, chosen, relevance)
     params = {"alpha": alpha, "relevance": relevance, "names": list(learned.names)}
     return write_table(relevances, frame, RELEVANCES, params, {**learned.ids, "probe": stamp.id})
 
@@ -138,32 +138,28 @@ class _Fitted(NamedTuple):
     considered: list[Candidate]
 
 
-def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray, s: Choice) -> _Fitted:
-    unit = units_of(learned.embedded, learned.rows, s.block_rows)
+def _fit_all(learned: Learned, shift: np.ndarray, s: Choice, computing: Computing) -> _Fitted:
+    unit = unit_embeddings(learned.embedded, learned.rows, computing.block_rows)
     plain = _fit(unit, learned.positive, s.scale, s.c)
     alone = _probes([plain], [0.0], s.scale, np.zeros(unit.shape[1]))
-    found = mean_relevances(tables, blocks(learned, s.block_rows), alone, [0], s.relevance)
+    tail = open_probes(learned, alone.weight, computing)
+    found = mean_relevances(tail, blocks(learned, computing.block_rows), alone, [0], s.relevance)
     positive = s.toward == "positive"
     ranked = found[found["positive"] == positive].sort_values("rank")
-    rows = rows_to_consider(ranked, s.component, s.candidates, len(learned.decoder)).to_dict("records")
+    rows = rows_to_consider(ranked, s.component, s.candidates, learned.units.m).to_dict("records")
     limits = {"low": s.low, "high": s.high}
     considered = [
-        candidate(row, learned, unit, shift, positive=positive, block_rows=s.block_rows, **limits)
+        candidate(row, learned, unit, shift, positive=positive, block_rows=computing.block_rows, **limits)
         for row in rows
     ]
     with_direction = [one for one in considered if one.direction.n_low and one.direction.n_high]
     if not with_direction:
         raise no_direction(considered[0], ranked["component"].tolist()[:SHOWN])
     chosen = max(with_direction, key=lambda one: one.weight)
-    p, strengths = draws(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
+    p, strengths = uniform_shares(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
     u = chosen.direction.vector
     robust = [_fit(augment(unit, u, a, p), learned.positive, s.scale, s.c) for a in strengths]
     return _Fitted(_probes([plain, *robust], [0.0, *strengths], s.scale, u), chosen, considered)
-
-
-def _tables(learned: Learned, device: str, threads: int) -> LatentTables:
-    torch.set_num_threads(threads)
-    return latent_tables(learned.decoder, learned.head, choose_device(device))
 
 
 def _fit(unit: np.ndarray, positive: np.ndarray, scale: float, c: float) -> tuple[np.ndarray, float]:

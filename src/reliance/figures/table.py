@@ -123,6 +123,16 @@ FIGURES = (
         about="deletion and insertion of the most relevant latents",
     ),
     Row(
+        "fig3b",
+        "reliance.figures.fig3_bases:fig3_bases",
+        "Fig. 3b",
+        "Faithfulness",
+        "Faithfulness",
+        reads="curves of bases",
+        shows="faithfulness",
+        about="the same for the latents of the SAE, principal axes and neurons side by side",
+    ),
+    Row(
         "fig7",
         "reliance.figures.faithfulness.fig7:fig7",
         "Fig. 7",

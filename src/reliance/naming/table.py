@@ -9,11 +9,12 @@ import pandas as pd
 from reliance.base.artifacts import TableSpec, check_same, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.codes.statistics import Statistics, component_statistics
-from reliance.codes.store import Activations, Codes, open_codes
+from reliance.codes.store import Codes, open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Top, strongest
 from reliance.encoders.stored import Embeddings
 from reliance.naming.clarity import clarity
 from reliance.naming.names import Pooled, Vocabulary, name_components, pool_top, read_vocabulary
+from reliance.units.protocol import Activations
 
 COMPONENTS = TableSpec(
     "components",

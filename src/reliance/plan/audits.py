@@ -5,6 +5,7 @@ from reliance.plan.attribution import explained
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.kinds import KINDS
 
 
 def to_split(plan: Plan, w: Wildcards) -> Paths:
@@ -94,6 +95,7 @@ STAGES = (
     Stage(
         name="fit_audit",
         entry="reliance.audits.probe_audit:fit_audit",
+        also=(KINDS["sae"],),
         inputs=to_fit,
         outputs={"probe": paths.AUDIT_PROBE, "choice": paths.AUDIT_CHOICE},
         settings=fitting,
@@ -107,6 +109,7 @@ STAGES = (
     Stage(
         name="audit_relevances",
         entry="reliance.audits.probe_audit:audit_relevances",
+        also=(KINDS["sae"],),
         inputs=to_attribute,
         outputs={"relevances": paths.AUDIT_RELEVANCES},
         settings=attributing,

@@ -62,7 +62,10 @@ class Wired:
         """One value for each module that the function reaches, so that a rerun names what changed."""
         package = self._src / "reliance"
         files = file_fingerprints([package / name for name in self.stage.reads], self._src)
-        return {**told(fingerprints)(self._script, self._src, self.stage.entry), **files}
+        own = told(fingerprints)(self._script, self._src, self.stage.entry)
+        for entry in self.stage.also:
+            own |= {f"{entry}.{k}": v for k, v in fingerprints(self._script, self._src, entry).items()}
+        return {**own, **files}
 
     @told
     def settings(self, wildcards: Named) -> Values:

@@ -7,7 +7,7 @@ and the relevance is the mean of act x grad over the midpoints of n equal stretc
     IG_j = 1/n sum_i a_j dy/da_j at x((i + 1/2) / n),    sum_j IG_j -> y(x) - y(x - aV).
 
 Everything act x grad asks of a point but |c(x)|^2 is linear in x, so both ends of the path give all of
-it: n points cost no more decoder rows than two. Notation as in `closed_form`.
+it: n points cost no more decoder rows than two. Notation as in `head`.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,8 @@ from reliance.tails.head import (
     LatentTables,
     PromptTables,
     act_x_grad,
-    row_dots,
+    centre,
+    slopes,
 )
 
 _GATHER = {"cpu": 1 << 21, "cuda": 1 << 27}  # decoder elements per gather: fits a CPU's cache
@@ -32,7 +33,7 @@ class Points(NamedTuple):
     """What the head makes of n class tokens x, and how the latents of each image stand to it."""
 
     projected: torch.Tensor  # (g * c(x)) W [n, p]
-    square: torch.Tensor  # |c(x)|^2 [n]
+    square: torch.Tensor  # |c(x)|^2 [n], 0 for a head without LayerNorm
     shift: torch.Tensor  # v_j . c(x) [n, k]
     toward: torch.Tensor  # B_j . projected [n, k]
 
@@ -72,15 +73,14 @@ def reconstruct(tables: LatentTables, values: torch.Tensor, indices: torch.Tenso
 
 def locate(tables: LatentTables, x: torch.Tensor, indices: torch.Tensor) -> Points:
     """Points of class tokens x [n, d] with respect to latents `indices` int64 [n, k]."""
-    centred = x - x.mean(1, keepdim=True)
+    centred = centre(tables, x)
     projected = (centred * tables.weight) @ tables.projection
-    back = (projected @ tables.projection.T) * tables.weight  # B_j . u = v_j . c(g * (W u))
-    shift, toward = row_dots(tables.decoder, indices, [centred, back - back.mean(1, keepdim=True)])
-    return Points(projected, centred.square().sum(1), shift, toward)
+    square = centred.square().sum(1) if tables.normed else x.new_zeros(len(x))
+    return Points(projected, square, *slopes(tables, indices, centred, projected))
 
 
 def terms_at(tables: LatentTables, points: Points, values: torch.Tensor, indices: torch.Tensor) -> ImageTerms:
-    """The terms that `closed_form` takes, of points and codes: values and indices [n, k].
+    """The terms that `head` takes, of points and codes: values and indices [n, k].
 
     Where the projected embedding is 0 it has no direction: its unit vector, hence y, is 0 there.
     """

@@ -1,8 +1,8 @@
-"""What the closed form is compared with: Logit Lens, activation times Logit Lens, energy, and Eq. 6.
+"""What the closed form is compared with: Logit Lens and Eq. 6.
 
-Logit Lens (Eq. 3) asks where the head would send a latent alone, energy how much of x it is; neither
-sees the image's other latents. Eq. 6 is act x grad with the bias of the LayerNorm left out: the
-paper's form, offered as a diagnostic ("beta error") beside the exact one.
+Logit Lens (Eq. 3) asks where the head would send a latent alone; it does not see the image. Eq. 6 is act x
+grad with the bias of the LayerNorm left out: the paper's form, offered as a diagnostic ("beta error") beside
+the exact one.
 """
 
 import torch
@@ -12,9 +12,6 @@ from reliance.tails.head import (
     ImageTerms,
     LatentTables,
     PromptTables,
-    act_x_grad,
-    outputs,
-    pair_relevance,
 )
 
 
@@ -31,12 +28,6 @@ def logit_lens(tables: LatentTables, prompts: PromptTables) -> torch.Tensor:
     return torch.nan_to_num((prompts.along / scale + prompts.bias[:, None]) / norm, 0.0, 0.0, 0.0)
 
 
-def energy(tables: LatentTables, terms: ImageTerms) -> torch.Tensor:
-    """a_j |v_j| of the active latents [n, k]; equal to a_j where decoder rows have unit norm."""
-    lengths = tables.decoder.square().sum(1).sqrt()
-    return terms.values * lengths[terms.indices]
-
-
 def equation_6(tables: LatentTables, terms: ImageTerms) -> Coefficients:
     """Coefficients of Eq. 6 = Eq. 31, which equals act x grad for beta = 0 and eps = 0.
 
@@ -50,19 +41,3 @@ def equation_6(tables: LatentTables, terms: ImageTerms) -> Coefficients:
     single = scale[terms.indices]
     output = -factor * (terms.toward / single + terms.bias_along[:, None])
     return Coefficients(factor / single, output, factor)
-
-
-def beta_error(
-    tables: LatentTables, terms: ImageTerms, prompts: PromptTables, classes: torch.Tensor
-) -> float:
-    """Relative error of Eq. 6 against act x grad, sum |difference| / sum |act x grad|.
-
-    Over the active latents of n images, each with its prompt: `classes` int64 [n], rows of `prompts`.
-    """
-    rows = torch.arange(len(classes), device=classes.device)
-    y = outputs(terms, prompts)[rows, classes]
-    exact, approximate = (
-        pair_relevance(form(tables, terms), terms.indices, prompts, rows, classes, y)
-        for form in (act_x_grad, equation_6)
-    )
-    return float((exact - approximate).abs().sum() / exact.abs().sum())

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from reliance.attribution.integrated import _GATHER, locate, reconstruct, see_prompts
 from reliance.encoders.head import Head
-from reliance.faithfulness.curves import advance, curve, grams, output, single_moves, walk
 from reliance.faithfulness.orderings import greedy
 from reliance.tails.head import attribute, latent_tables, prompt_tables
-from tails.test_head import Toy, tensor
+from reliance.tails.integrated import _GATHER, locate, reconstruct, see_prompts
+from reliance.tails.walk import WholeGrams, grams, walk
+
+from .test_head import Toy, tensor
 
 
 def walks(x, values, indices, decoder, head, text):
@@ -38,17 +39,17 @@ def by_hand():
 def test_a_deletion_curve_by_hand(by_hand):
     """(3, 4) points to (1, 0) with cosine 3/5, and to (0.6, 0.8) with 1; without both there is nothing."""
     _, full = by_hand
-    first_one = curve(full, torch.tensor([[1, 0], [1, 0]]), -1)
+    first_one = full.curve(torch.tensor([[1, 0], [1, 0]]), -1)
     np.testing.assert_allclose(first_one, [[0.6, 0, 0], [1, 0.8, 0]], atol=1e-15)
-    first_two = curve(full, torch.tensor([[0, 1], [0, 1]]), -1)
+    first_two = full.curve(torch.tensor([[0, 1], [0, 1]]), -1)
     np.testing.assert_allclose(first_two, [[0.6, 1, 0], [1, 0.6, 0]], atol=1e-15)
-    nothing = curve(full, torch.tensor([[-1, 0], [0, -1]]), -1)
+    nothing = full.curve(torch.tensor([[-1, 0], [0, -1]]), -1)
     np.testing.assert_allclose(nothing, [[0.6, 0.6, 1], [1, 0.6, 0.6]], atol=1e-15)
 
 
 def test_an_insertion_curve_by_hand(by_hand):
     empty, _ = by_hand
-    found = curve(empty, torch.tensor([[1, 0], [0, 1]]), 1)
+    found = empty.curve(torch.tensor([[1, 0], [0, 1]]), 1)
     np.testing.assert_allclose(found, [[0, 1, 0.6], [0, 0.8, 1]], atol=1e-15)
 
 
@@ -65,26 +66,26 @@ def test_curves_moves_and_steps_agree_with_leave_one_out_and_each_other(bias, ep
     toy.values[1, 0] = -1.3
     empty, full = walks(*toy.arguments(), toy.text)
     exact = attribute(*toy.arguments(), toy.text, dtype=torch.float64)
-    torch.testing.assert_close(output(full, full.totals)[:, 0], exact.y, rtol=1e-10, atol=1e-12)
-    single = exact.y[:, None] - single_moves(full, -1)
+    torch.testing.assert_close(full.output(), exact.y, rtol=1e-10, atol=1e-12)
+    single = exact.y[:, None] - full.single_moves(-1)
     torch.testing.assert_close(single, exact.ablation, rtol=1e-9, atol=1e-12)
     order = torch.as_tensor(np.stack([np.random.default_rng(i).permutation(6) for i in range(7)]))
-    down, up = curve(full, order, -1), curve(empty, order.flip(1), 1)
+    down, up = full.curve(order, -1), empty.curve(order.flip(1), 1)
     torch.testing.assert_close(down, up.flip(1), rtol=1e-10, atol=1e-10)
     at = full
     for i in range(6):
-        torch.testing.assert_close(output(at, at.totals)[:, 0], down[:, i], rtol=1e-10, atol=1e-10)
-        one = single_moves(at, -1).gather(1, order[:, i : i + 1])[:, 0]
+        torch.testing.assert_close(at.output(), down[:, i], rtol=1e-10, atol=1e-10)
+        one = at.single_moves(-1).gather(1, order[:, i : i + 1])[:, 0]
         torch.testing.assert_close(one, down[:, i + 1], rtol=1e-9, atol=1e-9)
-        at = advance(at, order[:, i], -1)
+        at = at.advance(order[:, i], -1)
 
 
 def test_gathering_in_small_steps_changes_nothing(monkeypatch):
     toy = Toy()
     tables, indices = latent_tables(toy.decoder, toy.head, dtype=torch.float64), torch.as_tensor(toy.indices)
-    whole = grams(tables, indices)
+    whole = WholeGrams(tables, indices)
     monkeypatch.setitem(_GATHER, "cpu", 1)
-    for ours, theirs in zip(grams(tables, indices), whole, strict=True):
+    for ours, theirs in zip(WholeGrams(tables, indices).products, whole.products, strict=True):
         torch.testing.assert_close(ours, theirs)
     assert (tables.decoder.numpy() == toy.decoder).all()
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from reliance.attribution.integrated import (
+from reliance.encoders.head import Head
+from reliance.tails.head import attribute, latent_tables, prompt_tables
+from reliance.tails.integrated import (
     integrated_gradients,
     locate,
     reconstruct,
@@ -12,9 +14,8 @@ from reliance.attribution.integrated import (
     see_prompts,
     terms_at,
 )
-from reliance.encoders.head import Head
-from reliance.tails.head import attribute, latent_tables, prompt_tables
-from tails.test_head import Toy, score, tensor
+
+from .test_head import Toy, score, tensor
 
 
 def ours(toy, text, rows, steps, device="cpu"):
