@@ -2,5 +2,7 @@
 
 from reliance.codes.encode import encode_part
 from reliance.running.job import run
+from reliance.units.sae.top_k import ENCODER
 
+assert ENCODER, "the job finds it by name; its code counts"
 run(snakemake, encode_part)
