@@ -57,7 +57,7 @@ def encoding(world: World, device: str) -> dict[str, Callable[[], object]]:
 
     actions: dict[str, Callable[[], object]] = {}
     if importlib.util.find_spec("zarr"):
-        actions["encode and write"] = lambda: write(x, parameters, sae, ENCODER)
+        actions["encode and write"] = lambda: write(x, parameters, sae)
     actions["encode_rows"] = lambda: encode.encode_rows(x, parameters, sae, ENCODER)
     return {**actions, "encoder product": product, "dense codes": dense}
 
