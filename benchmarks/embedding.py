@@ -42,7 +42,8 @@ from reliance.encoders.weights import resolve_weights
 from reliance.images.decode import SPARE, Images, Reading
 from reliance.images.tables import INDEX
 from reliance.tails.head import attribute
-from reliance.units.sae.top_k import Parameters, encode
+from reliance.units.sae.sparse import Parameters
+from reliance.units.sae.top_k import encode
 
 USUAL, LARGE = (500, 375), (2000, 1500)
 LATENTS, ACTIVE, PROMPTS = 4096, 32, 8

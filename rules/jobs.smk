@@ -16,7 +16,7 @@ for wired in WIRED:
         benchmark:
             wired.benchmark
         wildcard_constraints:
-            **wired.stage.constraints,
+            **wired.constraints,
         group:
             wired.stage.group
         conda:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from snakemake.iocontainers import InputFiles, OutputFiles, Params
 
 from reliance.running import job as jobs
@@ -180,3 +181,18 @@ def test_a_field_that_is_not_given_is_an_error() -> None:
 
     with pytest.raises(TypeError, match="left"):
         bundled(stage, {"right": Path("b")})
+
+
+def test_sections_of_the_configuration_are_bundles_too() -> None:
+    class Shape(BaseModel):
+        m: int
+        sizes: tuple[float, ...] = ()
+
+    def stage(*, shape: Shape, other: int) -> None: ...
+
+    assert bundled(stage, {"m": 3, "sizes": [1, 2], "other": 4}) == {
+        "shape": Shape(m=3, sizes=(1.0, 2.0)),
+        "other": 4,
+    }
+    with pytest.raises(ValidationError, match="m"):
+        bundled(stage, {"sizes": [1], "other": 4})

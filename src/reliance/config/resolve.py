@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from reliance.base.errors import RelianceError
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
+from reliance.config.sae import SaeTraining
 from reliance.config.sites import DEFAULT, OF_LABELLERS, SITES
-from reliance.config.stages import AuditSettings, Failures, Sae
+from reliance.config.stages import AuditSettings, Failures
 
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
 
@@ -23,7 +24,7 @@ class Resolved(NamedTuple):
     site: str  # where in the encoder x is read
     dataset: str
     labeller: str | None
-    sae: Sae | None
+    sae: SaeTraining | None
     train_on: tuple[tuple[str, str], ...]  # (dataset, split)
     failures: Failures
     failures_from: str  # the variant whose cases are scored; itself if it mines its own
@@ -217,7 +218,7 @@ def _check_overrides(config: Config, name: str) -> None:
         try:
             build(name)
         except ValidationError as error:
-            model = Sae if section == "sae" else Failures
+            model = SaeTraining if section == "sae" else Failures
             raise explain(error, model, ("variants", name, section)) from None
 
 

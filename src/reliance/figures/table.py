@@ -124,7 +124,7 @@ FIGURES = (
     ),
     Row(
         "fig3b",
-        "reliance.figures.fig3_bases:fig3_bases",
+        "reliance.figures.faithfulness.fig3b:fig3b",
         "Fig. 3b",
         "Faithfulness",
         "Faithfulness",

@@ -1,6 +1,7 @@
 """The configuration as the stages ask for it: by the names that folders have, with one clear error each."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
@@ -10,9 +11,11 @@ from pydantic import BaseModel
 from reliance.base.errors import RelianceError
 from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
 from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve, site_of_labeller
-from reliance.config.stages import AuditSettings, Sae
+from reliance.config.sae import SaeTraining
+from reliance.config.stages import AuditSettings
 from reliance.plan import paths
 from reliance.plan.paths import at, base_name, rehearsed
+from reliance.units.sae.kinds import DEFAULT
 
 
 class Plan:
@@ -114,7 +117,7 @@ class Plan:
 
     # ---- variants
 
-    def sae(self, variant: str) -> Sae:
+    def sae(self, variant: str) -> SaeTraining:
         """A variant's SAE."""
         return self.variant(variant).sae or _refuse(
             f"variants.{base_name(variant)}.sae",
@@ -123,6 +126,18 @@ class Plan:
             allowed="a section such as  sae: {preset: default}",
             next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
         )
+
+    def of_kind(self, kind: str) -> str:
+        """Pattern of the variants whose SAE is of a kind, with or without a rehearsal suffix.
+
+        The default kind has all that no other kind has, so that a wrong name reaches its clear error.
+        """
+        kinds = {name: self.config.sae_of(name) for name in self.config.variants}
+        others = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind != DEFAULT]
+        if kind == DEFAULT:
+            return "".join(f"(?!{name}(\\.n\\d+)?/)" for name in others) + paths.CONSTRAINTS["variant"]
+        own = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind == kind]
+        return f"({'|'.join(own) or '(?!)'})(\\.n\\d+)?"
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""

@@ -52,6 +52,12 @@ class Wired:
         self.benchmark = f"{paths.BENCHMARKS}/{stage.name}/{stage.job}.tsv"
         self.threads = plan.config.compute.threads if stage.threads else 1
 
+    @property
+    def constraints(self) -> Mapping[str, str]:
+        """Patterns of wildcards."""
+        variants = self.stage.variants
+        return {**self.stage.constraints, **({"variant": variants(self.plan)} if variants else {})}
+
     @told
     def inputs(self, wildcards: Named) -> Paths:
         """Files that a job reads, by name."""

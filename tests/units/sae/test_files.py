@@ -46,7 +46,6 @@ def broken(**changes: object) -> Sae:
     [
         (broken(k=12), "k = 12, m = 11"),
         (broken(k=0), "k = 0"),
-        (broken(activation="relu"), "relu"),
         (broken(bias=np.zeros(5, np.float32)), r"bias float32 \(5,\)"),
         (broken(encoder_weight=np.zeros((10, 4), np.float32)), "agree in m and d"),
         (broken(encoder_bias=np.zeros(11)), "encoder_bias float64"),

@@ -27,20 +27,19 @@ from reliance.encoders.stored import Embeddings, check_site
 
 KIND, SCHEMA = "sae", 1
 QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
-ACTIVATIONS = ("topk", "signed_topk")
 _UNIT_TOLERANCE = 1e-3
 _READ_ROWS = 16384  # rows read from disk at a time
 
 
 class Sae(NamedTuple):
-    """a = topk(relu((x - b) E^T + e)), xhat = a V + b (Eq. 1); float32 arrays."""
+    """a = f((x - b) E^T + e), xhat = a V + b (Eq. 1); float32 arrays."""
 
     encoder_weight: np.ndarray  # E [m, d]
     encoder_bias: np.ndarray  # e [m]
     decoder_weight: np.ndarray  # V [m, d], unit rows (Eq. 9)
     bias: np.ndarray  # b [d]
     k: int  # active latents per image
-    activation: str = "topk"  # or "signed_topk": without the ReLU, imported checkpoints only
+    activation: str = "topk"  # what f is: that of the ENCODER of its kind
 
     @property
     def m(self) -> int:
@@ -169,8 +168,6 @@ def _check(path: str | Path, sae: Sae) -> None:
         if array.shape != expected[name] or array.dtype != np.float32 or not array.size:
             found = f"{name} {array.dtype} {array.shape}"
             raise _refused(path, "arrays of an SAE are float32 and agree in m and d", found, str(expected))
-    if sae.activation not in ACTIVATIONS:
-        raise _refused(path, "an SAE has a known activation", sae.activation, ", ".join(ACTIVATIONS))
     if not 1 <= sae.k <= m:
         raise _refused(path, "an SAE has 1 <= k <= m", f"k = {sae.k}, m = {m}", f"1 to {m}")
     lengths = np.linalg.norm(sae.decoder_weight, axis=1)

@@ -2,10 +2,14 @@ import pandas as pd
 import pytest
 
 from reliance.figures import style
-from reliance.figures.fig3_bases import fig3_bases, findings
+from reliance.figures.faithfulness.fig3b import fig3b as fig3b_
+from reliance.figures.faithfulness.fig3b import findings
 
-from .curve_examples import curves_table, write_curves
-from .pages import check_inside
+from ..curve_examples import curves_table, write_curves
+from ..jobs import as_job
+from ..pages import check_inside
+
+fig3b = as_job(fig3b_)
 
 BASES = ["sae", "pca", "neurons"]
 
@@ -16,7 +20,7 @@ def tables(rates=(1.0, 0.5, 0.2), **changes):
 
 
 def drawn_from(folder, outputs, frames, **settings):
-    fig3_bases(**write_curves(folder, frames), bases=list(frames), variants=["demo"], **outputs, **settings)
+    fig3b(**write_curves(folder, frames), bases=list(frames), variants=["demo"], **outputs, **settings)
 
 
 def test_numbers_are_those_of_the_tables(tmp_path, outputs, drawn_figure):

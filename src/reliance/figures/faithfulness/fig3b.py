@@ -1,4 +1,4 @@
-"""Fig. 3 for other bases: does an SAE's basis name the causes of the output better than neurons or PCA?"""
+"""Fig. 3b: does the basis of an SAE name the causes of the output better than neurons or principal axes?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +13,17 @@ from reliance.faithfulness.schema import FROZEN, GLOBAL_DELETION, LOCAL_DELETION
 from reliance.faithfulness.summary import by_class
 from reliance.figures import style
 from reliance.figures.captions import compose, spread
-from reliance.figures.curves import Curve, Panel, Row, draw
-from reliance.figures.faithfulness import LOCAL, SHOWN, TITLES, Result, Results, numbers_of, read_results
+from reliance.figures.faithfulness.curves import Curve, Panel, Row, draw_curves
+from reliance.figures.faithfulness.results import (
+    LOCAL,
+    SHOWN,
+    TITLES,
+    Result,
+    Results,
+    numbers_of,
+    read_results,
+)
+from reliance.figures.sheet import Sheet, Shown
 
 SCHEMA = 1
 METHOD = "act_x_grad"  # orders the components of every basis
@@ -30,43 +39,34 @@ WHERE = {
 }
 
 
-def fig3_bases(
+def fig3b(
     *,
     faithfulness: Sequence[Path],
     summary: Sequence[Path],
-    pdf: Path,
-    png: Path,
-    csv: Path,
-    caption: Path,
     bases: Sequence[str],
-    variants: Sequence[str],
-    random_weights: Sequence[bool] = (),
+    shown: Shown,
+    sheet: Sheet,
 ) -> None:
     """Draw the deletion and insertion curves of the bases of one variant side by side.
 
     Parameters
     ----------
     faithfulness, summary : tables of curves and their summaries, one per basis.
-    pdf, png, csv, caption : the figure, its preview, the numbers behind it, and its caption (Markdown).
     bases : of style.BASES, in the order of `faithfulness`.
-    variants, random_weights : the name of the variant, and whether its encoder was never trained.
+    shown : the variant. sheet : where the figure goes.
 
     Bands and errors are standard errors over subsets of images, std(ddof=1)/sqrt(subsets).
     """
     results, ids = read_results(faithfulness, summary, bases)
-    heading = style.heading(variants, random_weights)
+    heading = shown.heading
     panels = [_panel(results, protocol) for protocol in SHOWN]
     numbers = numbers_of(results, SHOWN, [FROZEN], free=False).rename(columns={"variant": "basis"})
     with style.rc():
-        style.save(
-            draw([Row("", panels)], title=heading, named=True),
+        sheet.write(
+            draw_curves([Row("", panels)], title=heading, named=True),
             numbers[numbers["method"] == METHOD],
-            derived_stamp("fig3_bases", SCHEMA, {"heading": heading}, ids),
-            pdf=pdf,
-            png=png,
-            csv=csv,
-            caption=caption,
-            words=_words(results, heading),
+            derived_stamp("fig3b", SCHEMA, {"heading": heading}, ids),
+            _words(results, heading),
         )
 
 
