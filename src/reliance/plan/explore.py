@@ -67,9 +67,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "attributions": {
             part: at(paths.ATTRIBUTIONS, variant=name, attributed=part) for part in ("subset", "test")
         },
-        "labels": {
-            split: plan.embeddings(labeller, site, dataset, split) for split in SPLITS
-        },
+        "labels": {split: plan.embeddings(labeller, site, dataset, split) for split in SPLITS},
         "vocabulary": at(paths.TEXT, encoder=labeller, dataset=dataset, prompt_set="vocabulary"),
         **(mined if v.failures_from == name else {}),
     }
