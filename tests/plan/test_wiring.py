@@ -77,7 +77,7 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
     key = wired(plan, STAGE._replace(resumes=True)).settings(named(variant="tiny"))["fingerprint"]
     assert len(key) == 16
     resumed = {stage.name for stage in STAGES if stage.resumes}
-    assert resumed == {"train_clip", "embed_images", "train_sae", "encode"}
+    assert resumed == {"train_clip", "embed_images", "embed_images_embedding", "train_sae", "encode"}
 
 
 def test_what_a_stage_reads_itself_is_part_of_its_fingerprints(plan: Plan) -> None:

@@ -24,3 +24,8 @@ SITES = {
     "class_token": Place("reliance.encoders.sites.class_token", "the class token after the last block"),
     "embedding": Place("reliance.encoders.sites.embedding", "the image embedding itself"),
 }
+
+
+def rule_of(stage: str, site: str) -> str:
+    """The rule of a stage at a site: sites other than the usual one have rules of their own."""
+    return stage if site == DEFAULT else f"{stage}_{site}"

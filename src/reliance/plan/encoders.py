@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reliance.config.models import Encoder
 from reliance.config.resolve import BUILT_IN, check_file, known
-from reliance.config.sites import DEFAULT, SITES
+from reliance.config.sites import SITES, rule_of
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
 from reliance.plan import paths
@@ -152,14 +152,13 @@ def _texts(*prompt_sets: str) -> dict[str, str | list[str]]:
 
 def at_site(site: str) -> tuple[Stage, Stage]:
     """The stages that read an encoder at one site. Their functions are its own: no site reruns another."""
-    suffix = "" if site == DEFAULT else f"_{site}"
     embed = Stage(
-        name=f"embed_images{suffix}",
+        name=rule_of("embed_images", site),
         entry=SITES[site].entry("embed_images"),
         inputs=to_embed,
-        outputs={"part": paths.EMBEDDINGS_PART},
+        outputs={"part": paths.EMBEDDINGS_PART.replace("{site}", site)},
         folders=("part",),
-        constraints={"site": site, "split": paths.CHANGED_SPLIT},
+        constraints={"split": paths.CHANGED_SPLIT},
         settings=embedding,
         untracked=lambda plan, w: some(plan.config.embedding, "workers"),
         resumes=True,
@@ -172,11 +171,10 @@ def at_site(site: str) -> tuple[Stage, Stage]:
         "part {wildcards.part}",
     )
     export = Stage(
-        name=f"export_head{suffix}",
+        name=rule_of("export_head", site),
         entry=SITES[site].entry("export_head"),
         inputs=lambda plan, w: {"weights": at(paths.WEIGHTS, encoder=w.encoder)},
-        outputs={"head": paths.HEAD},
-        constraints={"site": site},
+        outputs={"head": paths.HEAD.replace("{site}", site)},
         memory=8000,
         message="Exporting the head of {wildcards.encoder}",
     )
