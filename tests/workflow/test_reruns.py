@@ -11,7 +11,7 @@ from .project import Project
 FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
 CASES = {"list_cases", "score_truth", "score_cases"} | FIGURES
 MINING = {"mine_outliers"} | CASES
-CURVES = {"fig3", "fig7", "fig8", "report"}
+CURVES = {"fig3", "fig3b", "fig7", "fig8", "report"}
 CONCEPTS = {"fig10", "fig11", "report"}
 BASES = {"fig4", "compare_fig4", "report"}
 NAMES = {"component_table", "component_table_test", "hidden_concepts", "fig9"} | BASES | CONCEPTS
@@ -24,7 +24,8 @@ CODES = (
 
 
 EMBEDDED = CODES | {"embed_images", "embed_images_embedding", "gather_embeddings", "gather_excluded"}
-EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"}
+EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline", "faithfulness_neurons"}
+EMBEDDED |= {"faithfulness_pca"}
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:
