@@ -77,7 +77,14 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
     key = wired(plan, STAGE._replace(resumes=True)).settings(named(variant="tiny"))["fingerprint"]
     assert len(key) == 16
     resumed = {stage.name for stage in STAGES if stage.resumes}
-    assert resumed == {"train_clip", "embed_images", "embed_images_embedding", "train_sae", "encode"}
+    assert resumed == {
+        "train_clip",
+        "embed_images",
+        "embed_images_embedding",
+        "train_sae",
+        "encode",
+        "encode_of_signed_top_k",
+    }
 
 
 def test_what_a_stage_reads_itself_is_part_of_its_fingerprints(plan: Plan) -> None:
@@ -98,7 +105,7 @@ def test_two_entries_never_share_a_fingerprint(plan: Plan) -> None:
     found = {s.entry: tuple(wired(plan, s).fingerprints.values()) for s in STAGES}
     assert len(set(found.values())) == len({stage.entry for stage in STAGES})
     fig5, fig9 = (wired(plan, name).fingerprints for name in ("fig5", "fig9"))
-    assert "code_reliance_figures_fig9" not in fig5 and "code_reliance_figures_fig9" in fig9
+    assert "code_reliance_figures_concepts_fig9" not in fig5 and "code_reliance_figures_concepts_fig9" in fig9
     assert not [key for stage in STAGES for key in wired(plan, stage).fingerprints if "reliance_plan_" in key]
 
 

@@ -28,7 +28,7 @@ def to_gather(plan: Plan, w: Wildcards) -> Paths:
 def encode(name: str, kind: Kind) -> Stage:
     """The stage that applies SAEs of one kind."""
     return Stage(
-        name="encode" if name == DEFAULT else f"encode_{name}",
+        name="encode" if name == DEFAULT else f"encode_of_{name}",
         entry="reliance.codes.encode:encode_part",
         also=(kind.encoder,),
         variants=lambda plan: plan.of_kind(name),

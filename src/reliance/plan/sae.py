@@ -25,7 +25,7 @@ def training(plan: Plan, w: Wildcards) -> Values:
 def train(name: str, kind: Kind) -> Stage:
     """The stage that trains SAEs of one kind. Its function is its own: no kind reruns another."""
     return Stage(
-        name="train_sae" if name == DEFAULT else f"train_sae_{name}",
+        name="train_sae" if name == DEFAULT else f"train_sae_of_{name}",
         entry=kind.train,
         variants=lambda plan: plan.of_kind(name),
         inputs=to_train,
