@@ -17,7 +17,7 @@ from .project import FIGURES, TARGETS, Project
 COLUMNS = {
     "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",
     "datasets/planted_tiny/classes.parquet": "class_id folder short_name full_name definition",
-    "datasets/planted_tiny/excluded.parquet": "split image_id path reason",
+    "encoders/tiny/planted_tiny/excluded.parquet": "split image_id path reason",
     "datasets/planted_tiny/truth.parquet": "split image_id object word background band plant_id mode",
     "encoders/tiny/planted_tiny/text/short.parquet": "prompt_id class_id prompts embedding",
     "tiny/top_samples.parquet": "component rank image_id activation",

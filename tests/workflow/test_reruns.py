@@ -70,7 +70,7 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
         ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
         ("figures/table1.py", None, None, {"table1", "report"}),
         ("robustness/auc.py", None, None, {"benchmark"} | FIGURES),
-        ("sae/step.py", None, None, {"train_sae"} | CODES),
+        ("units/sae/step.py", None, None, {"train_sae"} | CODES),
     ],
 )
 def test_edited_code_reruns_the_rules_that_reach_it(
