@@ -8,7 +8,7 @@ from snakemake.iocontainers import Wildcards as Named
 
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
-from reliance.plan.stage import Stage, in_blocks
+from reliance.plan.stage import Paths, Stage, in_blocks
 from reliance.plan.stages import STAGES
 from reliance.plan.wiring import Wired
 
@@ -71,6 +71,16 @@ def test_settings_are_sorted_and_untracked_values_are_hidden_from_snakemake(plan
         assert "resources" in inspect.signature(function).parameters
     assert "resources" not in inspect.signature(of.settings).parameters
     assert list(inspect.signature(of.inputs).parameters) == ["wildcards"]
+
+
+def test_a_users_path_with_braces_is_no_input_but_a_job_gets_it(plan: Plan, tmp_path: Path) -> None:
+    odd = tmp_path / "{data}.tsv"
+    odd.write_text("x")
+    files: Paths = {"names": str(odd), "tables": ["results/a", str(odd)], "index": "results/b"}
+    of = wired(plan, STAGE._replace(inputs=lambda plan, w: files))
+    assert of.inputs(named()) == {"tables": ["results/a"], "index": "results/b"}
+    state = [1, odd.stat().st_mtime_ns]
+    assert of.literal(named()) == {"names": [[-1, str(odd), *state]], "tables": [[1, str(odd), *state]]}
 
 
 def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -> None:

@@ -123,6 +123,18 @@ def test_arguments_are_the_named_files_and_the_settings() -> None:
     assert arguments(job(input=inputs)) == {"index": Path("a/b"), "parts": [Path("one")], "none": []}
 
 
+def test_inputs_that_snakemake_cannot_be_told_of_keep_their_place() -> None:
+    inputs = InputFiles(fromdict={"tables": ["a", "c"]})
+    literal = {
+        "tables": [[1, "{b}", 5, 7], [3, "{d}", 5, 7]],
+        "names": [[-1, "x {y}", 5, 7]],
+        "alone": [[0, "{e}", 1, 1]],
+    }
+    found = arguments(job(input=inputs, params=Params(fromdict={"settings": {}, "literal": literal})))
+    tables = [Path(name) for name in ("a", "{b}", "c", "{d}")]
+    assert found == {"tables": tables, "names": Path("x {y}"), "alone": [Path("{e}")]}
+
+
 def test_one_name_twice_is_refused() -> None:
     inputs = InputFiles(fromdict={"k": "a"})
     for more in (

@@ -4,6 +4,7 @@ A new figure is one module with its function, and one row here. Rows stand as th
 """
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -214,10 +215,23 @@ def numbered(rows: Iterable[Row]) -> list[Row]:
 
 
 def markdown() -> str:
-    """The table as the documentation has it."""
-    lines = ["| | shows | of | compares |", "|---|---|---|---|"]
+    """The documentation of all figures."""
+    lines = [
+        "# Figures and tables",
+        "",
+        "Each lies in `results/{variant}/`, with a preview (PNG), the numbers behind it (CSV), its caption;",
+        "those that compare several variants lie in `results/compare/{comparison}/` too. Written by",
+        "`python -m reliance.figures.table > docs/figures.md` from the table of figures.",
+        "",
+        "| | shows | of | compares |",
+        "|---|---|---|---|",
+    ]
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
         lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {'yes' if row.compares else ''} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

@@ -68,9 +68,15 @@ def arguments(snakemake: Any) -> dict[str, Any]:
     """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings` and
     `params.untracked` (values that cannot change results).
 
+    `params.literal` holds inputs that Snakemake was not told of: {name: [[place in a list or -1, path]]}.
     Raises ValueError if a rule uses one name twice.
     """
-    files = [*snakemake.input.items(), *snakemake.output.items()]
+    inputs = dict(snakemake.input.items())
+    for name, files in snakemake.params.get("literal", {}).items():
+        for place, path, *_ in files:
+            others = [] if place < 0 else list(inputs.get(name, []))
+            inputs[name] = path if place < 0 else [*others[:place], path, *others[place:]]
+    files = [*inputs.items(), *snakemake.output.items()]
     values = {**snakemake.params.get("settings", {}), **snakemake.params.get("untracked", {})}.items()
     keywords: dict[str, Any] = {}
     for name, value in [*((name, _paths(value)) for name, value in files), *values]:
