@@ -2,20 +2,20 @@
 from reliance.base.errors import RelianceError
 from reliance.config.yaml_file import check_yaml
 
-given = [str(file) for file in workflow.overwrite_configfiles]
-
 try:
-    for file in ["config/config.yaml", *(f for f in given if f.endswith((".yaml", ".yml")))]:
-        check_yaml(file)
+    for file in [SHIPPED, *map(str, workflow.overwrite_configfiles)]:
+        if file.endswith((".yaml", ".yml")):
+            check_yaml(os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file)
 except RelianceError as error:
     sys.exit(f"\nERROR {error}\n")
 
 # Whether anything will be written is not known yet: a dry run or a finished target needs no permission.
-read_only = os.path.isdir("results") and not os.access("results", os.W_OK)
+results = str(workflow.modifier.path_modifier.modify("results"))  # elsewhere in a module with a prefix
+read_only = os.path.isdir(results) and not os.access(results, os.W_OK)
 
 if read_only:
     problem = RelianceError(
-        os.path.abspath("results"),
+        os.path.abspath(results),
         "artifacts are written to a folder in which you may write",
         found="a folder that is read-only for you",
         allowed="a folder of your own",

@@ -13,7 +13,7 @@ from reliance.concepts.concepts import (
     named,
     shared_concepts,
     unique_concepts,
-    usable,
+    with_clarity,
 )
 
 from .examples import components
@@ -127,8 +127,8 @@ def test_components_without_a_name_a_clarity_or_a_value_are_left_out() -> None:
     frame.loc[2, "top20_mean"] = np.nan
     frame.loc[3, "top20_mean"] = 0
     frame.loc[4, "top20_mean"] *= -1
-    assert usable(frame, "top20_mean")["component"].tolist() == [4, 5, 6, 7]
-    assert usable(frame, "top20_mean", log=True)["component"].tolist() == [5, 6, 7]
+    assert with_clarity(frame, "top20_mean")["component"].tolist() == [4, 5, 6, 7]
+    assert with_clarity(frame, "top20_mean", log=True)["component"].tolist() == [5, 6, 7]
     assert correlation(frame, "top20_mean", log=True).n == 3
 
 

@@ -26,7 +26,6 @@ from reliance.naming.table import COMPONENTS
 from .examples import components
 
 BANDS = (0.4, 0.6)
-SHARED = {name: name[0] * 64 for name in ("index", "embeddings", "codes", "sae", "head", "text")}
 
 
 def expectations(y: dict[int, float], pairs: list[tuple[int, int, float]]) -> pd.DataFrame:
@@ -186,6 +185,7 @@ class World:
         self.frame = named_components()
         self.paths: dict[str, Any] = {
             "components": self.components("components", self.frame),
+            "attributions": self.explain([(0, c, j, 10 * mean) for c, j, mean in PAIRS]),
             "expectations": self.expectations("expectations"),
             "alignments": self.alignments("alignments"),
         }
@@ -196,19 +196,18 @@ class World:
         return self.folder / name
 
     def expectations(self, name: str, codes: str = "c" * 64) -> Path:
-        params = {"split": "train", "every_nth": 5, "relevance": "act_x_grad"}
-        inputs = {**SHARED, "codes": codes}
-        write_table(self.folder / name, expectations(OUTPUT, PAIRS), EXPECTATIONS, params, inputs)
+        inputs = {"codes": codes, "attributions": self.attributions}
+        write_table(self.folder / name, expectations(OUTPUT, PAIRS), EXPECTATIONS, {}, inputs)
         return self.folder / name
 
-    def attributions(self, name: str, every_nth: int = 5, **inputs: str) -> Path:
-        """Of 10 images of each class; component 0 fires on four of class 5, component 2 on one of class 8."""
-        rows = [(i, 5, 0, 1.0, -9.0, 0.25 * 0.5, 0.0) for i in range(4)]
-        rows += [(20, 8, 2, 1.0, -9.0, 0.5, 0.0), (21, 5, 3, 1.0, 9.0, -0.5, 0.0)]
-        frame = pd.DataFrame(rows, columns=[n for n, _ in ATTRIBUTIONS.columns])
-        params = {"split": "train", "every_nth": every_nth}
-        write_table(self.folder / name, frame, ATTRIBUTIONS, params, {**SHARED, **inputs})
-        return self.folder / name
+    def explain(self, rows: list[tuple[int, int, int, float]]) -> Path:
+        """Attributions with these (image, class, component, exact effect); act x grad is something else."""
+        frame = pd.DataFrame(rows, columns=["image_id", "class_id", "component", "ablation"])
+        frame = frame.assign(activation=1.0, act_x_grad=-9.0, logit_lens=0.0)
+        path = self.folder / f"attributions-{len(list(self.folder.iterdir()))}"
+        params = {"components": 5, "rows": str(rows)}
+        self.attributions = write_table(path, frame, ATTRIBUTIONS, params, {}).id
+        return path
 
     def alignments(self, name: str, vocabulary: str = "v" * 64) -> Path:
         frame = pd.DataFrame({"class_id": range(21), "n": 3, "alignment": np.linspace(0.05, 2.05, 21)})
@@ -237,11 +236,13 @@ def test_the_table_and_the_thresholds_it_was_made_with(world: World) -> None:
     assert frame["by_relevance"].tolist() == [True, False, False, False]
     assert frame["by_activation"].tolist() == [False, False, False, True]
     assert frame["band"].tolist() == ["clear", "clear", "middle", "diffuse"]  # float32 0.6 and 0.4, too
-    assert set(stamp.inputs) == {"components", "expectations", "alignments"}
+    assert set(stamp.inputs) == {"components", "expectations", "alignments", "attributions"}
 
 
 def test_shares_are_exact_effects_over_all_images_of_the_class(world: World) -> None:
-    frame, stamp = world.run(attributions=world.attributions("a.parquet"))
+    rows = [(i, 5, 0, 0.125) for i in range(4)] + [(20, 8, 2, 0.5), (21, 5, 3, -0.5)]
+    attributions = world.explain(rows)
+    frame, stamp = world.run(attributions=attributions, expectations=world.expectations("own.parquet"))
     assert frame["component"].tolist() == [0, 2, 3, 4]
     assert frame["class_id"].tolist() == [5, 8, -1, -1]
     # 4 of 10 images lose .125 of .5; 1 of 10 loses .5 of 1; 3 speaks against its class
@@ -249,14 +250,11 @@ def test_shares_are_exact_effects_over_all_images_of_the_class(world: World) -> 
     np.testing.assert_allclose(frame["relevance"], [0.05, 0.05, 0, 0], rtol=1e-6)
     by_class = [(0.4 * 0.125 - 0.1 * 0.5) / 0.5, 0.1 * 0.5 / 1.0]
     assert stamp.params["total_share"] == pytest.approx(np.median(by_class))
-    assert "attributions" in stamp.inputs
 
 
-def test_effects_of_other_images_or_codes_are_refused(world: World) -> None:
-    with pytest.raises(RelianceError, match="same images"):
-        world.run(attributions=world.attributions("a.parquet", every_nth=1))
-    with pytest.raises(RelianceError, match="same text"):
-        world.run(attributions=world.attributions("b.parquet", text="0" * 64))
+def test_other_attributions_than_those_of_the_expectations_are_refused(world: World) -> None:
+    with pytest.raises(RelianceError, match="same attributions"):
+        world.run(attributions=world.explain([(0, 5, 0, 0.1)]))
 
 
 def test_thresholds_that_are_set(world: World) -> None:

@@ -16,8 +16,7 @@ PLAIN = Evidence(
     main_flagged=0.4,
     centres=0.9,
     usual=0.8,
-    own_images=0.1,
-    own_name=0.2,
+    strongest=0.5,
 )
 
 
@@ -43,9 +42,10 @@ PLAIN = Evidence(
         ({"main_share": 0.6, "centres": 0.7}, "other"),  # one class, but another thing
         ({"main_share": 0.6, "centres": 0.7, "one_word": 0.3}, "compound"),  # a cabbage for a butterfly
         ({"main_share": 0.6, "centres": NAN}, "other"),
-        ({"own_images": 0.6}, "other"),  # the class's own object elsewhere: labels may be wrong
-        ({"own_name": 0.3}, "other"),  # the component is called like the class
-        ({"own_name": NAN}, "spurious"),
+        ({"strongest": 0.8}, "other"),  # the class's own object elsewhere: labels may be wrong
+        ({"strongest": 0.79}, "spurious"),  # the night sky behind most moons is not the moon
+        ({"strongest": NAN}, "other"),
+        ({"usual": NAN}, "other"),
         ({"main_share": NAN}, "other"),
     ],
 )

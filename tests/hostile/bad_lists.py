@@ -103,7 +103,7 @@ def edited_record(folder: Path) -> object:
 
 def edited_list(folder: Path) -> object:
     frame = pd.DataFrame([CASE]).assign(score=float("nan"), q_value=float("nan"))
-    write_failures(folder / "f.tsv", frame, derived_stamp("failures", 1, {}, {}))
+    write_failures(folder / "f.tsv", frame, derived_stamp("failures", 2, {}, {}))
     (folder / "f.tsv").write_text((folder / "f.tsv").read_text().replace("other", "compound"))
     return read_failures(folder / "f.tsv")
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.planted import drawn, tiny_clip, train_clip
+from reliance.running.job import bundled
 
 TINY = {
     "seed": 1,
@@ -31,7 +32,8 @@ def paths(folder):
 
 
 def train(folder, **settings):
-    train_clip.train_clip(**paths(folder), **{**TINY, **settings})
+    keywords = {**paths(folder), **TINY, **settings}
+    train_clip.train_clip(**bundled(train_clip.train_clip, keywords))
     return paths(folder)
 
 
@@ -91,7 +93,7 @@ def test_a_kill_while_progress_is_removed_loses_nothing(whole, tmp_path, monkeyp
     assert not list(tmp_path.glob(".*")), "progress is removed at the end"
 
 
-@pytest.mark.parametrize("change", [{"code": "other"}, {"steps": 7}])
+@pytest.mark.parametrize("change", [{"fingerprint": "other"}, {"steps": 7}])
 def test_progress_of_another_job_is_not_used(tmp_path, monkeypatch, change):
     step = train_clip._train_step
     steps = []

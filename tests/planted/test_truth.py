@@ -3,12 +3,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from reliance.base.artifacts import derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
-from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
 from reliance.failures.files import FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
@@ -16,6 +14,7 @@ from reliance.images.index import index_images
 from reliance.planted import dataset, world
 from reliance.planted.table import TRUTH
 from reliance.planted.truth import outputs, planted_cases, score_truth
+from reliance.running.job import bundled
 
 SPLIT = "train"
 CLASSES = 8
@@ -93,16 +92,9 @@ def test_truth_of_other_pictures_is_refused(drawn, tmp_path):
         )
 
 
-def test_outputs_are_cosines_of_the_head():
-    rng = np.random.default_rng(0)
-    x, weight, bias, proj, text = (rng.normal(size=s) for s in ((5, 8), 8, 8, (8, 4), 4))
-    text /= np.linalg.norm(text)
-    normed = torch.nn.functional.layer_norm(
-        *(torch.tensor(v) for v in (x,)), (8,), *map(torch.tensor, (weight, bias)), 1e-5
-    )
-    z = normed @ torch.tensor(proj)
-    expected = torch.nn.functional.cosine_similarity(z, torch.tensor(text)[None])
-    assert outputs(x, Head(weight, bias, proj, 1e-5), text) == pytest.approx(expected.numpy(), rel=1e-12)
+def test_outputs_are_cosines():
+    z = np.array([[3, 4], [0, -2]], np.float32)
+    np.testing.assert_allclose(outputs(z, np.array([1.0, 0])), [0.6, 0], rtol=1e-12)
 
 
 class Mined:
@@ -113,19 +105,14 @@ class Mined:
         self.paths |= {"index": drawn / "index.parquet", "classes": drawn / "index-classes.parquet"}
         index_id = json.loads(read_stamp(drawn / "index.parquet"))["id"]
         rows = CLASSES * PER_CLASS
-        # centred [cos, -cos, sin, -sin] keep their direction under the head, so y is the cosine
-        angle = np.arccos(y)
-        x = np.stack([np.cos(angle), -np.cos(angle), np.sin(angle), -np.sin(angle)], 1)
-        layouts = {"x": Layout((4,), "float32"), "valid": Layout((), "bool")}
+        z = 3 * np.stack([y, np.sqrt(1 - y**2)], 1).astype(np.float32)
+        layouts = {"embedding": Layout((2,), "float32"), "valid": Layout((), "bool")}
         inputs = {"index": index_id, "weights": "w" * 64}
         writer = PartWriter(out / "part-0-of-1.zarr", "embeddings", PartRange(0, rows), layouts, {}, inputs)
-        writer.append({"x": x.astype(np.float32), "valid": np.ones(rows, bool)})
+        writer.append({"embedding": z, "valid": np.ones(rows, bool)})
         writer.finish()
         manifest = write_manifest(out / "manifest.json", [out / "part-0-of-1.zarr"], "embeddings")
         weights = {"weights": "w" * 64}
-        proj = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)
-        head = Head(np.ones(4, np.float32), np.zeros(4, np.float32), proj, 1e-12)
-        save_head(out / "head.safetensors", head, weights["weights"])
         ids = np.arange(CLASSES)
         text = {"prompt_id": ids, "class_id": ids, "prompts": [[str(i)] for i in ids]}
         text["embedding"] = [np.array([1, 0], np.float32)] * CLASSES
@@ -134,22 +121,36 @@ class Mined:
         table |= {"std": np.nan, "y_mean": 0.8, "y_std": 0.2}
         inputs = {"embeddings": manifest.id, "text": prompts.id}
         write_table(out / "expectations.parquet", pd.DataFrame(table), EXPECTATIONS, {}, inputs)
-        self.paths |= {"embeddings": out / "manifest.json", "head": out / "head.safetensors"}
+        self.paths |= {"embeddings": out / "manifest.json"}
         self.paths |= {"text": out / "text.parquet", "expectations": out / "expectations.parquet"}
 
-    def score(self, cases, outliers_id="", **settings):
+        self.flag([], {})
+
+    def flag(self, flags, images):
+        """Write flags (class, component, images, mean relevance), and the images of each."""
+        frame = pd.DataFrame(flags, columns=["class_id", "component", "n_flagged", "mean_relevance"])
+        for name, _ in OUTLIERS.columns:
+            frame[name] = frame.get(name, 0)
+        self.paths |= {"outliers": self.out / "outliers.parquet", "outlier_samples": self.out / "o.parquet"}
+        self.flags = write_table(self.paths["outliers"], frame, OUTLIERS, {}, {"flags": str(flags)}).id
+        rows = [(c, j, SPLIT, i, 0.5, 0.1, 4.0) for (c, j), found in images.items() for i in found]
+        samples = pd.DataFrame(rows, columns=[name for name, _ in OUTLIER_SAMPLES.columns])
+        write_table(self.paths["outlier_samples"], samples, OUTLIER_SAMPLES, {}, {"outliers": self.flags})
+
+    def score(self, cases, flags=None, **settings):
         base = {"rank": 1, "kind": "polysemous", "mode": "", "source": "mined", "component": 0, "score": 1.0}
         base |= {"q_value": 0.1, "reviewed": "no", "note": ""}
         rows = [{**base, "failure_id": f"{c}-{i}", "class_id": c} for i, (c, _) in enumerate(cases)]
         samples = [
             (f"{c}-{i}", "toy", SPLIT, image) for i, (c, images) in enumerate(cases) for image in images
         ]
-        stamp = derived_stamp("failures", 1, {}, {"outliers": outliers_id})
+        stamp = derived_stamp("failures", 2, {}, {"outliers": flags or self.flags})
         write_failures(self.out / "failures.tsv", pd.DataFrame(rows), stamp)
         frame = pd.DataFrame(samples, columns=[name for name, _ in FAILURE_SAMPLES.columns])
         write_table(self.out / "samples.parquet", frame, FAILURE_SAMPLES, {}, {})
         paths = {"failures": self.out / "failures.tsv", "failure_samples": self.out / "samples.parquet"}
-        score_truth(**paths, **self.paths, truth=self.out / "truth.json", **settings)
+        keywords = {**paths, **self.paths, "truth": self.out / "truth.json", **settings}
+        score_truth(**bundled(score_truth, keywords))
         return json.loads((self.out / "truth.json").read_text())
 
 
@@ -181,24 +182,19 @@ def test_score_of_a_mined_list(drawn, tmp_path):
 def test_the_ranked_list_has_all_candidates_and_not_only_listed_cases(drawn, tmp_path):
     shovel = np.arange(PER_CLASS, 2 * PER_CLASS)
     mined = Mined(drawn, tmp_path, np.full(CLASSES * PER_CLASS, 0.45))
-    assert mined.score([(0, shovel[:10].tolist())])["ranked"] is None
+    none = mined.score([(0, shovel[:10].tolist())])["ranked"]
+    assert (none["candidates"], none["average_precision"]) == (0, None)
     # class 0: a planted flag, one that is the same case, and an unplanted one; class 3: an unplanted one
-    flags = [(0, 5, 10, 0.1), (0, 6, 8, 0.1), (0, 7, 12, 0.2), (3, 5, 10, 0.05)]
     images = {(0, 5): shovel[:10], (0, 6): shovel[:8], (0, 7): np.arange(100, 112), (3, 5): np.arange(10)}
-    frame = pd.DataFrame(flags, columns=["class_id", "component", "n_flagged", "mean_relevance"])
-    for name, _ in OUTLIERS.columns:
-        frame[name] = frame.get(name, 0)
-    stamp = write_table(tmp_path / "outliers.parquet", frame, OUTLIERS, {}, {})
-    rows = [(c, j, SPLIT, i, 0.5, 0.1, 4.0) for (c, j), found in images.items() for i in found]
-    samples = pd.DataFrame(rows, columns=[name for name, _ in OUTLIER_SAMPLES.columns])
-    write_table(tmp_path / "o.parquet", samples, OUTLIER_SAMPLES, {}, {"outliers": stamp.id})
-    files = {"outliers": tmp_path / "outliers.parquet", "outlier_samples": tmp_path / "o.parquet"}
-    ranked = mined.score([(0, shovel[:10].tolist())], outliers_id=stamp.id, **files)["ranked"]
+    mined.flag([(0, 5, 10, 0.1), (0, 6, 8, 0.1), (0, 7, 12, 0.2), (3, 5, 10, 0.05)], images)
+    ranked = mined.score([(0, shovel[:10].tolist())])["ranked"]
     assert ranked["precision_at_1"] == {"precision": 0, "true": 0, "listed": 2}
     assert ranked["precision_at_2"] == {"precision": 1 / 3, "true": 1, "listed": 3}
     assert (ranked["candidates"], ranked["average_precision"]) == (3, 0.5)
+    apart = mined.score([(0, shovel[:10].tolist())], overlap=1.1)["ranked"]
+    assert apart["candidates"] == 4
     with pytest.raises(RelianceError, match="same outliers"):
-        mined.score([(0, shovel[:10].tolist())], outliers_id="0" * 64, **files)
+        mined.score([(0, shovel[:10].tolist())], flags="0" * 64)
 
 
 def test_score_refuses_expectations_of_other_prompts(drawn, tmp_path):

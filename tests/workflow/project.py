@@ -16,6 +16,7 @@ PARTS = ("workflow", "rules", "scripts", "config", "envs", "src")
 FIGURES = tuple(f"fig{n}" for n in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 TARGETS = (
     "results/tiny/report.html",
+    "results/tiny/variant.json",
     "results/tiny/attributions/subset.parquet",
     "results/tiny/attributions/test.parquet",
     "results/compare/tiny/fig4.pdf",
@@ -62,7 +63,7 @@ class Project:
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Every artifact of the variant against its checksum."""
         return subprocess.run(
-            [sys.executable, "-m", "reliance.running.verify", "tiny"],
+            [sys.executable, "-m", "reliance", "verify", "tiny"],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -83,15 +84,16 @@ class Project:
             )
 
     def jobs(self, rule: str = "") -> list[int]:
-        """Processes that run one of this copy's scripts."""
-        scripts = f"{self.folder}/.snakemake/scripts/"
+        """Processes that run a job of this copy, or of one of its rules, whose log they write to."""
+        scripts, log = f"{self.folder}/.snakemake/scripts/", f"{self.folder}/results/logs/{rule}/"
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                writes = os.readlink(process / "fd/1")
             except OSError:
                 continue
-            if any(word.startswith(scripts) and word.endswith(f"{rule}.py") for word in words[:-1]):
+            if any(word.startswith(scripts) for word in words[:-1]) and (not rule or writes.startswith(log)):
                 found.append(int(process.name))
         return sorted(found)
 

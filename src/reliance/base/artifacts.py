@@ -132,15 +132,20 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            schema = file.schema_arrow
-            stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
-            check_kind(path, stamp, spec.kind, spec.version)
-            _check_columns(path, schema, spec)
+            stamp = checked_stamp(path, file.schema_arrow, spec)
             table = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
     frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
     return Table(frame, stamp)
+
+
+def checked_stamp(path: str | Path, schema: pa.Schema, spec: TableSpec) -> Stamp:
+    """The stamp in a parquet schema. Raises RelianceError unless kind, version and columns are the spec's."""
+    stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
+    check_kind(path, stamp, spec.kind, spec.version)
+    _check_columns(path, schema, spec)
+    return stamp
 
 
 def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> Stamp:

@@ -9,19 +9,18 @@ leaves over, and by components that do together what neither does alone.
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from reliance.attribution.schema import ATTRIBUTIONS
-from reliance.base.artifacts import Table, check_same, read_table
-from reliance.base.errors import RelianceError, make_again
-
-SHARED = ("index", "embeddings", "codes", "sae", "head", "text")
+from reliance.base.artifacts import Table, check_same
+from reliance.base.streams import TableReader
 
 
 class Effects(NamedTuple):
     """Mean exact effects of a variant's components on its classes."""
 
-    frame: pd.DataFrame  # as expectations, `mean` being the mean effect
+    frame: pd.DataFrame  # class_id, component, n, y_mean, mean: as expectations, `mean` being the mean effect
     total: float  # sum of all components' shares of the class's mean output, median over classes
     id: str  # of the attributions
 
@@ -29,31 +28,22 @@ class Effects(NamedTuple):
 def exact_effects(expectations: tuple[Path, Table], attributions: Path) -> Effects:
     """The expectations with the mean of `ablation` over all images of a class, those without it as 0.
 
-    attributions : of the view of images that the expectations are of. Raises RelianceError for others.
+    attributions : those that the expectations were made from; raises RelianceError for others. They are
+    read by row groups: memory holds classes x components, whatever the number of images.
     """
     path, expected = expectations
-    found = read_table(attributions, ATTRIBUTIONS, columns=["class_id", "component", "ablation"])
-    for name in SHARED:
-        ids = (found.stamp.inputs.get(name, "none"), expected.stamp.inputs.get(name, "none"))
-        check_same(name, (attributions, ids[0]), (path, ids[1]))
-    views = [{k: t.stamp.params.get(k) for k in ("split", "every_nth")} for t in (found, expected)]
-    if views[0] != views[1]:
-        raise RelianceError(
-            attributions,
-            "exact effects and expectations are of the same images",
-            found=f"{views[0]}",
-            allowed=f"{views[1]}",
-            next_step=f"the config changed between the two: {make_again(attributions)}",
-        )
-    whole = expected.frame[expected.frame["component"] < 0]
-    images = whole.set_index("class_id")["n"]
-    effect = found.frame["ablation"].astype("float64")
-    sums = effect.groupby([found.frame["class_id"], found.frame["component"]]).sum().rename("mean")
-    pairs = sums.reset_index()
-    pairs["mean"] /= pairs["class_id"].map(images)
-    kept = expected.frame.loc[expected.frame["component"] >= 0].drop(columns="mean")
-    pairs = kept.merge(pairs, on=["class_id", "component"], how="left").fillna({"mean": 0.0})
-    return Effects(pd.concat([whole, pairs], ignore_index=True), total_share(whole, pairs), found.stamp.id)
+    rows = TableReader(attributions, ATTRIBUTIONS)
+    check_same("attributions", (path, expected.stamp.inputs["attributions"]), (attributions, rows.stamp.id))
+    is_class = expected.frame["component"] < 0
+    whole, pairs = expected.frame[is_class], expected.frame[~is_class]
+    class_ids = np.sort(whole["class_id"].to_numpy())
+    sums = np.zeros((len(class_ids), int(rows.stamp.params["components"])))
+    for class_id, component, effect in rows.groups(["class_id", "component", "ablation"]):
+        cell = np.searchsorted(class_ids, class_id) * sums.shape[1] + component
+        np.add.at(sums.reshape(-1), cell, effect.astype(np.float64))
+    own = np.searchsorted(class_ids, pairs["class_id"]), pairs["component"].to_numpy()
+    pairs = pairs.assign(mean=sums[own] / pairs["n"].to_numpy())
+    return Effects(pd.concat([whole, pairs], ignore_index=True), total_share(whole, pairs), rows.stamp.id)
 
 
 def total_share(whole: pd.DataFrame, pairs: pd.DataFrame) -> float:

@@ -18,11 +18,12 @@ import pandas as pd
 
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.concepts.concepts import named
-from reliance.concepts.effects import exact_effects, total_share
+from reliance.concepts.effects import exact_effects
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.failures.schema import EXPECTATIONS
 from reliance.naming.table import COMPONENTS
 
+USED = ["class_id", "component", "n", "mean", "y_mean"]  # of the expectations
 BANDS = ("clear", "middle", "diffuse")  # of clarity, as the figures order them
 LOW_ALIGNMENT = 0.5  # of the median class with its own name, if no threshold is set
 HIGH_ACTIVATION = 0.9  # quantile over components, if no threshold is set
@@ -45,9 +46,9 @@ def hidden_concepts(
     *,
     components: Path,
     expectations: Path,
+    attributions: Path,
     alignments: Path,
     hidden: Path,
-    attributions: Path | None = None,
     asked: Path | None = None,
     min_relevance: float = 0.03,
     max_alignment: float | None = None,
@@ -57,8 +58,7 @@ def hidden_concepts(
     """Write for every named component whether it is a hidden concept, and where, as HIDDEN.
 
     expectations, components : of the same codes. alignments : of classes with their own names.
-    attributions : of the images the expectations are of; relevances are then exact effects (`effects`),
-    else those of the expectations, which are no shares if they are act x grad.
+    attributions : those that the expectations were made from, for exact effects (`effects`).
     asked : a second table of the same components, held against other names; its alignments, and its
     labels as `nearest`, are used instead.
     max_alignment : None for half the median of `alignments`. min_activation : None for the 0.9
@@ -67,7 +67,7 @@ def hidden_concepts(
     is what all components' shares sum to in the median class.
     Raises RelianceError if the tables do not belong together.
     """
-    table, expected = read_table(components, COMPONENTS), read_table(expectations, EXPECTATIONS)
+    table, expected = read_table(components, COMPONENTS), read_table(expectations, EXPECTATIONS, columns=USED)
     baseline = read_table(alignments, ALIGNMENTS)
     codes = (components, table.stamp.inputs.get("codes", "none"))
     check_same("codes", (expectations, expected.stamp.inputs["codes"]), codes)
@@ -79,16 +79,13 @@ def hidden_concepts(
         tables["asked"] = read_table(asked, COMPONENTS)
         frame = _held_against((components, table), (asked, tables["asked"]))
     used = thresholds(named(frame), baseline.frame["alignment"], min_relevance, max_alignment, min_activation)
-    is_pair = expected.frame["component"] >= 0
-    ids = {name: item.stamp.id for name, item in tables.items()}
-    effects, total = expected.frame, total_share(expected.frame[~is_pair], expected.frame[is_pair])
-    if attributions is not None:
-        effects, total, ids["attributions"] = exact_effects((expectations, expected), attributions)
-    found = judge(named(frame), top_classes(effects, min_relevance), used, bands)
+    effects = exact_effects((expectations, expected), attributions)
+    found = judge(named(frame), top_classes(effects.frame, min_relevance), used, bands)
     given = {"max_alignment": max_alignment, "min_activation": min_activation}
     derived = [name for name, value in given.items() if value is None]
-    params = {**used._asdict(), "bands": list(bands), "derived": derived, "total_share": total}
-    write_table(hidden, found, HIDDEN, params, ids)
+    params = {**used._asdict(), "bands": list(bands), "derived": derived, "total_share": effects.total}
+    ids = {name: item.stamp.id for name, item in tables.items()}
+    write_table(hidden, found, HIDDEN, params, {**ids, "attributions": effects.id})
 
 
 def thresholds(

@@ -13,7 +13,7 @@ ALIGNMENTS = TableSpec(
 )
 HIDDEN = TableSpec(
     "hidden",
-    2,
+    3,
     (
         ("component", "int32"),  # every one that has a name
         ("band", "string"),  # of clarity: "clear", "middle", "diffuse"; "" without a clarity
@@ -24,7 +24,7 @@ HIDDEN = TableSpec(
         ("label", "string"),
         ("runner_up", "string"),
         ("class_id", "int32"),  # the class with the largest share; -1 if no share is positive
-        ("relevance", "float64"),  # mean over the images of that class, zeros counted
+        ("relevance", "float64"),  # mean exact effect over the images of that class, zeros counted
         ("share", "float64"),  # relevance / mean output of the class
         ("n_classes", "int32"),  # classes with a share that counts
         ("by_relevance", "bool"),  # relevant and poorly aligned

@@ -13,8 +13,8 @@ overrides them. In this order:
   polysemous   the full name, with its explanation, lowers the distractors against the class by more
                than one standard deviation of the class's scores
   spurious     several classes share the component: no class has most of the distractors; and it is not
-               the class's own: few of its strongest images are of the class, and they look more like its
-               own label than like the class's name
+               the class's own: to the labeller, the centre of its strongest images is further from the
+               centre of the class than a usual image of the class is
   other        anything else
 """
 
@@ -38,8 +38,7 @@ class Evidence(NamedTuple):
     main_flagged: float  # share of that class's images that are distractors
     centres: float  # centres of that class and of the case's class (labeller)
     usual: float  # centre of the case's class and its median image (labeller)
-    own_images: float  # share of the component's strongest images that are of the case's class
-    own_name: float  # component's mean embedding and the class's short name (labeller)
+    strongest: float  # component's mean embedding and the centre of the case's class (labeller)
 
 
 def suggest_kind(evidence: Evidence) -> str:
@@ -54,8 +53,7 @@ def suggest_kind(evidence: Evidence) -> str:
     gap_full = evidence.distractors_full - evidence.class_full
     if gap_short - gap_full > evidence.class_std:
         return "polysemous"
-    shared = evidence.main_share <= MOST
-    foreign = evidence.own_images < MOST and not evidence.own_name >= evidence.named
+    shared, foreign = evidence.main_share <= MOST, evidence.strongest < evidence.usual
     return "spurious" if shared and foreign else "other"
 
 

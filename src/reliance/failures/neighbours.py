@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, project
+from reliance.encoders.stored import Embeddings
 
 
 class Main(NamedTuple):
@@ -36,16 +35,9 @@ def main_class(images: np.ndarray, labels: np.ndarray, class_images: Mapping[int
 
 
 def class_centres(
-    embeddings: Parts,
-    head: Head | None,
-    class_images: Mapping[int, np.ndarray],
-    classes: Sequence[int],
-    block_rows: int,
+    embeddings: Embeddings, class_images: Mapping[int, np.ndarray], classes: Sequence[int], block_rows: int
 ) -> dict[int, Centre]:
-    """The centre of each class over its readable images; a class without one has none.
-
-    embeddings hold `embedding`, or `x` with `head` given; block_rows images are held at a time.
-    """
+    """The centre of each class over its readable images, block_rows at a time; without one there is none."""
     valid, found = embeddings.read("valid").astype(bool), {}
     for class_id in classes:
         rows = class_images[class_id]
@@ -53,18 +45,15 @@ def class_centres(
         if not len(rows):
             continue
         blocks = [rows[start : start + block_rows] for start in range(0, len(rows), block_rows)]
-        total = np.sum([unit_rows(embeddings, head, block).sum(axis=0) for block in blocks], axis=0)
+        total = np.sum([unit_rows(embeddings, block).sum(axis=0) for block in blocks], axis=0)
         mean = total / np.linalg.norm(total)
-        cosines = np.concatenate([unit_rows(embeddings, head, block) @ mean for block in blocks])
+        cosines = np.concatenate([unit_rows(embeddings, block) @ mean for block in blocks])
         found[class_id] = Centre(mean, float(np.median(cosines)))
     return found
 
 
-def unit_rows(embeddings: Parts, head: Head | None, rows: np.ndarray) -> np.ndarray:
+def unit_rows(embeddings: Embeddings, rows: np.ndarray) -> np.ndarray:
     """Unit embeddings of some rows, float64 [n, p]."""
-    if head is None:
-        z = embeddings.take("embedding", rows).astype(np.float64)
-    else:
-        z = project(embeddings.take("x", rows), head).astype(np.float64)
+    z = embeddings.z_of(rows).astype(np.float64)
     unit: np.ndarray = z / np.linalg.norm(z, axis=1, keepdims=True)
     return unit

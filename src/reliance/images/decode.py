@@ -42,9 +42,9 @@ class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure 
 class Reading(NamedTuple):
     """How image files become pixels."""
 
-    root: str  # folder the index's paths are relative to
-    apply_exif: bool
-    max_pixels: int
+    dataset_root: str  # folder the index's paths are relative to
+    apply_exif: bool = False
+    max_pixels: int = 200_000_000
     transform: Mapping[str, Any] | None = None  # of the decoded image: the arguments of `channel_gain`
     jpeg_decoding: str = "exact"  # a key of SPARE
 
@@ -87,7 +87,7 @@ class Images:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Pixels:
-        path, reading = Path(self.reading.root, self.paths[row]), self.reading
+        path, reading = Path(self.reading.dataset_root, self.paths[row]), self.reading
         nothing = np.zeros((*self._size, 3), np.uint8)
         try:
             size = self.sizes[row] if self.sizes is not None else None

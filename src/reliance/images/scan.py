@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
-from reliance.images.names import unfit
+from reliance.base.text import unfit
 
 SUFFIXES = ("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
 JUNK = ("__MACOSX", "lost+found")

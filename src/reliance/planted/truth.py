@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from reliance.base.artifacts import (
     write_table,
 )
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, load_head, project
+from reliance.encoders.stored import Embeddings
+from reliance.failures.cases import Flagged
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
@@ -81,45 +81,60 @@ def planted_cases(
     write_table(failure_samples, table, FAILURE_SAMPLES, {}, {"failures": stamp.id})
 
 
+class Mined(NamedTuple):
+    """A list of mined cases, and their images."""
+
+    failures: Path
+    failure_samples: Path
+
+
+class Planted(NamedTuple):
+    """What was planted."""
+
+    truth_table: Path
+    plants: Path
+    classes: Path
+
+
+class Rule(NamedTuple):
+    """Which images count, and how flags become cases, as in mining."""
+
+    split: str = "train"
+    every_nth: int = 1
+    confidence_std: float = 1.5
+    min_samples: int = scoring.MIN_DISTRACTORS
+    overlap: float = 0.5
+
+
+RULE = Rule()
+
+
 def score_truth(
     *,
-    failures: Path,
-    failure_samples: Path,
-    truth_table: Path,
-    plants: Path,
+    mined: Mined,
+    flagged: Flagged,
+    planted: Planted,
     index: Path,
-    classes: Path,
     embeddings: Path,
-    head: Path,
     text: Path,
     expectations: Path,
     truth: Path,
-    outliers: Path | None = None,
-    outlier_samples: Path | None = None,
-    overlap: float = 0.5,
-    split: str = "train",
-    every_nth: int = 1,
-    confidence_std: float = 1.5,
-    min_samples: int = scoring.MIN_DISTRACTORS,
+    rule: Rule = RULE,
 ) -> None:
     """Write recall and precision of mined cases against what was planted, and the lists behind them.
 
-    truth : output, JSON with "rank_1", "all" (as `scoring.summary`), "ranked" (`ranked_summary`),
-        "artefact", "plants", "cases".
-    outliers, outlier_samples, overlap : all flags that the cases were chosen from, and how flags are merged,
-        for "ranked", which is null without them.
-    A plant counts for recall if at least `min_samples` of its distractors have an output above the
-    class's mean - `confidence_std` standard deviations (from `expectations`).
+    embeddings, text : of the encoder. expectations : of its latents.
+    truth : output, JSON with "rank_1", "all" (both as `scoring.summary`), "ranked"
+        (`scoring.ranked_summary`, of every case that the flags make), "artefact", "plants", "cases".
+    A plant counts for recall if at least `rule.min_samples` of its distractors have an output above the
+    class's mean - `rule.confidence_std` standard deviations (from `expectations`).
     Raises RelianceError if artifacts do not belong together.
     """
-    frame, records, inputs = _read_planted(truth_table, plants, classes, index, split)
-    frame = frame[frame["image_id"] % every_nth == 0]
+    frame, records, inputs = _read_planted(*planted, index, rule.split)
+    frame = frame[frame["image_id"] % rule.every_nth == 0]
     images = scoring.planted_images(frame, records)
-    parts = Parts(embeddings, "embeddings")
-    loaded, head_stamp = load_head(head)
-    prompts = read_prompts(text)
+    parts, prompts = Embeddings(embeddings), read_prompts(text)
     weights = (embeddings, parts.stamp.inputs["weights"])
-    check_same("encoder weights", (head, head_stamp.inputs["weights"]), weights)
     check_same("encoder weights", (text, prompts.stamp.inputs["weights"]), weights)
     check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, inputs["index"]))
     expected = read_table(expectations, EXPECTATIONS)
@@ -127,40 +142,34 @@ def score_truth(
     check_same("embeddings", (expectations, reference["embeddings"]), (embeddings, parts.stamp.id))
     check_same("prompts", (expectations, reference["text"]), (text, prompts.stamp.id))
     whole = expected.frame[expected.frame["component"] < 0].set_index("class_id")
-    line = whole["y_mean"] - confidence_std * whole["y_std"]
+    line = whole["y_mean"] - rule.confidence_std * whole["y_std"]
     vectors = dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True))
     for plant in records:
         ids = images[plant["plant_id"]]
-        y = outputs(parts.take("x", ids), loaded, vectors[plant["class_id"]])
+        y = outputs(parts.z_of(ids), vectors[plant["class_id"]])
         plant["distractors"], plant["confident"] = len(ids), int((y > line[plant["class_id"]]).sum())
-    cases, stamp = read_failures(failures)
-    samples, _ = read_samples(failure_samples)
-    planted = pd.DataFrame(records)
-    judged = scoring.judge_cases(cases, samples[samples["split"] == split], planted, images)
-    planted = scoring.judge_plants(judged, planted, min_samples)
-    ranked = None
-    if outliers is not None and outlier_samples is not None:
-        inputs["outliers"], every = _rank_all(outliers, outlier_samples, overlap, planted, images)
-        check_same("outliers", (outliers, inputs["outliers"]), (failures, stamp.inputs["outliers"]))
-        ranked = scoring.ranked_summary(every)
-    payload = {**score_record(judged, planted), "ranked": ranked}
+    cases, stamp = read_failures(mined.failures)
+    samples, _ = read_samples(mined.failure_samples)
+    listed = pd.DataFrame(records)
+    judged = scoring.judge_cases(cases, samples[samples["split"] == rule.split], listed, images)
+    candidates, flags = judge_candidates(flagged, rule.overlap, listed, images)
+    check_same("outliers", (flagged.outliers, flags), (mined.failures, stamp.inputs["outliers"]))
+    payload = score_record(judged, scoring.judge_plants(judged, listed, rule.min_samples))
+    payload["ranked"] = scoring.ranked_summary(candidates)
     log.info("recall %(recall)s, precision %(precision)s over all listed cases", payload["all"])
-    settings = {"every_nth": every_nth, "confidence_std": confidence_std, "min_samples": min_samples}
     inputs |= {"failures": stamp.id, "expectations": expected.stamp.id, "text": prompts.stamp.id}
-    write_json(truth, payload, derived_stamp("truth_score", 2, {**settings, "split": split}, inputs))
+    inputs["outliers"] = flags
+    write_json(truth, payload, derived_stamp("truth_score", 2, rule._asdict(), inputs))
 
 
-def _rank_all(
-    outliers: Path,
-    outlier_samples: Path,
-    overlap: float,
-    plants: pd.DataFrame,
-    images: dict[str, np.ndarray],
-) -> tuple[str, pd.DataFrame]:
-    """(id of the outliers, every case that the flags make, judged, with its score)."""
-    flags, stamp = read_table(outliers, OUTLIERS)
-    samples, samples_stamp = read_table(outlier_samples, OUTLIER_SAMPLES)
-    check_same("outliers", (outlier_samples, samples_stamp.inputs["outliers"]), (outliers, stamp.id))
+def judge_candidates(
+    flagged: Flagged, overlap: float, plants: pd.DataFrame, images: dict[str, np.ndarray]
+) -> tuple[pd.DataFrame, str]:
+    """Every case that the flags make, judged, with its score; and the id of the outliers."""
+    flags, stamp = read_table(flagged.outliers, OUTLIERS)
+    samples, samples_stamp = read_table(flagged.outlier_samples, OUTLIER_SAMPLES)
+    own = (flagged.outliers, stamp.id)
+    check_same("outliers", (flagged.outlier_samples, samples_stamp.inputs["outliers"]), own)
     found = select_cases(flags, samples, max(1, len(flags)), overlap)
     rows = [(str(i), case.rank, "", case.class_id, case.score) for i, case in enumerate(found)]
     listed = pd.DataFrame(rows, columns=["failure_id", "rank", "kind", "class_id", "score"])
@@ -168,12 +177,12 @@ def _rank_all(
     pictures = np.concatenate([np.zeros(0, np.int64), *(case.images for case in found)])
     shown = pd.DataFrame({"failure_id": names, "image_id": pictures})
     judged = scoring.judge_cases(listed, shown, plants, images)
-    return stamp.id, judged.merge(listed[["failure_id", "score"]], on="failure_id")
+    return judged.merge(listed[["failure_id", "score"]], on="failure_id"), stamp.id
 
 
-def outputs(x: np.ndarray, head: Head, vector: np.ndarray) -> np.ndarray:
-    """y = cos(LN[x] W, t) of class tokens x [n, d] and one unit text vector t [p] (Eq. 4), float64 [n]."""
-    z = project(x.astype(np.float64), head)
+def outputs(z: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """y = cos(z, t) of image embeddings z [n, p] and one unit text vector t [p] (Eq. 4), float64 [n]."""
+    z = z.astype(np.float64)
     return np.asarray(z @ vector / np.linalg.norm(z, axis=1))
 
 

@@ -15,19 +15,13 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.claims import Finding, positive, small
+from reliance.base.failure_kinds import FAILURE_KINDS, PAPER_KINDS
 from reliance.base.means import interval
-from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
+from reliance.robustness.summary import FOUND, GROUP, PLANTED, usable
 
 MARGIN = 0.05  # a difference of gaps that is called small
 LEAST = 0.01  # a difference of areas that is too small to bear out anything
 REGRESSIONS = {"logistic": "logistic regression", "ridge": "linear regression"}
-NAMES = {
-    "polysemous": "polysemous words",
-    "compound": "compound nouns",
-    "typography": "visual typography",
-    "spurious": "spurious correlations",
-    "other": "other cases",
-}
 WHERE = {
     (FOUND, ""): "on found cases",
     (PLANTED, "caption"): "on planted cases learned from captions",
@@ -49,23 +43,23 @@ class Claim(NamedTuple):
 
 AUC, VALID, LINEAR = "spurious_auc", "valid_auc", "linear"
 CLAIMS = (
-    Claim("below_valid", "short", None, KINDS, "distractors of {kind} fool short names"),
-    Claim("full_names", "extended", "short", KINDS[:2], "full names help against {kind}"),
-    Claim("full_names", "extended", "short", KINDS[3:], "full names hardly change {kind}", True),
-    Claim("templates", "templated", "short", KINDS[2:3], "templates help against {kind}"),
-    Claim("templates", "templated", "short", KINDS[3:], "templates hardly change {kind}", True),
+    Claim("below_valid", "short", None, PAPER_KINDS, "distractors of {kind} fool short names"),
+    Claim("full_names", "extended", "short", PAPER_KINDS[:2], "full names help against {kind}"),
+    Claim("full_names", "extended", "short", PAPER_KINDS[3:], "full names hardly change {kind}", True),
+    Claim("templates", "templated", "short", PAPER_KINDS[2:3], "templates help against {kind}"),
+    Claim("templates", "templated", "short", PAPER_KINDS[3:], "templates hardly change {kind}", True),
     Claim(
         "probe_wins",
         LINEAR,
         "short",
-        KINDS[:3],
+        PAPER_KINDS[:3],
         "a linear probe ({probe}) is more robust than short names to {kind}",
     ),
     Claim(
         "text_wins",
         "short",
         LINEAR,
-        KINDS[3:],
+        PAPER_KINDS[3:],
         "short names are more robust than a linear probe ({probe}) to {kind}",
     ),
 )
@@ -92,7 +86,7 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     found = []
     for claim in CLAIMS:
         for kind in claim.kinds:
-            words = claim.words.format(kind=NAMES[kind], probe=fitted)
+            words = claim.words.format(kind=FAILURE_KINDS[kind].plural, probe=fitted)
             for (section, mode), where in WHERE.items():
                 change = _paired(parts.get((section, kind, mode), wide.iloc[:0]), claim)
                 if len(change.closed):

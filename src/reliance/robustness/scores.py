@@ -19,7 +19,7 @@ import numpy as np
 from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.text import TEXT
-from reliance.robustness.inputs import Split, unit_blocks
+from reliance.robustness.inputs import Embedded, unit_blocks
 from reliance.robustness.probes import LOGISTIC, load_probe
 
 BLOCK_LOGITS = 1 << 22  # logits of a probe that are held at a time, float64
@@ -86,7 +86,7 @@ def log_odds(logits: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
     return odds
 
 
-def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Scorers:
+def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Embedded) -> Scorers:
     """Text vectors per prompt set, and the probe as "linear".
 
     Raises RelianceError if they are of other weights or images, or not of the same classes.
@@ -117,18 +117,18 @@ def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Score
     )
 
 
-def score_rows(scorers: Scorers, opened: Split, chosen: np.ndarray, block_rows: int) -> np.ndarray:
+def score_rows(scorers: Scorers, opened: Embedded, chosen: np.ndarray, block_rows: int) -> np.ndarray:
     """Scores float32 [S, C, n] of the n chosen rows of a split, read in blocks; chosen is bool [N]."""
     s, c, _ = scorers.weight.shape
     scores = np.empty((s, c, int(chosen.sum())), np.float32)
     start = 0
-    for rows, block in unit_blocks(opened.parts, opened.head, chosen, block_rows):
+    for rows, block in unit_blocks(opened.embeddings, chosen, block_rows):
         scores[:, :, start : start + len(rows)] = scorers.score(block)
         start += len(rows)
     return scores
 
 
-def _check_weights(path: Path, found: str, opened: Split) -> None:
+def _check_weights(path: Path, found: str, opened: Embedded) -> None:
     check_same("encoder weights", (path, found), ("the embeddings", opened.ids["weights"]))
 
 

@@ -1,0 +1,1 @@
+"""A built variant as one object: opened by its folder, read lazily, checked."""
