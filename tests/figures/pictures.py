@@ -92,7 +92,7 @@ def write_cases(folder, mined, elsewhere=0, kind="spurious", names=None, labels=
     flags["relevance"] = relevance_of(flags["image_id"])
     outliers = {"outliers": "o" * 64}
     write_table(folder / "outlier_samples.parquet", flags, OUTLIER_SAMPLES, {}, outliers)
-    stamp = derived_stamp(KIND, 1, {"mined": mined}, {**outliers, "components": components_id})
+    stamp = derived_stamp(KIND, 2, {"mined": mined}, {**outliers, "components": components_id})
     write_failures(folder / "failures.tsv", pd.DataFrame(cases, columns=list(COLUMNS)), stamp)
     write_table(folder / "samples.parquet", samples, FAILURE_SAMPLES, {}, {"failures": stamp.id})
     files = {
