@@ -11,7 +11,6 @@ import open_clip
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
-from open_clip.transformer import VisionTransformer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -22,6 +21,7 @@ from reliance.base.errors import RelianceError
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "weights", 1
+USUAL = {"norm": "visual.ln_post", "proj": "visual.proj"}  # what all encoders had when none was recorded
 READ_ERRORS = (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError)
 
 
@@ -38,6 +38,8 @@ class Weights(NamedTuple):
     seed: int  # of random weights, 0 otherwise
     path: str  # file of the weights, "" if random
     sha256: str  # of that file, "" if random
+    family: str = ""  # of encoders/families, "" if it was not recorded
+    parts: dict[str, str] = USUAL  # by name, where they are in the model, see families/family.py
 
 
 class Clip(NamedTuple):
@@ -52,6 +54,8 @@ class Clip(NamedTuple):
 def read_weights(path: str | Path) -> tuple[Weights, Stamp]:
     """What `resolve_weights` wrote. Raises RelianceError as `identity.read_json`."""
     record, stamp = read_json(path, KIND, SCHEMA)
+    if "parts" not in record and record["role"] != "encoder":
+        record = {**record, "parts": {}}
     return Weights(**record), stamp
 
 
@@ -149,33 +153,6 @@ def fitting_state(
             f"as encoders.{encoder}.file; nothing was loaded",
         )
     return state
-
-
-def class_token_tower(model: nn.Module, encoder: str) -> Any:
-    """The image tower of a model whose class token is analysed.
-
-    Raises RelianceError unless it is open_clip's VisionTransformer, pooled by its class token, with
-    ln_post and proj.
-    """
-    tower = model.visual
-    fits = (
-        isinstance(tower, VisionTransformer)
-        and tower.attn_pool is None
-        and tower.pool_type == "tok"
-        and isinstance(tower.ln_post, nn.LayerNorm)
-        and isinstance(tower.proj, nn.Parameter)
-        and not tower.output_tokens
-    )
-    if not fits:
-        raise RelianceError(
-            f"encoders.{encoder}",
-            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
-            found=f"{type(tower).__name__}, pooling '{getattr(tower, 'pool_type', 'its own')}'"
-            + (" by attention" if getattr(tower, "attn_pool", None) is not None else ""),
-            allowed="open_clip's ViT models",
-            next_step="choose another model; with `role: labeller` this one can name components",
-        )
-    return tower
 
 
 def _check_file(record: Weights) -> None:

@@ -13,12 +13,13 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from reliance.base.errors import RelianceError
+from reliance.encoders.families.family import check_parts, needed
 from reliance.encoders.local import HUB, check_described
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
@@ -35,6 +36,7 @@ def check_encoder(
     *,
     encoder: str = "",
     role: str = "encoder",
+    needs: Collection[str] | None = None,
 ) -> None:
     """Raise RelianceError if this entry cannot name a usable encoder; nothing is downloaded.
 
@@ -44,7 +46,8 @@ def check_encoder(
     random : random weights, for trying out.
     preprocess : explicit image preprocessing, keys PREPROCESS_KEYS.
     encoder : its name in the config, for messages.
-    role : "encoder" needs a vision transformer with a class token, "labeller" any CLIP.
+    role : "encoder" is read at its class token, which not every model has, "labeller" may be any CLIP.
+    needs : parts that the sites need at which it is read; None: those of its role.
     """
     where = f"encoders.{encoder}" if encoder else "encoder"
     _check_sources(where, architecture, pretrained, file, random)
@@ -64,8 +67,8 @@ def check_encoder(
         config = model_config(architecture, where)
         if pretrained is not None:
             known |= set(pretrained_config(architecture, pretrained, where))
-        if role == "encoder":
-            check_class_token(config, f"{where}.architecture", architecture)
+        wanted = needed(role) if needs is None else needs
+        check_parts(config, wanted, f"{where}.architecture", architecture)
         check_tokenizer(config["text_cfg"], where)
     if file is not None:
         check_described(Path(os.path.expanduser(file)), architecture, known, where)
@@ -109,33 +112,6 @@ def pretrained_config(architecture: str, tag: str, where: str = "encoder") -> di
             next_step=f"write `architecture: {right}`; the wrong activation runs and gives wrong embeddings",
         )
     return dict(entry)
-
-
-def check_class_token(config: Mapping[str, Any], where: str, name: str) -> None:
-    """Raise RelianceError unless the model is a ViT whose class token goes through ln_post and proj.
-
-    config : an open_clip model config (embed_dim, vision_cfg, text_cfg).
-    """
-    vision = config["vision_cfg"]
-    reason = None
-    if "multimodal_cfg" in config:
-        reason = "a CoCa model, which pools with attention"
-    elif vision.get("timm_model_name"):
-        reason = f"a timm image tower ({vision['timm_model_name']})"
-    elif isinstance(vision.get("layers"), list):
-        reason = "a ResNet"
-    elif vision.get("attentional_pool"):
-        reason = "a transformer that pools with attention"
-    elif vision.get("pool_type", "tok") != "tok":
-        reason = f"a transformer that pools by '{vision['pool_type']}'"
-    if reason:
-        raise RelianceError(
-            where,
-            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
-            found=f"{name}: {reason}",
-            allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
-            next_step="choose another architecture; with `role: labeller` this one can name components",
-        )
 
 
 def check_tokenizer(text: Mapping[str, Any], where: str) -> None:

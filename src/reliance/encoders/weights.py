@@ -7,7 +7,7 @@ cannot be had ends in an error; no other weights are ever used instead.
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import torch
 
 from reliance.base.artifacts import derived_stamp, hash_file, write_json
 from reliance.base.errors import RelianceError
+from reliance.encoders.families.family import Family, check_parts, family_of, needed
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES, FetchError, hub_file, weights_names
 from reliance.encoders.local import (
     HUB,
@@ -29,18 +30,12 @@ from reliance.encoders.model import (
     KIND,
     READ_ERRORS,
     SCHEMA,
+    USUAL,
     Weights,
     build,
-    class_token_tower,
     fitting_state,
 )
-from reliance.encoders.registry import (
-    check_class_token,
-    check_encoder,
-    check_tokenizer,
-    model_config,
-    pretrained_config,
-)
+from reliance.encoders.registry import check_encoder, check_tokenizer, model_config, pretrained_config
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +60,15 @@ def resolve_weights(
     seed: int = 0,
     preprocess: Mapping[str, Any] | None = None,
     role: str = "encoder",
+    needs: Collection[str] | None = None,
     checkpoint: Path | None = None,
 ) -> None:
     """Find, fetch and check the weights of an encoder.
 
-    weights : output, weights.json; its id covers the config, the preprocessing and the weights.
+    weights : output, weights.json; its id covers the config, the preprocessing and the weights, and the
+        places of parts where they are unusual.
     encoder : its name in the config.
-    architecture, pretrained, file, random, preprocess, role : its entry, see registry.check_encoder.
+    architecture, pretrained, file, random, preprocess, role, needs : its entry, see registry.check_encoder.
         With `file` and `pretrained` the file is a local copy of the tag's weights. A safetensors
         file may bring "architecture" and "preprocess" as JSON metadata, and a downloaded hub folder
         its open_clip_config.json; then `architecture` may be left out.
@@ -80,11 +77,11 @@ def resolve_weights(
     Raises RelianceError if the entry is wrong or the weights cannot be had or do not fit.
     """
     file = str(checkpoint) if checkpoint else os.path.expanduser(file) if file else None
-    check_encoder(architecture, pretrained, file, random, preprocess, encoder=encoder, role=role)
+    check_encoder(architecture, pretrained, file, random, preprocess, encoder=encoder, role=role, needs=needs)
     source = _find(encoder, architecture, pretrained, file, random)
     where = f"encoders.{encoder}"
-    if role == "encoder":
-        check_class_token(source.config, f"{where}.architecture", source.architecture)
+    needs = needed(role) if needs is None else needs
+    check_parts(source.config, needs, f"{where}.architecture", source.architecture)
     check_tokenizer(source.config["text_cfg"], where)
     image = full_preprocess(source, preprocess, where)
     record = Weights(
@@ -99,8 +96,11 @@ def resolve_weights(
         path=str(source.path or ""),
         sha256=hash_file(source.path) if source.path else "",
     )
-    _check_fit(record)
-    content = {name: getattr(record, name) for name in ("config", "preprocess", "random", "seed", "sha256")}
+    family = _fitting(record, needs)
+    record = record._replace(family=family.name, parts=dict(family.parts))
+    unusual = ("parts",) if record.parts not in ({}, USUAL) else ()
+    covered = ("config", "preprocess", "random", "seed", "sha256", *unusual)
+    content = {name: getattr(record, name) for name in covered}
     write_json(weights, record._asdict(), derived_stamp(KIND, SCHEMA, content, {}))
     log.info("%s: %s, %s", encoder, record.architecture, record.path or f"random weights, seed {seed}")
 
@@ -220,14 +220,14 @@ def _openai_preprocess() -> dict[str, Any]:
     return {"mean": default.mean, "std": default.std}
 
 
-def _check_fit(record: Weights) -> None:
-    """Build the model without memory and compare names and shapes with the file's."""
+def _fitting(record: Weights, needs: Collection[str]) -> Family:
+    """Build the model without memory and compare names and shapes with the file's; gives its family."""
     with torch.device("meta"):
         model = build(record.config)
-    if record.role == "encoder":
-        class_token_tower(model, record.encoder)
+    check_parts(record.config, needs, f"encoders.{record.encoder}", record.architecture, model)
     if not record.random:
         fitting_state(model, record.path, record.encoder, device="meta")
+    return family_of(record.config, model)
 
 
 def _contradiction(path: Path, architecture: str, where: str) -> RelianceError:
