@@ -46,7 +46,7 @@ def check_encoder(
     random : random weights, for trying out.
     preprocess : explicit image preprocessing, keys PREPROCESS_KEYS.
     encoder : its name in the config, for messages.
-    role : "encoder" is read at its class token, which not every model has, "labeller" may be any CLIP.
+    role : "encoder" (read at its class token, if `needs` says nothing else) or "labeller" (any CLIP).
     needs : parts that the sites need at which it is read; None: those of its role.
     """
     where = f"encoders.{encoder}" if encoder else "encoder"
