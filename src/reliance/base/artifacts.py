@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-STAMP_KEY, CHECKSUM = "reliance", "checksum"
+STAMP_KEY, CHECKSUM, ABOUT_KEY = "reliance", "checksum", "reliance_about"
 
 
 class Stamp(NamedTuple):
@@ -99,9 +99,11 @@ def write_table(
     inputs: Mapping[str, str],
     *,
     row_group: int = 1 << 20,
+    about: Mapping[str, Any] | None = None,
 ) -> Stamp:
     """Write a table atomically, cast to its spec, with its stamp in the parquet metadata.
 
+    about : what a reader may want to know (plain JSON values) that is no part of the table's identity.
     Raises KeyError if a column of the spec is missing from `frame`, ValueError if one lacks a value or
     does not fit its type (bugs, not user errors).
     """
@@ -112,7 +114,8 @@ def write_table(
     columns = {name: _to_arrow(frame[name], kind) for name, kind in spec.columns}
     if lacking := [name for name, column in columns.items() if column.null_count]:
         raise ValueError(f"{spec.kind}: no value in some rows of {', '.join(lacking)}")
-    table = pa.table(columns).replace_schema_metadata({STAMP_KEY: stamp.to_json()})
+    metadata = {STAMP_KEY: stamp.to_json()} | ({ABOUT_KEY: json.dumps(about)} if about else {})
+    table = pa.table(columns).replace_schema_metadata(metadata)
     with atomic(path) as temporary:
         pq.write_table(
             table, temporary, compression="zstd", row_group_size=row_group, write_page_checksum=True
@@ -141,6 +144,14 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
         raise unreadable(path, spec.kind, error) from error
     frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
     return Table(frame, stamp)
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """What `write_table` was told about a table, {} if nothing. The table is one that `read_table` took."""
+    import pyarrow.parquet as pq
+
+    text = (pq.read_schema(path).metadata or {}).get(ABOUT_KEY.encode())
+    return dict(json.loads(text)) if text else {}
 
 
 def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> Stamp:

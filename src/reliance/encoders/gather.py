@@ -7,7 +7,7 @@ from pathlib import Path
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Parts, write_manifest
 from reliance.base.writing import atomic
-from reliance.images.tables import read_split
+from reliance.images.tables import read_split, tolerated
 
 log = logging.getLogger(__name__)
 KIND = "embeddings"
@@ -27,7 +27,7 @@ def gather_embeddings(
     with atomic(manifest) as temporary:
         write_manifest(temporary, parts, KIND)
         found = Parts(temporary, KIND)
-        limit = max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * found.rows)
+        limit = tolerated(max_invalid, found.rows)
         if len(found.excluded) > limit:
             split = found.stamp.params["split"]
             paths = read_split(index, split).paths if index else None

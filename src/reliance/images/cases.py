@@ -8,8 +8,8 @@ import re
 from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
-from reliance.images.folder import Group
 from reliance.images.scan import Scanner
+from reliance.images.shapes import Group
 
 FOLDER = re.compile(r"(?P<class_id>\d{1,9})(?:\D.*)?_(?P<component>[^_]+)")
 
@@ -48,4 +48,6 @@ def list_cases(scanner: Scanner, class_ids: set[int]) -> list[Group]:
         files = scanner.images(folder)
         if files:
             groups.append(Group("cases", folder, files, case.class_id))
+        else:
+            scanner.say(f"the folder {folder} of a case has no images and is ignored")
     return groups
