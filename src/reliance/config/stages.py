@@ -3,9 +3,9 @@
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reliance.images.names import ONE_LINE, unfit
+from reliance.images.names import ONE_LINE, refuse_truth, unfit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 INT32_MAX = 2**31 - 1
@@ -19,6 +19,7 @@ def _one_line(text: str) -> str:
     return text
 
 
+ClassName = Annotated[int | str, BeforeValidator(refuse_truth)]  # a folder, a short name or an id
 Prompt = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
@@ -168,8 +169,8 @@ class Intervention(Section):
 class AuditSettings(Section):
     """An audit of a linear probe that tells some classes from others."""
 
-    positive: Annotated[tuple[int | str, ...], Field(min_length=1)]
-    negative: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
+    positive: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    negative: Annotated[tuple[ClassName, ...], Field(min_length=1)] | None = None
     intervention: Intervention = Intervention(transform="red_more", opposite="red_less")
     positive_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     negatives: Positive = 4000

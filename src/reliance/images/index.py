@@ -124,7 +124,7 @@ def _groups(
     if layout == "isic":
         return list_isic(scanner, split)
     if layout == "cases" and classes is not None:
-        return list_cases(scanner, set(classes["class_id"]))
+        return list_cases(scanner, classes)
     raise RelianceError(
         f"{scanner.where}, layout",
         "the layout of a data set is one that is known",

@@ -32,6 +32,16 @@ def unfit(name: str) -> str:
     return f"the control character U+{ord(strange):04X}" if strange else ""
 
 
+def refuse_truth(entry: object) -> object:
+    """A class as somebody wrote it; ValueError for what YAML made of a bare yes, no, 1.5 or 2020-01-01."""
+    if isinstance(entry, bool):
+        words = "yes, on or true" if entry else "no, off or false"
+        raise ValueError(f'a name or an id, found {entry}: YAML reads {words} so, put the name in "quotes"')
+    if not isinstance(entry, int | str):
+        raise ValueError(f'a name or an id, found {entry!s:.100}: put the name in "quotes"')
+    return entry
+
+
 def read_names(path: Path) -> dict[str, ClassName]:
     """Folder -> name from a CSV in UTF-8 (names.csv). Raises RelianceError naming line and column."""
     try:
