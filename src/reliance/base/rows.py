@@ -28,6 +28,7 @@ from reliance.base.artifacts import (
     write_json,
 )
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.finite import finite_rows
 from reliance.base.writing import claim, release
 
 SCHEMA = 1
@@ -76,8 +77,8 @@ class PartWriter:
     ) -> None:
         self.path, self.kind, self.rows, self.chunk_rows = Path(path), kind, rows, chunk_rows
         self.params, self.inputs, self.layouts = dict(params), dict(inputs), dict(layouts)
-        shape = {"code": code, "rows": rows, "chunk_rows": chunk_rows, "layouts": self.layouts}
-        key = derived_stamp(kind, SCHEMA, {"params": self.params, **shape}, inputs).id[:16]
+        shape = {"params": self.params, "code": code, "rows": rows, "chunk_rows": chunk_rows}
+        key = derived_stamp(kind, SCHEMA, {**shape, "layouts": self.layouts}, inputs).id[:16]
         self.partial = claim(self.path, key)
         self._state = self.partial / "progress.json"
         import zarr  # here, because half of the jobs need none
@@ -149,8 +150,8 @@ class PartWriter:
 class Parts:
     """A split read through its manifest: `rows`, `stamp`, and rows by range or by index.
 
-    Raises RelianceError if the manifest or a part is missing, without a chunk or with a short one, or
-    not the part that the manifest was written for. `verify_part` reads the bytes too.
+    Raises RelianceError if the manifest or a part is missing, lacks bytes, or is not the part that it was
+    written for, and for values that are not finite. `verify_part` reads the bytes too.
     """
 
     def __init__(self, manifest: str | Path, kind: str) -> None:
@@ -172,7 +173,7 @@ class Parts:
             low, high = max(start, begin), min(stop, begin + arrays[name].shape[0])
             if low < high:
                 out[low - start : high - start] = arrays[name][low - begin : high - begin]
-        return out
+        return finite_rows(self.kind, self.path, name, out, start)
 
     def take(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Rows of one array by index (any order), [n, ...]; each chunk that holds one is read once.
@@ -188,7 +189,7 @@ class Parts:
         for i in np.unique(part):
             chosen = part == i
             out[chosen] = self._arrays[i][name].get_orthogonal_selection(rows[chosen] - self._starts[i])
-        return out
+        return finite_rows(self.kind, self.path, name, out)
 
     def blocks(self, block_rows: int) -> Iterator[PartRange]:
         """Consecutive ranges of at most `block_rows` rows that cover the split."""

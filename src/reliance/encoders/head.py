@@ -14,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from reliance.base.artifacts import STAMP_KEY, Stamp, check_kind, derived_stamp, hash_arrays, unreadable
+from reliance.base.finite import all_finite
 from reliance.base.tensors import write_tensors
 
 KIND, SCHEMA = "head", 1
@@ -42,8 +43,12 @@ def project(x: np.ndarray, head: Head) -> np.ndarray:
 
 
 def save_head(path: str | os.PathLike[str], head: Head, weights: str) -> None:
-    """Write a head atomically as safetensors, with eps and its stamp; `weights` is the id of its weights."""
+    """Write a head atomically as safetensors, with eps and its stamp; `weights` is the id of its weights.
+
+    Raises RelianceError for values that are not finite.
+    """
     tensors = _tensors(head)
+    all_finite(path, tensors)
     params = {"eps": float(head.eps), "content": hash_arrays(tensors)}
     stamp = derived_stamp(KIND, SCHEMA, params, {"weights": weights})
     write_tensors(Path(path), tensors, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
@@ -56,7 +61,7 @@ def _tensors(head: Head) -> dict[str, np.ndarray]:
 def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
     """Read what `save_head` wrote; the stamp's inputs name the weights.
 
-    Raises RelianceError if the file is missing, damaged, or another kind of artifact.
+    Raises RelianceError if the file is missing, damaged, not finite, or another kind of artifact.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -67,6 +72,7 @@ def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
             head = Head(**tensors, eps=float(metadata["eps"]))
             if hash_arrays(_tensors(head)) != stamp.params["content"]:
                 raise ValueError("its tensors are not those its stamp names")
+            all_finite(path, _tensors(head))
             return head, stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error

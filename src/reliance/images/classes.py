@@ -40,7 +40,8 @@ def class_table(
             "every class folder has a name",
             found=f"no name for {', '.join(missing[:5])} ({len(missing)} in all)",
             allowed="one row per class folder",
-            next_step="name a CSV file as `names`, with `folder` exactly as on disk" + _changed(missing, known),
+            next_step="name a CSV file as `names`, with `folder` exactly as on disk"
+            + _changed(missing, known),
         )
     if names is not None and len(known) > len(folders):
         log.warning("%s: %d rows have no class folder", names, len(known) - len(folders))
