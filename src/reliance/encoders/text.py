@@ -26,6 +26,7 @@ import pandas as pd
 from reliance.base.artifacts import TableSpec, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.finite import finite
+from reliance.encoders.twins import tell_twins, twins
 from reliance.images.classes import imagenet21k_names
 from reliance.images.names import read_lines
 from reliance.images.tables import CLASSES
@@ -97,6 +98,8 @@ def embed_text(
         frame = _frame(rows, vectors)
         _check_means(frame, weights)
         write_table(text, frame, TEXT, params, inputs)
+        if prompt_set not in ("vocabulary", "words"):
+            _tell_twins(frame, table, text)
         log.info("%s: %d rows, %d prompts", prompt_set, len(rows), len(flat))
 
 
@@ -209,6 +212,14 @@ def _check_means(frame: pd.DataFrame, weights: Path) -> None:
     for vector, prompts in zip(frame["embedding"], frame["prompts"], strict=True):
         step = "the text tower of these weights is broken"
         finite(weights, f"the mean text vector of {', '.join(prompts)}", np.asarray(vector), step=step)
+
+
+def _tell_twins(frame: pd.DataFrame, classes: pd.DataFrame, text: Path) -> None:
+    """Say which classes of a prompt set cannot both win."""
+    if len(frame):
+        vectors = np.stack(frame["embedding"].to_list())
+        pairs = twins(frame["class_id"].to_numpy(), vectors, frame["prompts"].tolist())
+        tell_twins(pairs, dict(zip(classes["class_id"].tolist(), classes["folder"], strict=True)), text)
 
 
 def _log_truncated(prompts: Sequence[str], tokenizer: Any) -> None:

@@ -16,6 +16,7 @@ from reliance.images.accounts import about, check_lost
 from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
 from reliance.images.folder import list_folder
+from reliance.images.foresight import check_index
 from reliance.images.imagenet import list_imagenet
 from reliance.images.isic import NAMES, list_isic
 from reliance.images.scan import Scanner
@@ -76,6 +77,9 @@ def index_images(
         log.warning("left out: %s (%s)", printable(path), reason)
     log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
     params = {"layout": layout, "content": _hash_rows(frame), "left_out": left_out[:LEFT_OUT_LIMIT]}
+    if layout not in ("planted", "cases"):
+        for warning in check_index(frame, table):
+            scanner.say(warning)
     inputs = {"plants": hash_file(plants)} if plants else {}
     write_table(index, frame, INDEX, params, inputs, about=about(scanner))
     write_table(classes, table, CLASSES, {"content": _hash_rows(table)}, {})
