@@ -2,11 +2,10 @@
 from reliance.base.errors import RelianceError
 from reliance.config.yaml_file import check_yaml
 
-given = [str(file) for file in workflow.overwrite_configfiles]
-
 try:
-    for file in ["config/config.yaml", *(f for f in given if f.endswith((".yaml", ".yml")))]:
-        check_yaml(file)
+    for file in [SHIPPED, *map(str, workflow.overwrite_configfiles)]:
+        if file.endswith((".yaml", ".yml")):
+            check_yaml(os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file)
 except RelianceError as error:
     sys.exit(f"\nERROR {error}\n")
 

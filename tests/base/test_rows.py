@@ -155,7 +155,7 @@ def test_the_id_is_that_of_the_content(tmp_path: Path) -> None:
         return new.finish().id
 
     first = part("a", rows(8))
-    assert part("b", rows(8), params={"p": 2}, inputs={}, code="x") == first
+    assert part("b", rows(8), params={"p": 2}, inputs={}, fingerprint="x") == first
     other = rows(8)
     other["valid"][7] ^= True
     assert part("c", other) != first
@@ -280,7 +280,7 @@ def test_a_process_that_is_really_killed(tmp_path: Path) -> None:
         {"params": {"p": 2}},
         {"params": {"p": 1, "q": 1}},
         {"inputs": {"index": "2" * 64}},
-        {"code": "other"},
+        {"fingerprint": "other"},
         {"chunk_rows": 4},
         {"layouts": {**LAYOUTS, "x": Layout((3,), "float32")}},
         {"span": PartRange(0, 10)},

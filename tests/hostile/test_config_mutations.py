@@ -3,12 +3,13 @@
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
+from tests.plan.asked import questions
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import dataset_of, load, resolve
+from reliance.plan.plan import Plan
 
 from .mutations import SUBTLY, SUFFIX, WILDLY, mutated
-from .rules_alone import evaluate, questions
 
 EXAMPLES = 1000
 
@@ -68,13 +69,12 @@ def check(raw: dict[str, Any], suffix: str) -> None:
 
 
 def plan_each(raw: dict[str, Any], names: list[str]) -> None:
-    """What the rules ask of a valid configuration has an answer or a message."""
-    rules = evaluate(raw)
+    """What Snakemake asks of a valid configuration has an answer or one clear error."""
+    plan = Plan(load(raw))
     for name in names:
-        for function, ask in questions(rules, name):
+        for what, ask in questions(plan, name):
             try:
                 ask()
-            except SystemExit as end:
-                message = str(end.code)
-                assert message.startswith("\nERROR ") and "next:" in message, function
-                assert all(c.isprintable() or c == "\n" for c in message), function
+            except RelianceError as error:
+                clear(error)
+                assert error.next_step, what

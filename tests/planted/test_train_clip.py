@@ -91,7 +91,7 @@ def test_a_kill_while_progress_is_removed_loses_nothing(whole, tmp_path, monkeyp
     assert not list(tmp_path.glob(".*")), "progress is removed at the end"
 
 
-@pytest.mark.parametrize("change", [{"code": "other"}, {"steps": 7}])
+@pytest.mark.parametrize("change", [{"fingerprint": "other"}, {"steps": 7}])
 def test_progress_of_another_job_is_not_used(tmp_path, monkeypatch, change):
     step = train_clip._train_step
     steps = []

@@ -12,10 +12,9 @@ from reliance.base.claims import Finding
 from reliance.base.errors import RelianceError
 from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import Shown, write_page
+from reliance.report.page import TEMPLATE, Shown, write_page
 from reliance.report.provenance import check_figures
 
-TEMPLATE = Path(__file__).parents[2] / "workflow/report/page.html.j2"
 STAMP = derived_stamp("report", 1, {}, {})
 HOSTILE = "<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \u202e"
 
@@ -132,10 +131,10 @@ def test_a_figure_drawn_from_another_table_is_refused(tmp_path):
     for figure, stamp in zip(figures, stamps, strict=True):
         figure.write_bytes(b"")
         write_meta(figure, derived_stamp(figure.stem, 1, {}, {"demo": stamp.id}))
-    check_figures({"fig3": table}, figures[:1])
-    check_figures({"fig3": None}, figures)
+    check_figures({"faithfulness": table}, figures[:1])
+    check_figures({"faithfulness": None}, figures)
     with pytest.raises(RelianceError, match=r"fig7\.png"):
-        check_figures({"fig3": table}, figures)
+        check_figures({"faithfulness": table}, figures)
 
 
 def test_the_page_says_what_is_left_out(tmp_path):

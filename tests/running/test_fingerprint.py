@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reliance.base.errors import RelianceError
 from reliance.running import fingerprint
-from reliance.running.fingerprint import code_key, fingerprints, reachable_modules
+from reliance.running.fingerprint import code_key, file_fingerprints, fingerprints, reachable_modules
 
 SRC = Path(__file__).parents[2] / "src"
 PACKAGE = {
@@ -387,15 +387,72 @@ def test_other_packages_may_be_imported_with_a_star(tmp_path: Path) -> None:
 
 def test_code_key_is_one_hash_of_all(tmp_path: Path) -> None:
     job = code(tmp_path, "from pkg.a import f\nf(1)\n")
-    key = code_key(job.script, job.src)
+    key = code_key(job.prints())
     assert len(key) == 16
     job.write("pkg/b.py", PACKAGE["pkg/b.py"].replace("SPARE = 5", "SPARE = 6"))
-    assert code_key(job.script, job.src) == key
+    assert code_key(job.prints()) == key
     job.write("pkg/b.py", PACKAGE["pkg/b.py"].replace("BASE = 2", "BASE = 6"))
-    assert code_key(job.script, job.src) != key
+    assert code_key(job.prints()) != key
     job.write("pkg/b.py", PACKAGE["pkg/b.py"])
     job.script.write_text("from pkg.a import f\nf(2)\n")
-    assert code_key(job.script, job.src) != key
+    assert code_key(job.prints()) != key
+
+
+CALLER = "from importlib import import_module\nfrom pkg.late import work\nwork(import_module)\n"
+
+
+def test_an_entry_counts_as_if_the_script_imported_and_called_it(tmp_path: Path) -> None:
+    job = code(tmp_path, CALLER)
+    found = fingerprints(job.script, job.src, "pkg.a:h")
+    assert list(found) == ["code_script", "code_pkg_a", "code_pkg_c", "code_pkg_deep_shapes", "code_pkg_late"]
+    assert found["code_script"].startswith("pkg.a:h@")
+    job.script.write_text("from pkg.a import h\nh(1)\n")
+    imported = job.prints()
+    assert {key: found[key] for key in imported if key != "code_script"} == {
+        key: value for key, value in imported.items() if key != "code_script"
+    }
+
+
+def test_kinds_behind_one_registry_of_strings_do_not_reach_each_other(tmp_path: Path) -> None:
+    """A new kind, or an edited one, changes only jobs whose entry it is."""
+    registry = 'KINDS = {"one": "pkg.one:train", "two": "pkg.two:train"}\n'
+    kinds = {
+        name: f"from pkg.b import helper\ndef train(x): return helper(x), '{name}'\n"
+        for name in ("one", "two")
+    }
+    job = code(tmp_path, CALLER, kinds=registry, **kinds)
+
+    def prints() -> dict[str, dict[str, str]]:
+        return {name: fingerprints(job.script, job.src, f"pkg.{name}:train") for name in kinds}
+
+    before = prints()
+    job.write("pkg/two.py", kinds["two"].replace("helper(x), ", "helper(x), 2, "))
+    job.write("pkg/kinds.py", registry.replace("}", ', "three": "pkg.three:train"}'))
+    job.write("pkg/three.py", "def train(x): return x\n")
+    after = prints()
+    assert after["one"] == before["one"]
+    assert {key for key in before["two"] if before["two"][key] != after["two"][key]} == {"code_pkg_two"}
+    job.write("pkg/b.py", PACKAGE["pkg/b.py"].replace("BASE = 2", "BASE = 6"))
+    assert prints()["one"] != before["one"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"), [("pkg.a:nothing", "LIMIT, OTHER, TABLE, f, g, h"), ("pkg.no:f", "existing module")]
+)
+def test_an_entry_that_does_not_exist_is_refused(tmp_path: Path, entry: str, words: str) -> None:
+    job = code(tmp_path, CALLER)
+    with pytest.raises(RelianceError, match=words):
+        fingerprints(job.script, job.src, entry)
+
+
+def test_files_count_by_their_bytes(tmp_path: Path) -> None:
+    page = tmp_path / "pkg/page.html"
+    page.parent.mkdir()
+    page.write_text("one")
+    ((key, before),) = file_fingerprints([page], tmp_path).items()
+    assert key == "code_file_pkg_page_html" and before.startswith("pkg/page.html@")
+    page.write_text("two")
+    assert file_fingerprints([page], tmp_path)[key] != before
 
 
 IMPORTS = {  # how a function of `pkg.<i>` may be named elsewhere: (import line, name in code)

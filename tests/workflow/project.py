@@ -83,15 +83,16 @@ class Project:
             )
 
     def jobs(self, rule: str = "") -> list[int]:
-        """Processes that run one of this copy's scripts."""
-        scripts = f"{self.folder}/.snakemake/scripts/"
+        """Processes that run a job of this copy, or of one of its rules, whose log they write to."""
+        scripts, log = f"{self.folder}/.snakemake/scripts/", f"{self.folder}/results/logs/{rule}/"
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                writes = os.readlink(process / "fd/1")
             except OSError:
                 continue
-            if any(word.startswith(scripts) and word.endswith(f"{rule}.py") for word in words[:-1]):
+            if any(word.startswith(scripts) for word in words[:-1]) and (not rule or writes.startswith(log)):
                 found.append(int(process.name))
         return sorted(found)
 

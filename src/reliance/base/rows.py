@@ -59,7 +59,7 @@ class PartWriter:
     path, rows : final folder of the part, and its range in the split.
     layouts : name -> Layout of each array.
     params, inputs : what the part depends on; progress made under other ones is thrown away.
-    code : fingerprint of the code, part of the same key but not of the identity.
+    fingerprint : of the code, part of the same key but not of the identity.
     chunk_rows : rows per chunk, also the unit of resuming; the content hash is over chunks.
     """
 
@@ -72,13 +72,13 @@ class PartWriter:
         params: Mapping[str, Any],
         inputs: Mapping[str, str],
         *,
-        code: str = "",
+        fingerprint: str = "",
         chunk_rows: int = 4096,
     ) -> None:
         self.path, self.kind, self.rows, self.chunk_rows = Path(path), kind, rows, chunk_rows
         self.params, self.inputs, self.layouts = dict(params), dict(inputs), dict(layouts)
-        shape = {"params": self.params, "code": code, "rows": rows, "chunk_rows": chunk_rows}
-        key = derived_stamp(kind, SCHEMA, {**shape, "layouts": self.layouts}, inputs).id[:16]
+        shape = {"fingerprint": fingerprint, "rows": rows, "chunk_rows": chunk_rows, "layouts": self.layouts}
+        key = derived_stamp(kind, SCHEMA, {"params": self.params, **shape}, inputs).id[:16]
         self.partial = claim(self.path, key)
         self._state = self.partial / "progress.json"
         import zarr  # here, because half of the jobs need none

@@ -24,7 +24,7 @@ def encode_part(
     block_rows: int = 16384,
     device: str = "auto",
     threads: int = 2,
-    code: str = "",
+    fingerprint: str = "",
 ) -> None:
     """Encode rows [iN/K, (i+1)N/K) of a split into `part`, `block_rows` rows between savepoints.
 
@@ -46,7 +46,7 @@ def encode_part(
         {"values": Layout((arrays.k,), "float16"), "indices": Layout((arrays.k,), index_type)},
         {"m": arrays.m, "k": arrays.k, "activation": arrays.activation, "block_rows": block_rows},
         {"sae": stamp.id, "embeddings": split.stamp.id, "index": split.stamp.inputs["index"]},
-        code=code,
+        fingerprint=fingerprint,
         chunk_rows=block_rows,
     )
     parameters = Parameters(*(torch.from_numpy(a).to(device) for a in arrays.arrays.values()))

@@ -50,7 +50,7 @@ def embed_images(
     jpeg_decoding: str = "exact",
     chunk_rows: int = 2048,
     transform: Mapping[str, Any] | None = None,
-    code: str = "",
+    fingerprint: str = "",
 ) -> None:
     """Embed one part of a split; a job that was killed goes on at its last finished chunk.
 
@@ -63,7 +63,7 @@ def embed_images(
     stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
     transform : a change of every image before it is resized, see decode.channel_gain (Eq. 32); None: none.
     jpeg_decoding : "exact" | "reduced" (large JPEGs are decoded at 1/2, 1/4 or 1/8, see decode.SPARE).
-    apply_exif, max_pixels : see decode.load_image. code : fingerprint of the code, for resuming.
+    apply_exif, max_pixels : see decode.load_image. fingerprint : of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
     a file that is gone or may not be read.
@@ -84,7 +84,8 @@ def embed_images(
         {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
         {**params, **changed, "apply_exif": apply_exif, "max_pixels": max_pixels},
         {"index": listed.stamp.id, "weights": clip.stamp.id},
-        code=f"{code} batch_size={batch_size}",  # sums may round differently in batches of another size
+        # sums may round differently in batches of another size
+        fingerprint=f"{fingerprint} batch_size={batch_size}",
         chunk_rows=chunk_rows,
     )
     left = slice(writer.next_row, span.stop)

@@ -63,7 +63,7 @@ def train_clip(
     threads: int = 1,
     device: str = "cpu",
     checkpoint_every: int = 200,
-    code: str = "",
+    fingerprint: str = "",
     world: str = "objects",
     **shape: Any,
 ) -> None:
@@ -83,7 +83,8 @@ def train_clip(
     )  # fmt: skip
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
-    partial = claim(checkpoint, derived_stamp("training", 1, {**settings, "code": code}, {}).id[:16])
+    key = {**settings, "fingerprint": fingerprint}
+    partial = claim(checkpoint, derived_stamp("training", 1, key, {}).id[:16])
     partial.mkdir(parents=True, exist_ok=True)
     data = make_pool(chosen, seed, pool, captions)
     model = tiny_clip.build(seed)

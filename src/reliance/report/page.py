@@ -24,6 +24,8 @@ from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.failures.files import read_failures, read_samples
 from reliance.faithfulness.findings import findings as faithfulness_findings
 from reliance.faithfulness.schema import FAITHFULNESS
+from reliance.figures.table import BY_NAME
+from reliance.figures.table import sections as by_section
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.naming.table import COMPONENTS
 from reliance.report import provenance, rows
@@ -36,13 +38,7 @@ from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
-SECTIONS = {
-    "Case study": ("fig6", "fig15"),
-    "Pictures of the cases": ("fig12", "fig13"),
-    "Failure modes": ("fig5", "fig14", "table1"),
-    "Faithfulness": ("fig3", "fig7", "fig8"),
-    "Interpretability": ("fig4", "fig9", "fig10", "fig11"),
-}
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 class Shown(NamedTuple):
@@ -86,7 +82,6 @@ class SaeTables(NamedTuple):
 
 def report(
     *,
-    template: Path,
     figures: Sequence[Path],
     captions: Sequence[Path],
     numbers: Sequence[Path],
@@ -121,12 +116,12 @@ def report(
     left_out: Sequence[str] = (),
     benchmarks: str = "",
     owners: Sequence[str] = (),
+    template: Path = TEMPLATE,
 ) -> None:
     """Write the page of a variant (HTML) and its findings (JSON).
 
     Parameters
     ----------
-    template : Jinja template of the page.
     figures, captions, numbers : PNG, Markdown and CSV of each figure, and last in `numbers` that of Table 1.
     table1 : Table 1 with its caption, Markdown.
     failures, failure_samples, mined_components : cases of the variant `mined_by`, and its components.
@@ -137,6 +132,7 @@ def report(
     audit to audit_relevances : all given for a variant whose probe is audited.
     configuration : settings of the variant, shown as they are.
     benchmarks, owners : folder of job times, and the variant, encoders and data sets whose jobs are listed.
+    template : Jinja template of the page.
 
     Raises RelianceError for an artifact that is not what it should be.
     """
@@ -145,8 +141,9 @@ def report(
     own = [path for path in given if path]
     about_probe = [path for path in (audit, audit_accuracies, audit_relevances) if path]
     sources = [*common, *own, *([truth] if truth else []), *about_probe, *figures]
-    shown = {"fig5": robustness, "fig12": failures, "fig3": faithfulness, "fig4": components, "fig9": tested}
-    provenance.check_figures({**shown, "fig10": hidden, "fig6": audit}, figures)
+    shown = {"robustness": robustness, "failures": failures, "faithfulness": faithfulness, "tested": tested}
+    shown |= {"components": components, "hidden": hidden, "audit": audit}
+    provenance.check_figures(shown, figures)
     tables, sae = read_tables(common, variant), read_sae(own) if own else None
     audited = read_audit(*about_probe) if about_probe else None
     found = all_findings(tables, sae, audited)
@@ -262,11 +259,12 @@ def sections(
     figures: Sequence[Path], captions: Sequence[Path], numbers: Sequence[Path], table1: Path
 ) -> dict[str, list[Shown]]:
     """The figures that were given, by topic; without the findings, which the page has once."""
-    shown = {"table1": _shown("table1", "Table 1", "", table1, numbers[-1])}
+    shown = {"table1": _shown("table1", "", table1, numbers[-1])}
     for png, caption, csv in zip(figures, captions, numbers, strict=False):
-        title = f"Figure {png.stem.removeprefix('fig')}"
-        shown[png.stem] = _shown(png.stem, title, picture(png), caption, csv)
-    topics = {topic: [shown[name] for name in names if name in shown] for topic, names in SECTIONS.items()}
+        shown[png.stem] = _shown(png.stem, picture(png), caption, csv)
+    topics = {
+        topic: [shown[name] for name in names if name in shown] for topic, names in by_section().items()
+    }
     return {topic: part for topic, part in topics.items() if part}
 
 
@@ -281,6 +279,8 @@ def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Sta
     write_meta(html, stamp)
 
 
-def _shown(name: str, title: str, image: str, caption: Path, csv: Path) -> Shown:
+def _shown(name: str, image: str, caption: Path, csv: Path) -> Shown:
     words = markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
-    return Shown(name, title, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name)
+    return Shown(
+        name, BY_NAME[name].heading, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name
+    )

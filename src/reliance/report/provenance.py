@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from reliance.base.artifacts import STAMP_KEY, Stamp, unreadable
 from reliance.base.errors import RelianceError, make_again
+from reliance.figures.table import BY_NAME
 from reliance.report.markup import Grid
 
 PACKAGES = (
@@ -85,23 +86,13 @@ def settings_rows(settings: object, prefix: str = "") -> list[list[str]]:
     return [[prefix, json.dumps(settings, ensure_ascii=False)]]
 
 
-SAME = {  # figures that read the same table
-    "fig14": "fig5",
-    "fig13": "fig12",
-    "fig7": "fig3",
-    "fig8": "fig3",
-    "fig11": "fig10",
-    "fig15": "fig6",
-}
-
-
 def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) -> None:
     """Raise RelianceError if a figure was drawn from another table than the page's.
 
-    tables : the table that a figure shows, by its name; figures that are not named show that of SAME.
+    tables : the page's tables by name; the table of figures says which of them a figure shows.
     """
     for figure in figures:
-        table = tables.get(SAME.get(figure.stem, figure.stem))
+        table = tables.get(BY_NAME[figure.stem].shows)
         inputs = read_stamp(figure).inputs
         if table is not None and (expected := read_stamp(table).id) not in inputs.values():
             raise RelianceError(

@@ -1,4 +1,6 @@
-"""Fingerprints of the code a script can reach, so that a job reruns when that code changes and only then.
+"""Fingerprints of the code a job can reach, so that it reruns when that code changes and only then.
+
+A job is a script, and the function ("module:function") that the script looks up by name and calls.
 
 Syntax trees are followed, nothing is imported: from every counted statement to the top-level functions,
 classes and constants it names, through imports (also inside functions, relative, or re-exported by a
@@ -6,11 +8,13 @@ package). Importing a module counts its statements with effects. Comments, docst
 of undecorated functions and the order of functions do not count.
 
 Not seen: names in strings (importlib, registries by name), data files, subclass hooks. Where a module
-itself is handed around (getattr, an unknown attribute), all of it counts.
+itself is handed around (getattr, an unknown attribute), all of it counts. So a registry of strings ties no
+kind to another; what a job takes from one belongs to its own entry.
 """
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,40 +22,62 @@ from reliance.base.errors import RelianceError
 from reliance.running.syntax import FUNCTION, Module, Target
 
 _LOOKS_AROUND = {("globals",), ("eval",), ("exec",), ("sys", "modules")}  # may use anything of its module
+_WORD = re.compile(r"\W+")
 _parse = cache(Module)
 
 
-def fingerprints(script: Path, src: Path) -> dict[str, str]:
-    """One value per module below `src` that `script` reaches, after one for the script itself.
+def fingerprints(script: Path, src: Path, entry: str = "") -> dict[str, str]:
+    """One value per module below `src` that a job reaches, after one for the script itself.
 
-    Returns {"code_script": "<stem>@<12 hex>", "code_<package>_<module>": "<package>.<module>@<12 hex>"}.
-    Raises RelianceError if a module of ours is imported but missing, or imported with `*`.
+    entry : "module:function" that the script calls by name, if any.
+    Returns {"code_script": "<entry or stem>@<12 hex>", "code_<package>_<module>": "<package>.<module>@<12
+    hex>"}.
+    Raises RelianceError if a module of ours is imported but missing, or imported with `*`, or if there is no
+    such function.
     """
-    texts = _reach(script, src)
-    found = {"code_script": f"{script.stem}@{_digest(texts.pop(''), 12)}"}
+    texts = _reach(script, src, entry)
+    found = {"code_script": f"{entry or script.stem}@{_digest(texts.pop(''), 12)}"}
     for name, text in sorted(texts.items()):
         key = "code_" + name.replace(".", "_")
         found[f"code_{name}" if key in found else key] = f"{name}@{_digest(text, 12)}"
     return found
 
 
-def reachable_modules(script: Path, src: Path) -> set[str]:
-    """Names of the modules below `src` of which `script` reaches at least one statement."""
-    return set(_reach(script, src)) - {""}
+def file_fingerprints(files: Iterable[Path], src: Path) -> dict[str, str]:
+    """One value per file that a job reads itself: {"code_file_<name>": "<path below src>@<12 hex>"}."""
+    names = {file: file.relative_to(src).as_posix() for file in files}
+    hashes = {file: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in names}
+    return {f"code_file_{_WORD.sub('_', name)}": f"{name}@{hashes[file]}" for file, name in names.items()}
 
 
-def code_key(script: Path, src: Path) -> str:
-    """One hash (16 hex digits) of all the code that `script` reaches, itself included."""
-    return _digest("\n".join(fingerprints(script, src).values()), 16)
+def reachable_modules(script: Path, src: Path, entry: str = "") -> set[str]:
+    """Names of the modules below `src` of which a job reaches at least one statement."""
+    return set(_reach(script, src, entry)) - {""}
+
+
+def code_key(found: Mapping[str, str]) -> str:
+    """One hash (16 hex digits) of fingerprints: the key of unfinished work."""
+    return _digest("\n".join(found.values()), 16)
 
 
 def _digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:length]
 
 
-def _reach(script: Path, src: Path) -> dict[str, str]:
-    """{module: text of all that is counted in it}; the script is the module ""."""
-    closure = _Closure(src, _parse("", False, script.read_text(encoding="utf-8"), str(script)))
+def _reach(script: Path, src: Path, entry: str) -> dict[str, str]:
+    """{module: text of all that is counted in it}; the script, which calls the entry, is ""."""
+    module, _, function = entry.partition(":")
+    call = f"\nfrom {module} import {function}\n{function}()\n" if entry else ""
+    closure = _Closure(src, _parse("", False, script.read_text(encoding="utf-8") + call, str(script)))
+    home = closure.modules.get(module)
+    if home and entry and function not in home.defined | home.imported:
+        raise RelianceError(
+            entry,
+            "an entry names a function of a module",
+            found=f"{home.path} has none of that name",
+            allowed=", ".join(name for name in home.defined if not name.startswith("_")) or "(none defined)",
+            next_step="correct the entry in the plan",
+        )
     return {name: text for name in closure.counted if (text := closure.text(name)) or not name}
 
 

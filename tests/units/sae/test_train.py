@@ -167,7 +167,7 @@ run(Path({str(tmp_path / "killed")!r}), splits, epochs=8, checkpoint_every=0.0)
         assert whole[name].read_bytes() == resumed[name].read_bytes(), name
 
 
-@pytest.mark.parametrize("change", [{"code": "other"}, {"lr": 1e-3}, {"held_out": None}])
+@pytest.mark.parametrize("change", [{"fingerprint": "other"}, {"lr": 1e-3}, {"held_out": None}])
 def test_progress_of_another_job_is_not_used(
     tmp_path: Path, splits: dict[str, Path], monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
@@ -268,5 +268,7 @@ def test_quality_is_plain_json(tmp_path: Path, splits: dict[str, Path]) -> None:
 
 
 def test_training_reaches_few_modules() -> None:
-    reached = reachable_modules(ROOT / "scripts" / "train_sae.py", ROOT / "src")
+    reached = reachable_modules(
+        ROOT / "scripts" / "job.py", ROOT / "src", "reliance.units.sae.train:train_sae"
+    )
     assert len(reached) <= 11, reached

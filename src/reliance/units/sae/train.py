@@ -112,7 +112,7 @@ def train_sae(
     device: str = "auto",
     threads: int = 2,
     checkpoint_every: float = 600.0,
-    code: str = "",
+    fingerprint: str = "",
     **settings: Any,
 ) -> None:
     """Train a top-k SAE on the readable rows of one or more splits (Eqs. 9 and 10).
@@ -134,7 +134,7 @@ def train_sae(
         check_same("encoder weights", weights, (embeddings[0], inputs["encoder"]))
         inputs["held_out"] = held.stamp.id
     params = {**chosen._asdict(), "decay_at": list(chosen.decay_at)}
-    key = {**params, "device": device, "threads": threads, "code": code}
+    key = {**params, "device": device, "threads": threads, "fingerprint": fingerprint}
     folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"

@@ -1,0 +1,36 @@
+# One rule for every stage of src/reliance/plan: what it reads and writes, and how its function is called.
+
+
+for wired in WIRED:
+
+    rule:
+        name:
+            wired.stage.name
+        input:
+            unpack(wired.inputs),
+        output:
+            *wired.stage.beside,
+            **outputs(wired.stage),
+        log:
+            wired.log,
+        benchmark:
+            wired.benchmark
+        wildcard_constraints:
+            **wired.stage.constraints,
+        group:
+            wired.stage.group
+        conda:
+            "../envs/reliance.yaml"
+        threads: wired.threads
+        resources:
+            **wired.resources,
+        params:
+            **wired.fingerprints,
+            entry=wired.stage.entry,
+            settings=wired.settings,
+            untracked=wired.untracked,
+            about=wired.about,
+        message:
+            wired.stage.message
+        script:
+            "../scripts/job.py"

@@ -1,6 +1,0 @@
-"""Fig. 12: sets of images that a prompt is mistaken for: polysemous words and compound nouns."""
-
-from reliance.figures.fig12 import fig12
-from reliance.running.job import run
-
-run(snakemake, fig12)

@@ -1,6 +1,0 @@
-"""Fig. 3: deletion and insertion of the most relevant latents."""
-
-from reliance.figures.fig3 import fig3
-from reliance.running.job import run
-
-run(snakemake, fig3)

@@ -1,6 +1,0 @@
-"""Fig. 5: failure modes of text-image probing against a linear probe."""
-
-from reliance.figures.fig5 import fig5
-from reliance.running.job import run
-
-run(snakemake, fig5)

@@ -1,6 +1,0 @@
-"""Fig. 9: clarity of components against how strongly and how often they fire."""
-
-from reliance.figures.fig9 import fig9
-from reliance.running.job import run
-
-run(snakemake, fig9)

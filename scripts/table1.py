@@ -1,6 +1,0 @@
-"""Table 1: what richer prompts change, paired over cases."""
-
-from reliance.figures.table1 import table1
-from reliance.running.job import run
-
-run(snakemake, table1)

@@ -1,6 +1,0 @@
-"""Train a top-k sparse autoencoder on class tokens (Eqs. 1, 9, 10)."""
-
-from reliance.running.job import run
-from reliance.units.sae.train import train_sae
-
-run(snakemake, train_sae)

@@ -1,0 +1,1 @@
+"""Looking at what was built: what a figure shows, asked of one variant."""

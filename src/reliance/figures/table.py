@@ -1,0 +1,215 @@
+"""The table of figures: one row makes a figure's rule, its comparison, its place on the page and in the docs.
+
+A new figure is one module with its function, and one row here. Rows stand as the page shows them.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+
+class Row(NamedTuple):
+    """One figure or table of a variant, and of a comparison of several if it compares."""
+
+    name: str  # of the rule, and of the files
+    entry: str  # "package.module:function"
+    title: str
+    section: str  # of the page
+    category: str  # of Snakemake's report
+    reads: str  # what it is drawn from: a group of inputs and settings, in plan/figures.py
+    about: str  # one line for the documentation
+    of: Literal["cases", "sae", "audit"] = (
+        "sae"  # which variants have it: all, those with an SAE, with an audit
+    )
+    shows: str = ""  # the table of the page that it shows, by its name there
+    compares: bool = False  # whether several variants stand side by side in results/compare/
+    table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
+
+    @property
+    def heading(self) -> str:
+        """Its title in full."""
+        return self.title.replace("Fig.", "Figure")
+
+
+_CASES, _SAE = "Pictures of the cases", "Interpretability"
+
+FIGURES = (
+    Row(
+        "fig6",
+        "reliance.figures.fig6:fig6",
+        "Fig. 6",
+        "Case study",
+        "Case study",
+        reads="audited images",
+        of="audit",
+        shows="audit",
+        about="what a linear probe relies on, and whether that is a shortcut: plain and repaired",
+    ),
+    Row(
+        "fig15",
+        "reliance.figures.fig15:fig15",
+        "Fig. 15",
+        "Case study",
+        "Case study",
+        reads="audit",
+        of="audit",
+        shows="audit",
+        about="how strong an augmentation makes a linear probe robust",
+    ),
+    Row(
+        "fig12",
+        "reliance.figures.fig12:fig12",
+        "Fig. 12",
+        _CASES,
+        "Robustness",
+        reads="cases",
+        of="cases",
+        shows="failures",
+        about="images that a prompt is mistaken for: polysemous words and compound nouns",
+    ),
+    Row(
+        "fig13",
+        "reliance.figures.fig13:fig13",
+        "Fig. 13",
+        _CASES,
+        "Robustness",
+        reads="cases",
+        of="cases",
+        shows="failures",
+        about="the same for typography, spurious correlations and others",
+    ),
+    Row(
+        "fig5",
+        "reliance.figures.fig5:fig5",
+        "Fig. 5",
+        "Failure modes",
+        "Robustness",
+        reads="robustness",
+        of="cases",
+        shows="robustness",
+        compares=True,
+        about="spurious and valid AUC per kind of failure: text prompts against a linear probe",
+    ),
+    Row(
+        "fig14",
+        "reliance.figures.fig14:fig14",
+        "Fig. 14",
+        "Failure modes",
+        "Robustness",
+        reads="robustness",
+        of="cases",
+        shows="robustness",
+        compares=True,
+        about="Fig. 5 in detail: every prompt set with its standard error",
+    ),
+    Row(
+        "table1",
+        "reliance.figures.table1:table1",
+        "Table 1",
+        "Failure modes",
+        "Robustness",
+        reads="robustness",
+        of="cases",
+        shows="robustness",
+        table=True,
+        about="what richer prompts change, paired over cases",
+    ),
+    Row(
+        "fig3",
+        "reliance.figures.fig3:fig3",
+        "Fig. 3",
+        "Faithfulness",
+        "Faithfulness",
+        reads="curves",
+        shows="faithfulness",
+        about="deletion and insertion of the most relevant latents",
+    ),
+    Row(
+        "fig7",
+        "reliance.figures.fig7:fig7",
+        "Fig. 7",
+        "Faithfulness",
+        "Faithfulness",
+        reads="curves",
+        shows="faithfulness",
+        compares=True,
+        about="Fig. 3 for all models, or one model in detail",
+    ),
+    Row(
+        "fig8",
+        "reliance.figures.fig8:fig8",
+        "Fig. 8",
+        "Faithfulness",
+        "Faithfulness",
+        reads="curves",
+        shows="faithfulness",
+        compares=True,
+        about="deletion with a random reference set",
+    ),
+    Row(
+        "fig4",
+        "reliance.figures.fig4:fig4",
+        "Fig. 4",
+        _SAE,
+        _SAE,
+        reads="bases",
+        shows="components",
+        compares=True,
+        about="clarity, unique concepts and alignments of components",
+    ),
+    Row(
+        "fig9",
+        "reliance.figures.fig9:fig9",
+        "Fig. 9",
+        _SAE,
+        _SAE,
+        reads="tested components",
+        shows="tested",
+        compares=True,
+        about="clarity of components against how strongly and how often they fire",
+    ),
+    Row(
+        "fig10",
+        "reliance.figures.fig10:fig10",
+        "Fig. 10",
+        _SAE,
+        _SAE,
+        reads="hidden concepts",
+        shows="hidden",
+        about="components that are strong and that no name describes, by clarity",
+    ),
+    Row(
+        "fig11",
+        "reliance.figures.fig11:fig11",
+        "Fig. 11",
+        _SAE,
+        _SAE,
+        reads="hidden concepts",
+        shows="hidden",
+        about="components that drive a class and that no name describes, by clarity",
+    ),
+)
+BY_NAME = {row.name: row for row in FIGURES}
+
+
+def sections() -> dict[str, list[str]]:
+    """The figures and tables of every section of the page, in its order."""
+    found: dict[str, list[str]] = {}
+    for row in FIGURES:
+        found.setdefault(row.section, []).append(row.name)
+    return found
+
+
+def numbered(rows: Iterable[Row]) -> list[Row]:
+    """Rows in the order of their numbers."""
+    return sorted(rows, key=lambda row: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", row.name)])
+
+
+def markdown() -> str:
+    """The table as the documentation has it."""
+    lines = ["| | shows | of | compares |", "|---|---|---|---|"]
+    of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
+    for row in numbered(FIGURES):
+        file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
+        lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {'yes' if row.compares else ''} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,241 @@
+"""Weights, the head, and every embedding of images and prompts. No stage after these runs a CLIP."""
+
+import os
+from pathlib import Path
+
+from reliance.config.models import Encoder
+from reliance.config.resolve import BUILT_IN, check_file, known
+from reliance.encoders.registry import check_encoder
+from reliance.images.names import read_lines
+from reliance.plan import paths
+from reliance.plan.paths import Wildcards, at, base_name
+from reliance.plan.plan import Plan, some
+from reliance.plan.stage import Paths, Stage, Values
+
+
+def to_resolve(plan: Plan, w: Wildcards) -> Paths:
+    """The file of weights, if there is one yet; every source is checked before any job runs."""
+    e = plan.encoder(w.encoder)
+    if e.training:
+        return {"checkpoint": at(paths.CHECKPOINT, encoder=w.encoder)}
+    if e.halfway_of:
+        return {"checkpoint": at(paths.HALFWAY, encoder=e.halfway_of)}
+    check_encoder(
+        e.architecture,
+        e.pretrained,
+        e.file,
+        e.weights == "random",
+        e.preprocess.model_dump() if e.preprocess else None,
+        encoder=w.encoder,
+        role=e.role,
+    )
+    file = _local_file(e)
+    return {"checkpoint": plan.users(file)} if file else {}
+
+
+def resolving(plan: Plan, w: Wildcards) -> Values:
+    """What the weights are asked for by."""
+    e = plan.encoder(w.encoder)
+    return {
+        "encoder": w.encoder,
+        "architecture": e.architecture,
+        "pretrained": e.pretrained,
+        "file": None if _local_file(e) else e.file,
+        "random": e.weights == "random",
+        "seed": 0,
+        "preprocess": e.preprocess and e.preprocess.model_dump(),
+        "role": e.role,
+    }
+
+
+def _local_file(e: Encoder) -> str | None:
+    """A file of weights that a user names; None if it is another source, or a downloaded folder."""
+    path = e.file and os.path.expanduser(e.file)
+    return path if path and os.path.isfile(path) else None
+
+
+def to_embed(plan: Plan, w: Wildcards) -> Paths:
+    """Which images, and which weights."""
+    index, weights = at(paths.INDEX, dataset=w.dataset), at(paths.WEIGHTS, encoder=w.encoder)
+    return {"index": index, "weights": weights}
+
+
+def embedding(plan: Plan, w: Wildcards) -> Values:
+    """How images are embedded. A key at its model's default is left out, so that a new one reruns nothing."""
+    return {
+        **split_and_transform(plan, w.split),
+        **some(plan.config.images, "apply_exif", "max_pixels"),
+        **plan.config.embedding.model_dump(exclude={"workers"}, exclude_defaults=True),
+        **plan.compute,
+        "dataset_root": plan.root(w.dataset),
+        "part_index": int(w.part),
+        "parts": int(w.parts),
+        "stores": "embedding" if plan.encoder(w.encoder).role == "labeller" else "x",
+    }
+
+
+def split_and_transform(plan: Plan, name: str) -> Values:
+    """The split that is embedded, and how its images are changed before."""
+    split, changed, transform = name.partition("@")
+    if not changed:
+        return {"split": split}
+    known("transforms", transform, plan.config.transforms, f"results/encoders/.../{name}")
+    return {"split": split, "transform": plan.config.transforms[transform].model_dump()}
+
+
+def to_gather(plan: Plan, w: Wildcards) -> Paths:
+    """The parts of a split."""
+    parts = str(plan.parts(w.dataset))
+    names = {"encoder": w.encoder, "dataset": w.dataset, "split": w.split, "parts": parts}
+    found = [at(paths.EMBEDDINGS_PART, **names, part=str(part)) for part in range(int(parts))]
+    return {"parts": found, "index": at(paths.INDEX, dataset=w.dataset)}
+
+
+def to_embed_text(plan: Plan, w: Wildcards) -> Paths:
+    """Which classes, and which weights."""
+    classes, weights = at(paths.CLASSES, dataset=w.dataset), at(paths.WEIGHTS, encoder=w.encoder)
+    return {"classes": classes, "weights": weights}
+
+
+def to_embed_vocabulary(plan: Plan, w: Wildcards) -> Paths:
+    """The same, and the data set's vocabulary, if it is a file."""
+    return {**to_embed_text(plan, w), **_names(plan, w.dataset, plan.dataset(w.dataset).vocabulary)}
+
+
+def embedding_vocabulary(plan: Plan, w: Wildcards) -> Values:
+    """The data set's vocabulary, if it is a built-in one, with its names as written words."""
+    return {
+        **_built_in(plan.dataset(w.dataset).vocabulary),
+        **_sets(plan, "vocabulary"),
+        "written_words": True,
+    }
+
+
+def to_embed_asked(plan: Plan, w: Wildcards) -> Paths:
+    """The classes, and the names that hidden concepts are held against, if they come from a file."""
+    name = plan.config.hidden.vocabulary
+    return {**to_embed_text(plan, w), **(_names(plan, w.dataset, name) if name else {})}
+
+
+def embedding_asked(plan: Plan, w: Wildcards) -> Values:
+    """The names that hidden concepts are held against, if they are listed or built in."""
+    hidden = plan.config.hidden
+    listed = {"vocabulary": hidden.prompts} if hidden.prompts else _built_in(hidden.vocabulary)
+    return {**listed, **_sets(plan, "vocabulary"), "written_words": False}
+
+
+def _names(plan: Plan, dataset: str, name: str) -> Paths:
+    """The file of a vocabulary, if it is one."""
+    if name in BUILT_IN:
+        return {}
+    if name == "drawn":
+        plan.planted(dataset)
+        return {"vocabulary": at(paths.VOCABULARY, dataset=base_name(dataset))}
+    file = plan.config.vocabularies[name]
+    check_file(f"vocabularies.{name}", file)
+    read_lines(Path(file))
+    return {"vocabulary": plan.users(file)}
+
+
+def _built_in(name: str | None) -> Values:
+    return {"vocabulary": name} if name in BUILT_IN else {}
+
+
+def _sets(plan: Plan, *prompt_sets: str) -> Values:
+    return {**plan.compute, "prompt_sets": prompt_sets}
+
+
+def _texts(*prompt_sets: str) -> dict[str, str | list[str]]:
+    """One file per set of prompts."""
+    return {"texts": [paths.TEXT.replace("{prompt_set}", name) for name in prompt_sets]}
+
+
+# Names and templates are separate jobs, so that other templates do not rerun what only needs names.
+EMBED_TEXT = Stage(
+    name="embed_text",
+    entry="reliance.encoders.text:embed_text",
+    inputs=to_embed_text,
+    outputs=_texts("short", "extended", "words"),
+    settings=lambda plan, w: _sets(plan, "short", "extended", "words"),
+    memory=8000,
+    minutes=30,
+    threads=True,
+    gpu=True,
+    message="Embedding the class names of {wildcards.dataset} with {wildcards.encoder}",
+)
+
+STAGES = (
+    Stage(
+        name="resolve_weights",
+        entry="reliance.encoders.weights:resolve_weights",
+        inputs=to_resolve,
+        outputs={"weights": paths.WEIGHTS},
+        settings=resolving,
+        memory=8000,
+        minutes=60,
+        local=True,
+        message="Finding the weights of {wildcards.encoder}",
+    ),
+    Stage(
+        name="export_head",
+        entry="reliance.encoders.head:export_head",
+        inputs=lambda plan, w: {"weights": at(paths.WEIGHTS, encoder=w.encoder)},
+        outputs={"head": paths.HEAD},
+        memory=8000,
+        message="Exporting the head of {wildcards.encoder}",
+    ),
+    Stage(
+        name="embed_images",
+        entry="reliance.encoders.vision:embed_images",
+        inputs=to_embed,
+        outputs={"part": paths.EMBEDDINGS_PART},
+        folders=("part",),
+        constraints={"split": paths.CHANGED_SPLIT},
+        settings=embedding,
+        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
+        resumes=True,
+        memory=lambda s: 10000 + 0.001 * s.train,
+        minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
+        threads=True,
+        gpu=True,
+        cpus=lambda plan: plan.config.compute.threads + plan.config.embedding.workers,
+        message="Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, "
+        "part {wildcards.part}",
+    ),
+    Stage(
+        name="gather_embeddings",
+        entry="reliance.encoders.gather:gather_embeddings",
+        inputs=to_gather,
+        outputs={"manifest": paths.EMBEDDINGS},
+        constraints={"split": paths.CHANGED_SPLIT},
+        untracked=lambda plan, w: some(plan.config.images, "max_invalid"),
+        message="Gathering the embeddings of {wildcards.dataset}/{wildcards.split} by {wildcards.encoder}",
+    ),
+    EMBED_TEXT,
+    EMBED_TEXT._replace(
+        name="embed_templates",
+        outputs=_texts("templated", "both"),
+        settings=lambda plan, w: {**_sets(plan, "templated", "both"), "templates": plan.config.templates},
+        message="Embedding the templates of {wildcards.dataset} with {wildcards.encoder}",
+    ),
+    EMBED_TEXT._replace(
+        name="embed_vocabulary",
+        inputs=to_embed_vocabulary,
+        outputs=_texts("vocabulary"),
+        settings=embedding_vocabulary,
+        message="Embedding the vocabulary of {wildcards.dataset} with {wildcards.encoder}",
+    ),
+    EMBED_TEXT._replace(
+        name="embed_asked",
+        inputs=to_embed_asked,
+        outputs=_texts("asked"),
+        settings=embedding_asked,
+        message="Embedding the names that hidden concepts are held against with {wildcards.encoder}",
+    ),
+    EMBED_TEXT._replace(
+        name="embed_definitions",
+        outputs=_texts("definition"),
+        settings=lambda plan, w: _sets(plan, "definition"),
+        message="Embedding what the classes of {wildcards.dataset} show with {wildcards.encoder}",
+    ),
+)

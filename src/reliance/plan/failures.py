@@ -1,0 +1,113 @@
+"""Reliance that was not expected (Eq. 8): expectations, outliers, cases."""
+
+from pathlib import Path
+
+from reliance.plan import paths
+from reliance.plan.attribution import explained
+from reliance.plan.naming import labels
+from reliance.plan.paths import Wildcards, at, beside
+from reliance.plan.plan import Plan, some
+from reliance.plan.stage import Paths, Stage, Values, in_blocks
+
+
+def to_expect(plan: Plan, w: Wildcards) -> Paths:
+    """What the training images are explained from."""
+    return explained(plan, w.variant, "train")
+
+
+def expecting(plan: Plan, w: Wildcards) -> Values:
+    """Which images, and what counts as relevance."""
+    return {**some(plan.variant(w.variant).failures, "every_nth", "relevance"), **plan.compute}
+
+
+def to_mine(plan: Plan, w: Wildcards) -> Paths:
+    """The same, and what was expected."""
+    return {**to_expect(plan, w), "expectations": at(paths.EXPECTATIONS, variant=w.variant)}
+
+
+def mining(plan: Plan, w: Wildcards) -> Values:
+    """When reliance counts as unexpected."""
+    tests = ("min_z", "min_samples", "confidence_std", "min_relevance", "max_q")
+    return {**expecting(plan, w), **some(plan.variant(w.variant).failures, *tests)}
+
+
+def to_list(plan: Plan, w: Wildcards) -> Paths:
+    """What was flagged, what a kind is suggested from, and a review if somebody wrote one."""
+    return {
+        **labels(plan, w.variant, "train"),
+        **review(plan, w.variant),
+        "outliers": at(paths.OUTLIERS, variant=w.variant),
+        "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=w.variant),
+        "index": plan.path(paths.INDEX, w.variant),
+        "classes": plan.path(paths.CLASSES, w.variant),
+        "top_samples": at(paths.TOP_SAMPLES, variant=w.variant),
+        "components": at(paths.COMPONENTS, variant=w.variant),
+        "embeddings": plan.embedded(w.variant, "train"),
+        "head": plan.path(paths.HEAD, w.variant),
+        **{
+            name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in ("short", "extended", "words")
+        },
+    }
+
+
+def review(plan: Plan, variant: str) -> Paths:
+    """The review file of a variant: a user's own file, read if there is one."""
+    path = at(paths.REVIEW, variant=variant)
+    if not Path(path).exists():
+        return {}
+    from reliance.failures.reviews import read_reviews  # with pandas: only where there is such a file
+
+    read_reviews(path, None)
+    return {"review": plan.users(path)}
+
+
+def listing(plan: Plan, w: Wildcards) -> Values:
+    """How flags become cases."""
+    v = plan.variant(w.variant)
+    return {
+        "dataset": v.dataset,
+        **some(v.failures, "every_nth", "max_cases_per_class", "overlap"),
+        **some(plan.config.naming, "top_n"),
+    }
+
+
+STAGES = (
+    Stage(
+        name="expectations",
+        entry="reliance.failures.expectation:expectations",
+        inputs=to_expect,
+        outputs={"expectations": paths.EXPECTATIONS},
+        settings=expecting,
+        untracked=in_blocks,
+        memory=lambda s: 4000 + 8e-5 * s.classes * s.latents,
+        minutes=lambda s: 10 + s.train / 25000,
+        threads=True,
+        gpu=True,
+        message="Estimating what each class of {wildcards.variant} is expected to rely on",
+    ),
+    Stage(
+        name="mine_outliers",
+        entry="reliance.failures.outliers:mine_outliers",
+        inputs=to_mine,
+        outputs={"outliers": paths.OUTLIERS, "outlier_samples": paths.OUTLIER_SAMPLES},
+        settings=mining,
+        untracked=in_blocks,
+        memory=lambda s: 4000 + 1e-4 * s.classes * s.latents,
+        minutes=lambda s: 20 + s.train * s.classes / 1e7,
+        threads=True,
+        gpu=True,
+        message="Looking for reliance nobody expected in {wildcards.variant}",
+    ),
+    Stage(
+        name="list_cases",
+        entry="reliance.failures.cases:list_cases",
+        inputs=to_list,
+        outputs={"failures": paths.FAILURES, "failure_samples": paths.FAILURE_SAMPLES},
+        beside=beside(paths.FAILURES),
+        settings=listing,
+        untracked=in_blocks,
+        memory=lambda s: 4000 + 0.003 * s.train,
+        minutes=30,
+        message="Listing the failure cases of {wildcards.variant}",
+    ),
+)

@@ -1,0 +1,238 @@
+"""Figures and tables: the rows of the table of figures as stages, of one variant or of several.
+
+A group says what figures are drawn from, for one variant or several, and which settings they get beside.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from reliance.config.resolve import Resolved
+from reliance.figures.table import FIGURES, Row, numbered
+from reliance.plan import paths
+from reliance.plan.concepts import alignments
+from reliance.plan.naming import components_of
+from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.plan import Plan, each, some
+from reliance.plan.robustness import listed
+from reliance.plan.stage import Listed, Paths, Stage, Values
+
+Names = Sequence[str]  # of variants
+
+
+class Group(NamedTuple):
+    """What a figure reads, and its settings; of several variants if the figure compares, else of one."""
+
+    inputs: Callable[[Plan, Names], Paths]
+    settings: Callable[[Plan, Names], Values]
+
+
+def shown(plan: Plan, names: Names) -> Values:
+    """Which variants a figure shows, and which of them have encoders that were never trained."""
+    return {"variants": names, "random_weights": [plan.untrained(name) for name in names]}
+
+
+def benchmarked(plan: Plan, names: Names) -> Values:
+    """The same, and the lists of cases that could not be read."""
+    skipped = {external for name in names for external in plan.skipped(name)}
+    return {**shown(plan, names), "skipped_lists": sorted(skipped)}
+
+
+def robustness(plan: Plan, names: Names) -> Paths:
+    """Scores of all cases."""
+    return {"robustness": each(paths.ROBUSTNESS, names)}
+
+
+def curves(plan: Plan, names: Names) -> Paths:
+    """Deletion and insertion curves."""
+    return {
+        "faithfulness": each(paths.FAITHFULNESS, names),
+        "summary": each(paths.FAITHFULNESS_SUMMARY, names),
+    }
+
+
+def bases(plan: Plan, names: Names) -> Paths:
+    """Components in all three bases, and what their alignment is held against."""
+    return {
+        "components": each(paths.COMPONENTS, names),
+        "neurons": each(components_of("neurons", "train"), names),
+        "pca": each(components_of("pca", "train"), names),
+        "alignments": [alignments(plan, name) for name in names],
+    }
+
+
+def tested_components(plan: Plan, names: Names) -> Paths:
+    """Components on the test split."""
+    return {"components": each(components_of("sae", "test"), names)}
+
+
+def hidden_concepts(plan: Plan, names: Names) -> Paths:
+    """Hidden concepts, and where their strongest images are."""
+    (name,) = names
+    return {
+        "hidden": at(paths.HIDDEN, variant=name),
+        "components": at(paths.COMPONENTS, variant=name),
+        "classes": plan.path(paths.CLASSES, name),
+        **strongest_images(plan, name),
+    }
+
+
+def strongest_images(plan: Plan, name: str) -> Paths:
+    """Which images of the data set are the strongest of each component."""
+    return {"top_samples": at(paths.TOP_SAMPLES, variant=name), "index": plan.path(paths.INDEX, name)}
+
+
+def concept_gallery(plan: Plan, names: Names) -> Values:
+    """How many components and images are shown."""
+    galleries = some(plan.config.galleries, "per_band", "images_per_component")
+    return {**galleries, **pictures(plan, names)}
+
+
+def pictures(plan: Plan, names: Names) -> Values:
+    """Where the pictures lie, and how they are read."""
+    (name,) = names
+    root = plan.root(plan.variant(name).dataset)
+    return {**shown(plan, names), **reading(plan), "dataset_root": root}
+
+
+def reading(plan: Plan) -> Values:
+    """How image files are read."""
+    return some(plan.config.images, "apply_exif", "max_pixels")
+
+
+def cases(plan: Plan, names: Names) -> Paths:
+    """The failure cases a variant is scored on, and the indexes of their images; not what was planted."""
+    (name,) = names
+    v = plan.variant(name)
+    _, folders, tables = plan.lists(name)
+    return {
+        "failures": at(paths.FAILURES, variant=v.failures_from),
+        "failure_samples": at(paths.FAILURE_SAMPLES, variant=v.failures_from),
+        "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=v.failures_from),
+        "components": at(paths.COMPONENTS, variant=v.failures_from),
+        "classes": plan.path(paths.CLASSES, name),
+        "robustness": at(paths.ROBUSTNESS, variant=name),
+        "indexes": [at(paths.INDEX, dataset=dataset) for dataset in (v.dataset, *folders)],
+        "external_failures": listed(plan, folders, tables, "failures"),
+        "external_samples": listed(plan, folders, tables, "samples"),
+    }
+
+
+def case_gallery(plan: Plan, names: Names) -> Values:
+    """How many cases and images are shown, and where the pictures lie."""
+    (name,) = names
+    v = plan.variant(name)
+    planted, folders, _ = plan.lists(name)
+    datasets = [v.dataset, *folders]
+    return {
+        **benchmarked(plan, names),
+        **some(plan.config.galleries, "cases_per_kind", "images_per_case"),
+        **reading(plan),
+        "external_sources": plan.sources(name)[len(planted) :],
+        "datasets": datasets,
+        "roots": [plan.root(dataset) for dataset in datasets],
+        "prompt_set": plan.variant(v.failures_from).failures.prompt_set,
+        "mined_by": v.failures_from,
+    }
+
+
+def audited(plan: Plan, names: Names) -> Paths:
+    """What was found of an audited probe."""
+    (name,) = names
+    return {
+        "relevances": at(paths.AUDIT_RELEVANCES, variant=name),
+        "accuracies": at(paths.AUDIT_ACCURACIES, variant=name),
+        "audit": at(paths.AUDIT, variant=name),
+    }
+
+
+def audited_images(plan: Plan, names: Names) -> Paths:
+    """The same, with the strongest images of components."""
+    (name,) = names
+    components = at(paths.COMPONENTS, variant=name)
+    return {**audited(plan, names), "components": components, **strongest_images(plan, name)}
+
+
+GROUPS = {
+    "robustness": Group(robustness, benchmarked),
+    "curves": Group(curves, shown),
+    "bases": Group(bases, shown),
+    "tested components": Group(tested_components, shown),
+    "hidden concepts": Group(hidden_concepts, concept_gallery),
+    "cases": Group(cases, case_gallery),
+    "audit": Group(audited, shown),
+    "audited images": Group(audited_images, pictures),
+}
+
+
+def has(v: Resolved, row: Row) -> bool:
+    """Whether a variant has a figure."""
+    return {"cases": True, "sae": bool(v.sae), "audit": bool(v.audit)}[row.of]
+
+
+def figures_of(v: Resolved) -> list[str]:
+    """Names of the figures that a variant has, by number."""
+    return [row.name for row in numbered(FIGURES) if has(v, row) and not row.table]
+
+
+def checked(plan: Plan, row: Row, name: str) -> list[str]:
+    """The variant alone; a clear error if it does not have the figure."""
+    if row.of == "sae":
+        plan.sae(name)
+    elif row.of == "audit":
+        plan.audit(name)
+    return [name]
+
+
+def side_by_side(plan: Plan, row: Row, name: str) -> list[str]:
+    """The variants of a comparison that have the figure."""
+    return plan.comparison(name) if row.of == "cases" else plan.with_sae(name)
+
+
+def figure(row: Row) -> Stage:
+    """A row as the stage that draws it for a variant."""
+    group, folder = GROUPS[row.reads], paths.VARIANT
+    if row.table:
+        outputs = {"csv": f"{folder}/{row.name}.csv", "md": f"{folder}/{row.name}.md"}
+    else:
+        outputs = sheet(folder, row.name)
+    labels = {"variant": "{variant}", "figure": row.title}
+    return Stage(
+        name=row.name,
+        entry=row.entry,
+        inputs=lambda plan, w: group.inputs(plan, checked(plan, row, w.variant)),
+        outputs=outputs,
+        beside=beside(*outputs.values()),
+        settings=lambda plan, w: group.settings(plan, [w.variant]),
+        listed=Listed("csv" if row.table else "png", row.name, row.category, labels, row.about),
+        group="figures",
+        memory=1000 if row.table else 2000,
+        minutes=5 if row.table else 10,
+        message=f"{'Writing' if row.table else 'Drawing'} {row.title} of {{wildcards.variant}}",
+    )
+
+
+def compared(row: Row) -> Stage:
+    """A row as the stage that draws it for several variants side by side."""
+    group, one = GROUPS[row.reads], figure(row)
+    outputs = sheet(paths.COMPARISON, row.name)
+    labels = {"variant": "{comparison} (comparison)", "figure": row.title}
+
+    def settings(plan: Plan, w: Wildcards) -> dict[str, Any]:
+        names = side_by_side(plan, row, w.comparison)
+        values = group.settings(plan, names)
+        if row.of == "cases":
+            return values
+        return {**values, "skipped": [name for name in plan.comparison(w.comparison) if name not in names]}
+
+    return one._replace(
+        name=f"compare_{row.name}",
+        inputs=lambda plan, w: group.inputs(plan, side_by_side(plan, row, w.comparison)),
+        outputs=outputs,
+        beside=beside(*outputs.values()),
+        settings=settings,
+        listed=Listed("png", row.name, row.category, labels, row.about),
+        message=f"Drawing {row.title} of the comparison {{wildcards.comparison}}",
+    )
+
+
+STAGES = (*map(figure, FIGURES), *(compared(row) for row in FIGURES if row.compares))

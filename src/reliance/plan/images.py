@@ -1,0 +1,105 @@
+"""From a folder of images to an index; which images could not be read; which belong together."""
+
+import os
+from pathlib import Path
+
+from reliance.config.models import FOLDER_NAMES
+from reliance.config.resolve import check_file, check_root
+from reliance.images.names import read_names
+from reliance.plan import paths
+from reliance.plan.paths import Wildcards, at, base_name
+from reliance.plan.plan import Plan, some
+from reliance.plan.planted import drawn
+from reliance.plan.stage import Paths, Stage, Values
+
+SPLITS = ("train", "test")
+
+
+def to_index(plan: Plan, w: Wildcards) -> Paths:
+    """Files an index depends on. A folder of images is not one of them, but it must exist."""
+    if plan.is_external(w.dataset):
+        external = plan.external(w.dataset)
+        check_root("external_lists", w.dataset, external.root)
+        return {"classes_from": at(paths.CLASSES, dataset=external.dataset)}
+    d = plan.dataset(w.dataset)
+    if d.planted:
+        return drawn(plan, w.dataset, "plants", "names")
+    check_root("datasets", base_name(w.dataset), d.root)
+    if d.names and d.names != FOLDER_NAMES:
+        check_file(f"datasets.{base_name(w.dataset)}.names", d.names)
+    if d.names == FOLDER_NAMES:
+        return {}
+    beside = os.path.join(str(d.root), "names.csv")  # a user's own file, taken if there is one
+    names = d.names or (beside if os.path.isfile(beside) else None)
+    if names is None:
+        return {}
+    read_names(Path(names))
+    return {"names": plan.users(names)}
+
+
+def indexing(plan: Plan, w: Wildcards) -> Values:
+    """Where the images are, and how they are told apart."""
+    if plan.is_external(w.dataset):
+        return {"root": plan.root(w.dataset), "layout": "cases", "dataset": w.dataset}
+    d = plan.dataset(w.dataset)
+    return {
+        "root": plan.root(w.dataset),
+        "layout": d.layout,
+        "split": d.split and d.split.model_dump(),
+        "per_class": d.per_class,
+        "dataset": base_name(w.dataset),
+    }
+
+
+def to_exclude(plan: Plan, w: Wildcards) -> Paths:
+    """What an encoder's embeddings say of images that it could not read."""
+    manifests = [plan.embeddings(w.encoder, w.dataset, split) for split in SPLITS]
+    return {"index": at(paths.INDEX, dataset=w.dataset), "manifests": manifests}
+
+
+def to_group(plan: Plan, w: Wildcards) -> Paths:
+    """The index, and the table of ids that a user gives; layout isic has them in its own tables."""
+    d = plan.dataset(w.dataset)
+    if d.groups:
+        check_file(f"datasets.{base_name(w.dataset)}.groups", d.groups)
+    ids: Paths = {"ids": plan.users(d.groups)} if d.groups else {}
+    return {**ids, "index": at(paths.INDEX, dataset=w.dataset)}
+
+
+def grouping(plan: Plan, w: Wildcards) -> Values:
+    """Where the ids are looked for."""
+    layout = plan.dataset(w.dataset).layout
+    return {"root": plan.root(w.dataset), "layout": layout, "dataset": base_name(w.dataset)}
+
+
+STAGES = (
+    Stage(
+        name="index_images",
+        entry="reliance.images.index:index_images",
+        inputs=to_index,
+        outputs={"index": paths.INDEX, "classes": paths.CLASSES},
+        settings=indexing,
+        untracked=lambda plan, w: some(plan.config.images, "max_invalid"),
+        memory=lambda s: 2000 + 0.002 * s.train,
+        minutes=lambda s: 10 + s.train / 25000,
+        message="Listing the images of {wildcards.dataset}",
+    ),
+    Stage(
+        name="gather_excluded",
+        entry="reliance.images.index:gather_excluded",
+        inputs=to_exclude,
+        outputs={"excluded": paths.EXCLUDED},
+        settings=lambda plan, w: {"splits": SPLITS},
+        minutes=5,
+        message="Listing the images of {wildcards.dataset} that {wildcards.encoder} could not read",
+    ),
+    Stage(
+        name="index_groups",
+        entry="reliance.images.groups:index_groups",
+        inputs=to_group,
+        outputs={"groups": paths.GROUPS},
+        settings=grouping,
+        memory=lambda s: 2000 + 0.002 * s.train,
+        message="Reading which images of {wildcards.dataset} belong together",
+    ),
+)

@@ -1,0 +1,122 @@
+"""Where every artifact lies, as patterns: `{variant}` and the like stand for names.
+
+`at` fills a pattern in; a stage's outputs are the patterns themselves.
+"""
+
+from typing import NamedTuple
+
+DATASET = "results/datasets/{dataset}"
+INDEX = f"{DATASET}/index.parquet"
+CLASSES = f"{DATASET}/classes.parquet"
+GROUPS = f"{DATASET}/groups.parquet"
+IMAGES = f"{DATASET}/images"  # what is drawn for a planted data set, and what is known of it
+TRUTH_TABLE = f"{DATASET}/truth.parquet"
+NAMES = f"{DATASET}/names.csv"
+PLANTS = f"{DATASET}/plants.json"
+VOCABULARY = f"{DATASET}/vocabulary.txt"
+PLANTED = f"{DATASET}/planted.tsv"
+PLANTED_SAMPLES = f"{DATASET}/planted_samples.parquet"
+CASES = f"{DATASET}/cases.tsv"  # cases found elsewhere
+CASES_SAMPLES = f"{DATASET}/cases_samples.parquet"
+
+ENCODER = "results/encoders/{encoder}"
+WEIGHTS = f"{ENCODER}/weights.json"
+HEAD = f"{ENCODER}/head.safetensors"
+CHECKPOINT = f"{ENCODER}/checkpoint.safetensors"
+HALFWAY = f"{ENCODER}/halfway.safetensors"
+TRAINING = f"{ENCODER}/training.parquet"
+
+EMBEDDED = f"{ENCODER}/{{dataset}}"
+PART = "part-{part}-of-{parts}.zarr"
+EMBEDDINGS = f"{EMBEDDED}/{{split}}/manifest.json"
+EMBEDDINGS_PART = f"{EMBEDDED}/{{split}}/{PART}"
+EXCLUDED = f"{EMBEDDED}/excluded.parquet"
+TEXT = f"{EMBEDDED}/text/{{prompt_set}}.parquet"
+PROBE = f"{EMBEDDED}/probe.safetensors"
+ALIGNMENTS = f"{EMBEDDED}/alignments.parquet"
+
+VARIANT = "results/{variant}"
+SAE = f"{VARIANT}/sae/sae.safetensors"
+SAE_HISTORY = f"{VARIANT}/sae/history.parquet"
+SAE_QUALITY = f"{VARIANT}/sae/quality.json"
+CODES = f"{VARIANT}/codes/{{split}}/manifest.json"
+CODES_PART = f"{VARIANT}/codes/{{split}}/{PART}"
+TOP_SAMPLES = f"{VARIANT}/top_samples.parquet"
+COMPONENTS = f"{VARIANT}/components.parquet"
+OTHER_COMPONENTS = f"{VARIANT}/components/{{basis}}/{{split}}.parquet"
+HIDDEN = f"{VARIANT}/hidden.parquet"
+ATTRIBUTIONS = f"{VARIANT}/attributions/{{attributed}}.parquet"
+EXPECTATIONS = f"{VARIANT}/expectations.parquet"
+OUTLIERS = f"{VARIANT}/outliers.parquet"
+OUTLIER_SAMPLES = f"{VARIANT}/outlier_samples.parquet"
+FAILURES = f"{VARIANT}/failures.tsv"
+FAILURE_SAMPLES = f"{VARIANT}/failure_samples.parquet"
+TRUTH = f"{VARIANT}/truth.json"
+ROBUSTNESS = f"{VARIANT}/robustness.parquet"
+FAITHFULNESS = f"{VARIANT}/faithfulness.parquet"
+FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness.json"
+AUDIT = f"{VARIANT}/audit/audit.json"
+AUDIT_SPLIT = f"{VARIANT}/audit/split.parquet"
+AUDIT_PROBE = f"{VARIANT}/audit/probe.safetensors"
+AUDIT_CHOICE = f"{VARIANT}/audit/choice.json"
+AUDIT_RELEVANCES = f"{VARIANT}/audit/relevances.parquet"
+AUDIT_ACCURACIES = f"{VARIANT}/audit/accuracies.parquet"
+PAGE = f"{VARIANT}/report.html"
+FINDINGS = f"{VARIANT}/findings.json"
+DESCRIPTION = f"{VARIANT}/variant.json"
+COMPARISON = "results/compare/{comparison}"
+
+LOGS = "results/logs"
+BENCHMARKS = "results/benchmarks"
+REVIEW = "config/reviews/{variant}.tsv"  # written by a user, below the folder that snakemake is started in
+
+CONSTRAINTS = {  # regular expressions of what may stand for a name
+    "variant": r"(?!(compare|datasets|encoders|logs|benchmarks)/)[^/]+",
+    "dataset": r"[^/]+",
+    "encoder": r"[^/]+",
+    "comparison": r"[^/]+",
+    "split": "train|test|cases",
+    "part": r"\d+",
+    "parts": r"\d+",
+}
+CHANGED_SPLIT = r"(train|test|cases)(@[a-z0-9_]+)?"  # {split}@{transform}: images changed before embedding
+
+
+class Wildcards(NamedTuple):
+    """The names in the path of a job's output; "" for those it has not."""
+
+    variant: str = ""
+    dataset: str = ""
+    encoder: str = ""
+    comparison: str = ""
+    split: str = ""
+    part: str = ""
+    parts: str = ""
+    attributed: str = ""
+    basis: str = ""
+
+
+def at(pattern: str, **names: str) -> str:
+    """The pattern with the names in their places."""
+    return pattern.format(**names)
+
+
+def beside(*patterns: str) -> tuple[str, ...]:
+    """Where the stamps of files lie that cannot hold them themselves."""
+    return tuple(f"{pattern}.meta.json" for pattern in patterns)
+
+
+def sheet(folder: str, name: str) -> dict[str, str]:
+    """The files of a figure: itself, a preview, the numbers behind it, its caption."""
+    suffixes = {"pdf": "pdf", "png": "png", "csv": "csv", "caption": "caption.md"}
+    return {part: f"{folder}/{name}.{suffix}" for part, suffix in suffixes.items()}
+
+
+def base_name(name: str) -> str:
+    """A variant's or data set's name without its rehearsal suffix."""
+    return name.split(".n", maxsplit=1)[0]
+
+
+def rehearsed(name: str) -> bool:
+    """Whether a variant or data set is a rehearsal on its first images."""
+    return base_name(name) != name

@@ -1,0 +1,215 @@
+"""The configuration as the stages ask for it: by the names that folders have, with one clear error each."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+
+from reliance.base.errors import RelianceError
+from reliance.config.mistakes import invalid
+from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
+from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
+from reliance.config.stages import AuditSettings, Sae
+from reliance.plan import paths
+from reliance.plan.paths import at, base_name, rehearsed
+
+
+class Plan:
+    """A checked configuration, and where its paths lie.
+
+    place : turns a path of ours into the one that a job sees; they differ in a module with a prefix.
+    Every method raises RelianceError for a name that the configuration does not have.
+    """
+
+    def __init__(self, config: Config, place: Callable[[str], str] = str) -> None:
+        self.config = config
+        self._place = place
+        self.variant: Callable[[str], Resolved] = lru_cache(None)(lambda name: resolve(config, name))
+        self.dataset: Callable[[str], Dataset] = lru_cache(None)(lambda name: dataset_of(config, name))
+
+    @cached_property
+    def compute(self) -> dict[str, Any]:
+        """Where a job computes."""
+        return {"device": self.config.compute.device, "threads": self.config.compute.threads}
+
+    @property
+    def gpu(self) -> bool:
+        """Whether jobs may use a GPU."""
+        return self.config.compute.device != "cpu"
+
+    # ---- paths
+
+    def placed(self, path: str) -> str:
+        """A path of ours as a job sees it, for settings: Snakemake places inputs and outputs itself."""
+        return str(self._place(path))
+
+    def users(self, path: str) -> str:
+        """A user's path as an input: it stays where it is, whatever prefix ours get.
+
+        Raises RelianceError for braces, which Snakemake takes for wildcards.
+        """
+        if "{" in path or "}" in path:
+            allowed, step = "a path without { and }", "rename the folder, or give it a link of another name"
+            raise invalid(
+                "a path in the configuration", "Snakemake reads braces as a pattern", path, allowed, step
+            )
+        return path if self.placed(path) == path else os.path.abspath(path)
+
+    def path(self, pattern: str, variant: str, **names: str) -> str:
+        """A file of a variant, of its encoder, or of its data set."""
+        v = self.variant(variant)
+        return at(pattern, **{"variant": variant, "encoder": v.encoder, "dataset": v.dataset, **names})
+
+    def embeddings(self, encoder: str, dataset: str, split: str) -> str:
+        """Manifest of a split's embeddings; of another run's if the encoder's `embeddings_from` names one."""
+        path = at(paths.EMBEDDINGS, encoder=encoder, dataset=dataset, split=split)
+        folder = self.encoder(encoder).embeddings_from
+        if folder is None:
+            return path
+        other = f"{folder}{path.removeprefix('results')}"
+        check_file(f"encoders.{encoder}.embeddings_from", other)
+        return self.users(other)
+
+    def embedded(self, variant: str, split: str) -> str:
+        """The same of a variant's encoder on its data set."""
+        v = self.variant(variant)
+        return self.embeddings(v.encoder, v.dataset, split)
+
+    def root(self, dataset: str) -> str | None:
+        """Folder below which the paths of a data set's index lie."""
+        if self.is_external(dataset):
+            return self.config.external_lists[dataset].root
+        d = self.dataset(dataset)
+        return self.placed(at(paths.IMAGES, dataset=base_name(dataset))) if d.planted else d.root
+
+    # ---- encoders and data sets
+
+    def encoder(self, name: str) -> Encoder:
+        """An encoder."""
+        known("encoders", name, self.config.encoders, where=f"results/encoders/{name}")
+        return self.config.encoders[name]
+
+    def untrained(self, variant: str) -> bool:
+        """Whether a variant's encoder has random weights."""
+        return self.encoder(self.variant(variant).encoder).weights == "random"
+
+    def training(self, encoder: str) -> ClipTraining:
+        """How a small CLIP is trained."""
+        training = self.encoder(encoder).training
+        return training or _refuse(
+            f"results/encoders/{encoder}",
+            "only an encoder with the section 'training' is trained here",
+            found="no such section",
+            allowed="an encoder with a section 'training'",
+            next_step="ask for weights.json instead, which every encoder has",
+        )
+
+    def planted(self, dataset: str) -> Planted:
+        """The world of a planted data set."""
+        d = self.dataset(dataset)
+        return d.planted or _refuse(
+            f"results/datasets/{dataset}",
+            "only planted data is drawn and has a truth",
+            found=f"layout: {d.layout}",
+            allowed="a data set with layout: planted",
+            next_step="ask for another file, or for this one of a variant on planted data",
+        )
+
+    def parts(self, dataset: str) -> int:
+        """Number of parts a split of a data set is divided into."""
+        return 1 if self.is_external(dataset) else self.dataset(dataset).parts
+
+    # ---- variants
+
+    def sae(self, variant: str) -> Sae:
+        """A variant's SAE."""
+        return self.variant(variant).sae or _refuse(
+            f"variants.{base_name(variant)}.sae",
+            f"this file of results/{variant} needs an SAE",
+            found="the variant has none: it is only benchmarked",
+            allowed="a section such as  sae: {preset: default}",
+            next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
+        )
+
+    def labeller(self, variant: str) -> str:
+        """The labeller of a variant, which every variant with an SAE has."""
+        self.sae(variant)
+        return str(self.variant(variant).labeller)
+
+    def audit(self, variant: str) -> AuditSettings:
+        """The audit of a variant."""
+        return self.variant(variant).audit or _refuse(
+            f"results/{variant}",
+            "a variant is audited if its section audit says which classes",
+            found="no such section",
+            allowed="a variant with an SAE and a section audit",
+            next_step=f"run again with --config 'variants={{{base_name(variant)}: {{audit: {{positive: "
+            "[CLASS]}}}', or write it there; config/config.yaml explains its keys",
+        )
+
+    # ---- lists of cases
+
+    def is_external(self, name: str) -> bool:
+        """Whether a data set's name is that of a list of cases found elsewhere."""
+        return name in self.config.external_lists
+
+    def external(self, name: str) -> ExternalList:
+        """A list of cases found elsewhere."""
+        known("external_lists", name, self.config.external_lists, where=f"results/datasets/{name}/cases.tsv")
+        return self.config.external_lists[name]
+
+    def lists(self, variant: str) -> tuple[list[str], list[str], list[str]]:
+        """External lists of a variant that can be read: planted data sets, folders with a root, tables.
+
+        Tables name images of the whole data set, so a rehearsal leaves them out.
+        """
+        v, lists = self.variant(variant), self.config.external_lists
+        planted = [v.dataset] if self.dataset(v.dataset).planted else []
+        folders = [e for e in v.external if lists[e].root]
+        tables = [e for e in v.external if lists[e].failures and not rehearsed(variant)]
+        return planted, folders, tables
+
+    def sources(self, variant: str) -> list[str]:
+        """Where the cases of each of these lists come from, in the same order."""
+        planted, folders, tables = self.lists(variant)
+        return ["planted"] * len(planted) + [self.config.external_lists[e].source for e in folders + tables]
+
+    def skipped(self, variant: str) -> list[str]:
+        """External lists of a variant that have no folder or tables, or that a rehearsal leaves out."""
+        _, folders, tables = self.lists(variant)
+        return [e for e in self.variant(variant).external if e not in folders + tables]
+
+    # ---- comparisons
+
+    def comparison(self, name: str) -> list[str]:
+        """The variants of a comparison; a rehearsal suffix holds for all of them."""
+        base = base_name(name)
+        known("comparisons", base, self.config.comparisons, where=f"results/compare/{name}")
+        return [member + name[len(base) :] for member in self.config.comparisons[base]]
+
+    def with_sae(self, comparison: str) -> list[str]:
+        """The variants of a comparison that have an SAE."""
+        names = [name for name in self.comparison(comparison) if self.variant(name).sae]
+        return names or _refuse(
+            f"comparisons.{base_name(comparison)}",
+            "this figure compares components",
+            found="no variant with an SAE",
+            allowed="at least one variant with a section sae",
+            next_step="give one an SAE, or ask for fig5 or fig14, which need none",
+        )
+
+
+def some(section: BaseModel, *names: str) -> dict[str, Any]:
+    """Some values of a section of the configuration."""
+    return section.model_dump(include=set(names))
+
+
+def _refuse(where: str, rule: str, *, found: str, allowed: str, next_step: str) -> NoReturn:
+    raise RelianceError(where, rule, found=found, allowed=allowed, next_step=next_step)
+
+
+def each(pattern: str, names: Sequence[str], **others: str) -> list[str]:
+    """The same file of several variants."""
+    return [at(pattern, variant=name, **others) for name in names]

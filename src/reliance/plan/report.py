@@ -1,0 +1,146 @@
+"""One self-contained page per variant, and what is built if nothing is asked for."""
+
+from reliance.figures.table import FIGURES, numbered
+from reliance.plan import paths
+from reliance.plan.figures import bases, figures_of, reading
+from reliance.plan.naming import components_of
+from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.plan import Plan, some
+from reliance.plan.stage import Paths, Stage, Values
+
+
+def of_everyone(plan: Plan, name: str) -> Paths:
+    """Tables that every variant has."""
+    v = plan.variant(name)
+    return {
+        "robustness": at(paths.ROBUSTNESS, variant=name),
+        "failures": at(paths.FAILURES, variant=v.failures_from),
+        "failure_samples": at(paths.FAILURE_SAMPLES, variant=v.failures_from),
+        "mined_components": at(paths.COMPONENTS, variant=v.failures_from),
+        "index": plan.path(paths.INDEX, name),
+        "classes": plan.path(paths.CLASSES, name),
+        "excluded": plan.path(paths.EXCLUDED, name),
+        "weights": plan.path(paths.WEIGHTS, name),
+    }
+
+
+def of_an_sae(plan: Plan, name: str) -> Paths:
+    """Tables that a variant with an SAE has."""
+    if not plan.variant(name).sae:
+        return {}
+    return {
+        **{key: files[0] for key, files in bases(plan, [name]).items()},
+        "tested": at(components_of("sae", "test"), variant=name),
+        "hidden": at(paths.HIDDEN, variant=name),
+        "faithfulness": at(paths.FAITHFULNESS, variant=name),
+        "quality": at(paths.SAE_QUALITY, variant=name),
+    }
+
+
+def of_an_audit(plan: Plan, name: str) -> Paths:
+    """Tables that an audited variant has."""
+    if not plan.variant(name).audit:
+        return {}
+    return {
+        "audit": at(paths.AUDIT, variant=name),
+        "audit_accuracies": at(paths.AUDIT_ACCURACIES, variant=name),
+        "audit_relevances": at(paths.AUDIT_RELEVANCES, variant=name),
+    }
+
+
+def of_planted_data(plan: Plan, name: str) -> Paths:
+    """The score against planted truth; lesions have no cases to mine."""
+    v = plan.variant(name)
+    planted = plan.dataset(v.dataset).planted
+    scored = planted and planted.world == "objects" and v.failures_from == name
+    return {"truth": at(paths.TRUTH, variant=name)} if scored else {}
+
+
+def to_show(plan: Plan, w: Wildcards) -> Paths:
+    """Everything that the page of a variant shows."""
+    here = at(paths.VARIANT, variant=w.variant)
+    sheets = [sheet(here, name) for name in figures_of(plan.variant(w.variant))]
+    return {
+        "figures": [files["png"] for files in sheets],
+        "captions": [files["caption"] for files in sheets],
+        "numbers": [*(files["csv"] for files in sheets), f"{here}/table1.csv"],
+        "table1": f"{here}/table1.md",
+        **of_everyone(plan, w.variant),
+        **of_an_sae(plan, w.variant),
+        **of_an_audit(plan, w.variant),
+        **of_planted_data(plan, w.variant),
+    }
+
+
+def showing(plan: Plan, w: Wildcards) -> Values:
+    """What the page says of the variant, and the configuration that it was made with."""
+    v = plan.variant(w.variant)
+    latents = [row.name for row in numbered(FIGURES) if row.of == "sae"]
+    return {
+        "variant": w.variant,
+        "mined_by": v.failures_from,
+        "random_weights": plan.untrained(w.variant),
+        "note": plan.encoder(v.encoder).note or "",
+        "left_out": [] if v.sae else [name.removeprefix("fig") for name in latents],
+        "configuration": {
+            **chosen(plan, w.variant),
+            "images": reading(plan),
+            "embedding": plan.config.embedding.model_dump(exclude={"workers"}),
+            **some(plan.config, "templates", "naming", "probe", "faithfulness", "hidden", "galleries"),
+        },
+    }
+
+
+def chosen(plan: Plan, name: str) -> Values:
+    """The sections of the configuration that are the variant's own."""
+    v = plan.variant(name)
+    sections = ("sae", "failures", "audit")
+    return {
+        "variant": {key: value for key, value in v._asdict().items() if key not in sections},
+        "encoders": {e: plan.encoder(e).model_dump() for e in (v.encoder, v.labeller) if e},
+        "dataset": plan.dataset(v.dataset).model_dump(),
+        "sae": v.sae.model_dump() if v.sae else "none",
+        "failures": plan.variant(v.failures_from).failures.model_dump(),
+        "audit": v.audit.model_dump() if v.audit else "none",
+    }
+
+
+def measured(plan: Plan, w: Wildcards) -> Values:
+    """Whose jobs the page lists times of, and where these are."""
+    v = plan.variant(w.variant)
+    owners = [name for name in (v.name, v.failures_from, v.encoder, v.labeller, v.dataset) if name]
+    return {"benchmarks": plan.placed(paths.BENCHMARKS), "owners": owners}
+
+
+def default_targets(plan: Plan, name: str) -> list[str]:
+    """What the demo shows of a variant."""
+    here = at(paths.VARIANT, variant=name)
+    pages = [at(pattern, variant=name) for pattern in (paths.PAGE, paths.DESCRIPTION)]
+    return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan.variant(name))]
+
+
+def demo_targets(plan: Plan) -> list[str]:
+    """Everything of the embedded demo."""
+    compared = [
+        sheet(at(paths.COMPARISON, comparison="demo"), row.name)["pdf"] for row in FIGURES if row.compares
+    ]
+    attributed = [at(paths.ATTRIBUTIONS, variant="demo", attributed=part) for part in ("subset", "test")]
+    early = at(paths.VARIANT, variant="demo_early")
+    files = [f"{early}/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
+    return default_targets(plan, "demo") + files + attributed + compared
+
+
+STAGES = (
+    Stage(
+        name="report",
+        entry="reliance.report.page:report",
+        inputs=to_show,
+        outputs={"html": paths.PAGE, "findings": paths.FINDINGS},
+        beside=beside(paths.PAGE),
+        settings=showing,
+        untracked=measured,
+        reads=("report/page.html.j2",),
+        memory=4000,
+        message="Writing the page of {wildcards.variant}",
+    ),
+)

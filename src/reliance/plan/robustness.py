@@ -1,0 +1,134 @@
+"""How well text prompts and linear probes tell a class from its distractors."""
+
+from reliance.config.resolve import check_file
+from reliance.plan import paths
+from reliance.plan.paths import Wildcards, at, beside
+from reliance.plan.plan import Plan
+from reliance.plan.stage import Paths, Stage, Values
+
+PROMPT_SETS = ("short", "templated", "extended", "both")
+
+
+def to_fit(plan: Plan, w: Wildcards) -> Paths:
+    """What the probe learns from: the test split, as in the paper."""
+    return {
+        "index": at(paths.INDEX, dataset=w.dataset),
+        "embeddings": plan.embeddings(w.encoder, w.dataset, "test"),
+        "head": at(paths.HEAD, encoder=w.encoder),
+    }
+
+
+def fitting(plan: Plan, w: Wildcards) -> Values:
+    """How the probe is fitted."""
+    return {**plan.config.probe.model_dump(), "threads": plan.config.compute.threads}
+
+
+def to_read(plan: Plan, w: Wildcards) -> Paths:
+    """A list of cases, and the data set whose classes they are mistaken for."""
+    home = plan.external(w.dataset).dataset
+    return {
+        "index": at(paths.INDEX, dataset=w.dataset),
+        "classes": at(paths.CLASSES, dataset=home),
+        "home_index": at(paths.INDEX, dataset=home),
+    }
+
+
+def reading(plan: Plan, w: Wildcards) -> Values:
+    """Where the cases come from, and where the images of both lie."""
+    external = plan.external(w.dataset)
+    return {
+        "dataset": w.dataset,
+        "source": external.source,
+        "kind": external.kind,
+        "root": plan.root(w.dataset),
+        "home_root": plan.root(external.dataset),
+    }
+
+
+def found_elsewhere(plan: Plan, variant: str) -> Paths:
+    """Cases found elsewhere: their lists, their samples, and embeddings of images outside the data set."""
+    planted, folders, tables = plan.lists(variant)
+    for name in tables:
+        for key in ("failures", "samples"):
+            file = getattr(plan.config.external_lists[name], key)
+            check_file(f"external_lists.{name}.{key}", file)
+    encoder = plan.variant(variant).encoder
+    return {
+        "external_failures": [at(paths.PLANTED, dataset=name) for name in planted]
+        + listed(plan, folders, tables, "failures"),
+        "external_samples": [at(paths.PLANTED_SAMPLES, dataset=name) for name in planted]
+        + listed(plan, folders, tables, "samples"),
+        "external_embeddings": [plan.embeddings(encoder, name, "cases") for name in folders],
+    }
+
+
+def listed(plan: Plan, folders: list[str], tables: list[str], key: str) -> list[str]:
+    """Tables of cases (failures, samples): of folders as they were read, of tables as a user wrote them."""
+    pattern = {"failures": paths.CASES, "samples": paths.CASES_SAMPLES}[key]
+    own = [plan.users(getattr(plan.config.external_lists[name], key)) for name in tables]
+    return [at(pattern, dataset=name) for name in folders] + own
+
+
+def to_score(plan: Plan, w: Wildcards) -> Paths:
+    """All cases, and what tells a class from others: prompts and a probe."""
+    mined = plan.variant(w.variant).failures_from
+    return {
+        **found_elsewhere(plan, w.variant),
+        "index": plan.path(paths.INDEX, w.variant),
+        "embeddings": plan.embedded(w.variant, "train"),
+        "head": plan.path(paths.HEAD, w.variant),
+        **{name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in PROMPT_SETS},
+        "probe": plan.path(paths.PROBE, w.variant),
+        "failures": at(paths.FAILURES, variant=mined),
+        "failure_samples": at(paths.FAILURE_SAMPLES, variant=mined),
+    }
+
+
+def scoring(plan: Plan, w: Wildcards) -> Values:
+    """Where the cases come from."""
+    v = plan.variant(w.variant)
+    _, folders, _ = plan.lists(w.variant)
+    return {
+        "dataset": v.dataset,
+        "every_nth": plan.variant(v.failures_from).failures.every_nth,
+        "discovered_on": v.failures_from,
+        "external_datasets": folders,
+        "external_sources": plan.sources(w.variant),
+        "threads": plan.config.compute.threads,
+    }
+
+
+STAGES = (
+    Stage(
+        name="fit_probe",
+        entry="reliance.robustness.probes:fit_probe",
+        inputs=to_fit,
+        outputs={"probe": paths.PROBE},
+        settings=fitting,
+        memory=lambda s: 2000 + 0.02 * s.test + 3e-5 * s.test * s.classes,
+        minutes=lambda s: 10 + s.test * s.classes / 5e5,
+        threads=True,
+        message="Fitting a linear probe on {wildcards.encoder} for {wildcards.dataset}",
+    ),
+    Stage(
+        name="list_external",
+        entry="reliance.failures.external:list_external",
+        inputs=to_read,
+        outputs={"failures": paths.CASES, "failure_samples": paths.CASES_SAMPLES},
+        beside=beside(paths.CASES),
+        settings=reading,
+        memory=2000,
+        message="Reading the external cases {wildcards.dataset}",
+    ),
+    Stage(
+        name="benchmark",
+        entry="reliance.robustness.table:benchmark",
+        inputs=to_score,
+        outputs={"robustness": paths.ROBUSTNESS},
+        settings=scoring,
+        memory=lambda s: 3000 + 0.003 * s.train,
+        minutes=lambda s: 15 + s.train / 30000,
+        threads=True,
+        message="Scoring {wildcards.variant} on the cases: text prompts against a linear probe",
+    ),
+)

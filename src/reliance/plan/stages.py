@@ -1,0 +1,38 @@
+"""All stages of the pipeline."""
+
+from reliance.plan import (
+    attribution,
+    audits,
+    codes,
+    concepts,
+    encoders,
+    explore,
+    failures,
+    faithfulness,
+    figures,
+    images,
+    naming,
+    planted,
+    report,
+    robustness,
+    sae,
+)
+
+ROOMS = (
+    planted,
+    images,
+    encoders,
+    sae,
+    codes,
+    naming,
+    attribution,
+    failures,
+    robustness,
+    faithfulness,
+    concepts,
+    audits,
+    figures,
+    explore,
+    report,
+)
+STAGES = tuple(stage for room in ROOMS for stage in room.STAGES)

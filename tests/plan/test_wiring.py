@@ -1,0 +1,106 @@
+"""What Snakemake is told of a stage: resources that grow, values that it compares, errors."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from snakemake.iocontainers import Wildcards as Named
+
+from reliance.plan.paths import Wildcards
+from reliance.plan.plan import Plan
+from reliance.plan.stage import Stage, in_blocks
+from reliance.plan.stages import STAGES
+from reliance.plan.wiring import Wired
+
+ROOT = Path(__file__).parents[2]
+BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+def wired(plan: Plan, stage: Stage | str) -> Wired:
+    return Wired(BY_NAME[stage] if isinstance(stage, str) else stage, plan, ROOT)
+
+
+def named(**values: str) -> Named:
+    return Named(fromdict=values)
+
+
+STAGE = Stage(
+    name="count",
+    entry="reliance.codes.top_samples:top_samples",
+    outputs={"counts": "results/{variant}/counts/part-{part}-of-{parts}.json"},
+    message="Counting",
+    inputs=lambda plan, w: {"codes": f"results/{w.variant}/x"},
+    settings=lambda plan, w: {"z": (1, 2), "a": {"y": 1, "b": 2}},
+    untracked=in_blocks,
+    memory=lambda s: 4000 + s.train / 1000,
+)
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(1, 4003), (2, 8005), (3, 12008)])
+def test_every_attempt_asks_for_more(plan: Plan, attempt: int, expected: int) -> None:
+    resources = wired(plan, STAGE).resources
+    memory, minutes = resources["mem_mb"], resources["runtime"]
+    assert not isinstance(memory, int) and not isinstance(minutes, int)
+    assert memory(named(variant="tiny"), attempt=attempt) == expected
+    assert minutes(named(variant="tiny"), attempt=attempt) == 10 * attempt
+    assert set(resources) == {"mem_mb", "runtime"}
+
+
+def test_threads_and_devices_are_those_of_the_configuration(plan: Plan) -> None:
+    embed, threads = wired(plan, "embed_images"), plan.config.compute.threads
+    assert (embed.threads, embed.resources["gpu"]) == (threads, 1)
+    assert embed.resources["cpus_per_task"] == threads + plan.config.embedding.workers
+    assert wired(plan, "train_clip").threads == 1
+
+
+def test_logs_are_named_after_rule_and_job(plan: Plan) -> None:
+    assert wired(plan, STAGE).log == "results/logs/count/{variant}.{part}-of-{parts}.log"
+    assert wired(plan, "fig5").benchmark == "results/benchmarks/fig5/{variant}.tsv"
+    log = "results/logs/embed_images/{encoder}.{dataset}.{split}.{part}-of-{parts}.log"
+    assert wired(plan, "embed_images").log == log
+
+
+def test_settings_are_sorted_and_untracked_values_are_hidden_from_snakemake(plan: Plan) -> None:
+    of = wired(plan, STAGE)
+    settings = of.settings(named(variant="tiny"))
+    assert settings == {"a": {"b": 2, "y": 1}, "z": [1, 2]}
+    assert list(settings) == ["a", "z"]
+    assert list(settings["a"]) == ["b", "y"]
+    assert of.untracked(named(), None) == {"block_rows": plan.config.compute.block_rows}
+    for function in (of.untracked, of.about):
+        assert "resources" in inspect.signature(function).parameters
+    assert "resources" not in inspect.signature(of.settings).parameters
+    assert list(inspect.signature(of.inputs).parameters) == ["wildcards"]
+
+
+def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -> None:
+    key = wired(plan, STAGE._replace(resumes=True)).settings(named(variant="tiny"))["fingerprint"]
+    assert len(key) == 16
+    resumed = {stage.name for stage in STAGES if stage.resumes}
+    assert resumed == {"train_clip", "embed_images", "train_sae", "encode"}
+
+
+def test_what_a_stage_reads_itself_is_part_of_its_fingerprints(plan: Plan) -> None:
+    found = wired(plan, "report").fingerprints
+    name, _, digest = found["code_file_reliance_report_page_html_j2"].partition("@")
+    assert (name, len(digest)) == ("reliance/report/page.html.j2", 12)
+    assert found["code_script"].startswith("reliance.report.page:report@")
+
+
+def test_a_users_error_ends_the_run_with_one_message(plan: Plan) -> None:
+    with pytest.raises(SystemExit) as end:
+        wired(plan, "train_sae").inputs(named(variant="tinny"))
+    assert str(end.value.code).startswith("\nERROR ") and "did you mean 'tiny'" in str(end.value.code)
+
+
+def test_two_entries_never_share_a_fingerprint(plan: Plan) -> None:
+    """Functions that only a string names are not reached from each other."""
+    found = {s.entry: tuple(wired(plan, s).fingerprints.values()) for s in STAGES}
+    assert len(set(found.values())) == len({stage.entry for stage in STAGES})
+    fig5, fig9 = (wired(plan, name).fingerprints for name in ("fig5", "fig9"))
+    assert "code_reliance_figures_fig9" not in fig5 and "code_reliance_figures_fig9" in fig9
+    assert not [key for stage in STAGES for key in wired(plan, stage).fingerprints if "reliance_plan_" in key]
+
+
+def test_names_that_a_job_does_not_have_are_empty() -> None:
+    assert Wildcards(**dict(named(variant="x").items())) == Wildcards(variant="x")
