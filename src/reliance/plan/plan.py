@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from reliance.base.errors import RelianceError
-from reliance.config.mistakes import invalid
 from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
 from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
 from reliance.config.stages import AuditSettings, Sae
@@ -46,15 +45,7 @@ class Plan:
         return str(self._place(path))
 
     def users(self, path: str) -> str:
-        """A user's path as an input: it stays where it is, whatever prefix ours get.
-
-        Raises RelianceError for braces, which Snakemake takes for wildcards.
-        """
-        if "{" in path or "}" in path:
-            allowed, step = "a path without { and }", "rename the folder, or give it a link of another name"
-            raise invalid(
-                "a path in the configuration", "Snakemake reads braces as a pattern", path, allowed, step
-            )
+        """A user's path as an input: it stays where it is, whatever prefix ours get."""
         return path if self.placed(path) == path else os.path.abspath(path)
 
     def path(self, pattern: str, variant: str, **names: str) -> str:
