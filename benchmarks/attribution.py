@@ -26,24 +26,40 @@ from torch.nn.functional import embedding_bag
 
 from clock import IMAGENET, Cost, alone, compare, machine, parser, rounds, table
 from made import World
-from reliance.attribution import closed_form as closed
 from reliance.failures.scan import Lines, Miner, Tally
+from reliance.tails import head as closed
+from reliance.tails.head_tail import HeadTail
 
 STEP = 512  # images of an alternative at a time
 SHARE = 8  # alternatives see one image in so many
-TARGETS = {"attribute_split": 1, "outputs": 1, "expectations": 5, "mine_outliers": 5}  # every n-th image
+TARGETS = {
+    "attribute_split": 1,
+    "outputs": 1,
+    "attribute_subset": 5,
+    "expectations": 5,
+    "mine_outliers": 5,
+}  # every n-th image
 
 
 class Setting(NamedTuple):
     """Made images on the device, with the tables."""
 
-    tables: closed.LatentTables
-    prompts: closed.PromptTables
+    tail: HeadTail
     norm: torch.Tensor  # bias of the LayerNorm
     x: torch.Tensor  # [n, d]
     values: torch.Tensor  # [n, k]
     indices: torch.Tensor  # [n, k]
     label: torch.Tensor  # [n]
+
+    @property
+    def tables(self) -> closed.LatentTables:
+        """What the head makes of the decoder."""
+        return self.tail.tables
+
+    @property
+    def prompts(self) -> closed.PromptTables:
+        """What prompts add."""
+        return self.tail.texts
 
     def part(self, start: int, stop: int) -> "Setting":
         """Images [start, stop)."""
@@ -53,21 +69,16 @@ class Setting(NamedTuple):
 
 def prepare(world: World, device: str) -> Setting:
     """Tables and one block of images."""
-    tables = closed.latent_tables(world.decoder, world.head, device)
+    tail = HeadTail(world.head, world.decoder, world.text, device)
     block = world.block(0, world.images)
     arrays = (world.head.ln_bias, block.x, block.values, block.indices, block.label)
-    return Setting(
-        tables, closed.prompt_tables(tables, world.text), *(torch.as_tensor(a).to(device) for a in arrays)
-    )
+    return Setting(tail, *(torch.as_tensor(a).to(device) for a in arrays))
 
 
 def in_closed_form(s: Setting) -> list[torch.Tensor]:
     """act x grad and leave-one-out [n, k]."""
-    terms = closed.image_terms(s.tables, s.x, s.values, s.indices)
-    rows = torch.arange(len(s.x), device=s.x.device)
-    y = closed.outputs(terms, s.prompts)[rows, s.label]
-    forms = (form(s.tables, terms) for form in closed.FORMS.values())
-    return [closed.pair_relevance(form, s.indices, s.prompts, rows, s.label, y) for form in forms]
+    scores, rows = s.tail.score(s.x, s.values, s.indices), torch.arange(len(s.x), device=s.x.device)
+    return [scores.relevance(form, rows, s.label) for form in closed.FORMS]
 
 
 def head(s: Setting, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
@@ -128,7 +139,7 @@ def attributing(s: Setting) -> dict[str, tuple[Callable[[], object], int]]:
 def mining(s: Setting, world: World) -> tuple[dict[str, tuple[Callable[[], object], int]], float]:
     """What is timed of mining, over how many images; and pairs of an image and a class per image."""
     block, n = world.block(0, world.images), len(s.x)
-    miner = Miner(s.tables, s.prompts, lines(s), "act_x_grad")
+    miner = Miner(s.tail, lines(s), "act_x_grad")
     terms = closed.image_terms(s.tables, s.x, s.values, s.indices)
     confident = closed.outputs(terms, s.prompts) > miner.lines.confident
     confident[torch.arange(n, device=s.x.device), s.label] = False

@@ -26,11 +26,12 @@ from clock import alone, compare, machine, parser, rounds
 from made import World
 from reliance.base.rows import Layout, PartRange, PartWriter
 from reliance.codes import encode
-from reliance.codes.store import Entries
 from reliance.codes.top_samples import Strongest, Top
+from reliance.units.protocol import Entries
 from reliance.units.sae.files import Sae
-from reliance.units.sae.top_k import Parameters, preactivations
+from reliance.units.sae.sparse import Encoder, Parameters, preactivations, top_k
 
+ENCODER = Encoder("topk", lambda x, parameters, k: top_k(preactivations(x, parameters), k))
 COUNT, BLOCK = 100, 16384
 
 
@@ -57,7 +58,7 @@ def encoding(world: World, device: str) -> dict[str, Callable[[], object]]:
     actions: dict[str, Callable[[], object]] = {}
     if importlib.util.find_spec("zarr"):
         actions["encode and write"] = lambda: write(x, parameters, sae)
-    actions["encode_rows"] = lambda: encode.encode_rows(x, parameters, sae)
+    actions["encode_rows"] = lambda: encode.encode_rows(x, parameters, sae, ENCODER)
     return {**actions, "encoder product": product, "dense codes": dense}
 
 
@@ -68,7 +69,7 @@ def write(x: np.ndarray, parameters: Parameters, sae: Sae) -> None:
         rows = PartRange(0, len(x))
         writer = PartWriter(Path(folder) / "part.zarr", "codes", rows, layouts, {}, {}, chunk_rows=BLOCK)
         for start in range(0, len(x), BLOCK):
-            values, indices = encode.encode_rows(x[start : start + BLOCK], parameters, sae)
+            values, indices = encode.encode_rows(x[start : start + BLOCK], parameters, sae, ENCODER)
             writer.append({"values": values, "indices": indices})
         writer.finish()
 

@@ -33,14 +33,17 @@ from PIL import Image
 
 from clock import Spent, alone, machine, parser, ratio, rounds, seconds, table
 from reliance.base.artifacts import write_table
-from reliance.encoders.head import export_head, load_head
+from reliance.encoders import vision
+from reliance.encoders.head import load_head
 from reliance.encoders.model import Clip, load_model, read_weights
-from reliance.encoders.vision import collate, embed_images, embedder, normaliser
+from reliance.encoders.sites import class_token
+from reliance.encoders.vision import Compute, Share, Store, collate, normaliser
 from reliance.encoders.weights import resolve_weights
 from reliance.images.decode import SPARE, Images, Reading
 from reliance.images.tables import INDEX
 from reliance.tails.head import attribute
-from reliance.units.sae.top_k import Parameters, encode
+from reliance.units.sae.sparse import Parameters
+from reliance.units.sae.top_k import encode
 
 USUAL, LARGE = (500, 375), (2000, 1500)
 LATENTS, ACTIVE, PROMPTS = 4096, 32, 8
@@ -71,19 +74,14 @@ def draw(folder: Path, count: int, size: tuple[int, int] = USUAL) -> list[str]:
 
 def stage(job: Job) -> None:
     """The stage, with a file for its output that is written once."""
-    embed_images(
+    class_token.embed_images(
         index=job.folder / f"index_{job.images}.parquet",
         weights=job.folder / "weights.json",
         part=Path(tempfile.mkdtemp(dir=job.folder)) / "part-0-of-1.zarr",
-        split="train",
-        dataset_root=str(job.folder),
-        part_index=0,
-        parts=1,
-        precision=job.precision,
-        batch_size=job.batch_size,
-        workers=job.workers,
-        device=job.device,
-        threads=job.threads,
+        share=Share("train", part_index=0, parts=1),
+        reading=Reading(str(job.folder)),
+        store=Store(),
+        compute=Compute(job.precision, job.batch_size, job.workers, job.device, job.threads),
     )
 
 
@@ -106,7 +104,7 @@ def forward(job: Job) -> tuple[Spent, Spent]:
         for _ in range(passes):
             embed(batch)
 
-    with embedder(clip, "x", job.precision) as embed:
+    with vision.forward(clip, class_token.SITE, job.precision) as embed:
         embed(batch)
         model = seconds(again, job.device)
     decode = seconds(lambda: [images[i] for i in range(size)])
@@ -116,8 +114,8 @@ def forward(job: Job) -> tuple[Spent, Spent]:
 def embeddings(clip: Clip, images: Images, precision: str, batch_size: int) -> torch.Tensor:
     """Class tokens [n, d] as they are stored."""
     batches = [range(i, min(i + batch_size, len(images))) for i in range(0, len(images), batch_size)]
-    with embedder(clip, "x", precision) as embed:
-        found = [embed(collate([images[i] for i in batch]).pixels).wait() for batch in batches]
+    with vision.forward(clip, class_token.SITE, precision) as embed:
+        found = [embed(collate([images[i] for i in batch]).pixels).wait()[0] for batch in batches]
     return torch.from_numpy(np.concatenate(found)).half().float()
 
 
@@ -130,7 +128,7 @@ def effect(job: Job) -> dict[str, float]:
     mean, d = exact.mean(0), exact.shape[1]
     rows = torch.nn.functional.normalize(torch.randn(LATENTS, d, generator=g), dim=1)
     parameters = Parameters(rows, torch.zeros(LATENTS), rows, mean)
-    export_head(weights=job.folder / "weights.json", head=job.folder / "head.safetensors")
+    class_token.export_head(weights=job.folder / "weights.json", head=job.folder / "head.safetensors")
     head, _ = load_head(job.folder / "head.safetensors")
     dense, active = [], []
     for x in (exact, rough):

@@ -24,16 +24,15 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from reliance.attribution.integrated import at_point, locate, relevance, see_prompts, terms_at
+from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import write_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, project, save_head
 from reliance.encoders.text import TEXT
-from reliance.faithfulness.curves import curve, grams, walk
 from reliance.faithfulness.orderings import best_active
 from reliance.faithfulness.table import faithfulness
 from reliance.images.tables import INDEX
-from reliance.tails.head import act_x_grad, latent_tables, prompt_tables
+from reliance.tails.head_tail import HeadTail
 from reliance.units.sae.files import Sae, save_sae
 
 STEPS, CURVES = 10, 68  # per image: (2 x 10 local, 2 x 7 by class) x 2 error terms; random ones are means
@@ -111,29 +110,28 @@ def by_head(made: Made, rows: slice, positions: np.ndarray) -> np.ndarray:
 
 def in_closed_form(made: Made, rows: slice) -> tuple[np.ndarray, np.ndarray, float]:
     """The same curve and its positions, ordered by act x grad, and the seconds of the curve alone."""
-    tables = latent_tables(made.decoder, made.head, dtype=torch.float64)
-    x, values = (torch.as_tensor(a[rows], dtype=torch.float64) for a in (made.x, made.values))
-    indices, label = (torch.as_tensor(a[rows]) for a in (made.indices, made.label))
-    prompted = see_prompts(prompt_tables(tables, made.text), label[:, None], indices)
-    points = locate(tables, x, indices)
-    terms = terms_at(tables, points, values, indices)
-    scores = relevance(at_point(act_x_grad(tables, terms), terms), prompted)[:, 0]
-    positions = best_active(scores, values, STEPS)
-    at = walk(tables, grams(tables, indices), points, values, indices, prompted)
-    curve(at, positions, -1)
+    tail = HeadTail(made.head, made.decoder, made.text, dtype=torch.float64)
+    active, label = tail.activate(made.values[rows], made.indices[rows]), torch.as_tensor(made.label[rows])
+    x = torch.as_tensor(made.x[rows], dtype=torch.float64)
+    stretch = active.stretch(x - active.sum, x)
+    scores = stretch.relevances(("act_x_grad",), label[:, None])["act_x_grad"][:, 0]
+    positions = best_active(scores, active.values, STEPS)
+    _, at = stretch.walks(label)
+    at.curve(positions, -1)
     start = time.process_time()
-    y = curve(at, positions, -1)
+    y = at.curve(positions, -1)
     return y.numpy(), positions.numpy(), time.process_time() - start
 
 
 def stage(folder: Path, threads: int) -> None:
     """The stage, alone in this process."""
     logging.basicConfig(level=logging.WARNING)
-    files = {name: folder / f"{name}.parquet" for name in ("index", "text", "faithfulness")}
+    files = {name: folder / f"{name}.parquet" for name in ("index", "text")}
     files |= {name: folder / f"{name}.safetensors" for name in ("sae", "head")}
     files |= {name: folder / name / "manifest.json" for name in ("embeddings", "codes")}
-    summary = folder / "faithfulness.json"
-    faithfulness(**files, summary=summary, split="test", steps=STEPS, device="cpu", threads=threads)
+    written = {"faithfulness": folder / "faithfulness.parquet", "summary": folder / "faithfulness.json"}
+    options = {"split": "test", "steps": STEPS, "computing": Computing(threads=threads)}
+    faithfulness(Explained(**files), **written, **options)
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak = used.ru_maxrss / (1 << 30 if sys.platform == "darwin" else 1 << 20)
     status = Path("/proc/self/status")

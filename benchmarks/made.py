@@ -14,8 +14,8 @@ from reliance.encoders.head import Head, project
 FAMILY, SPREAD, NOISE = 10, 0.2, 1.2  # classes of a family; what tells them apart; what tells images apart
 
 
-class Block(NamedTuple):
-    """Labelled images, as `reliance.attribution.inputs.Block` has them."""
+class LabelledImages(NamedTuple):
+    """Labelled images, as `reliance.attribution.inputs.LabelledImages` has them."""
 
     image_id: np.ndarray  # int64 [n]
     label: np.ndarray  # int64 [n]
@@ -55,8 +55,8 @@ class World:
         values = -np.sort(-g.exponential(2, indices.shape), axis=1) + 0.01
         return values.astype(np.float16), g.permuted(indices, axis=1)
 
-    def block(self, start: int, stop: int) -> Block:
+    def block(self, start: int, stop: int) -> LabelledImages:
         """Images [start, stop) as the stages see them."""
         values, indices = self.code(start, stop)
         x, ids = self.x(start, stop).astype(np.float32), np.arange(start, stop)
-        return Block(ids, self.label[start:stop], x, values.astype(np.float32), indices)
+        return LabelledImages(ids, self.label[start:stop], x, values.astype(np.float32), indices)

@@ -33,8 +33,8 @@ from unittest.mock import patch
 import torch
 
 from clock import Spent, machine, parser, ratio, rounds, table
+from reliance.units.sae.sparse import Parameters
 from reliance.units.sae.step import Objective, keep_memory, step, update
-from reliance.units.sae.top_k import Parameters
 
 Actions = dict[str, Callable[[], object]]
 OURS = "ours, fp32"

@@ -15,8 +15,9 @@ from collections.abc import Callable
 import torch
 
 from clock import machine  # finds src too
+from reliance.units.sae.quality import measure_quality
+from reliance.units.sae.sparse import Encoder, Parameters, preactivations, top_k
 from reliance.units.sae.step import Objective, keep_memory, step, update
-from reliance.units.sae.top_k import Parameters, measure_quality
 from sae_step import dense_step
 
 NOISE, ACTIVE = 0.02, 24
@@ -78,7 +79,8 @@ def train(
         wait(x)
         seconds += time.perf_counter() - began
     held_out = (made.batch(1024, 10**8 + i) for i in range(options.held_out // 1024))
-    quality = measure_quality(Parameters(*(t.detach() for t in p)), options.k, held_out)
+    encoder = Encoder("topk", lambda x, parameters, k: top_k(preactivations(x, parameters), k))
+    quality = measure_quality(encoder, Parameters(*(t.detach() for t in p)), options.k, held_out)
     return seconds / steps, float(quality["explained_variance"]), list(p)
 
 

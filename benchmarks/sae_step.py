@@ -17,8 +17,8 @@ from statistics import median
 import torch
 
 from clock import machine  # finds src too
+from reliance.units.sae.sparse import Parameters, preactivations
 from reliance.units.sae.step import Objective, keep_memory, step, update
-from reliance.units.sae.top_k import Parameters, preactivations
 
 
 def dense_loss(p: Parameters, x: torch.Tensor, aims: Objective, dead: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,8 @@ import yaml
 
 from clock import alone, machine, parser
 from reliance.base.artifacts import read_json, read_table
-from reliance.units.sae import train
+from reliance.config.sae import SaeTraining
+from reliance.units.sae import top_k, train
 from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 from stages import WEIGHTS, write_parts
 
@@ -49,12 +50,13 @@ class Sums(NamedTuple):
 def stage(folder: Path, settings: dict[str, Any]) -> None:
     """The stage, on what `main` wrote."""
     names = {"history": "history.parquet", "sae": "sae.safetensors", "quality": "quality.json"}
-    train.train_sae(
+    files = train.Files(
         embeddings=[folder / "train" / "embeddings" / "manifest.json"],
         held_out=folder / "test" / "embeddings" / "manifest.json",
         **{name: folder / file for name, file in names.items()},
-        **settings,
     )
+    running = train.Running(device=settings.pop("device"), threads=settings.pop("threads"))
+    top_k.train(files=files, settings=SaeTraining(**settings), running=running)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from made import World
 from stages import STAGES, Run, write
 
 FACTORS = (1, 2, 4, 8)
-SUBSET = ("expectations", "mine_outliers")  # stages that look at every fifth image
+SUBSET = ("attribute_subset", "expectations", "mine_outliers")  # stages that look at every fifth image
 STORED = ("embeddings", "codes", "attributions.parquet")
 PART_HOURS = 4.0  # of one job of an embedding or of encoding
 STEPS_PER_IMAGE = 30 * 0.1 / 1024  # of the preset `default`

@@ -14,12 +14,14 @@ from threadpoolctl import threadpool_limits
 
 from made import World
 from reliance.attribution import table
+from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import read_table, write_table
-from reliance.base.rows import Layout, PartRange, Parts, PartWriter, write_manifest
+from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.codes import top_samples as samples
 from reliance.codes.encode import encode_part
 from reliance.codes.store import gather_codes
-from reliance.encoders.head import load_head, project, save_head
+from reliance.encoders.head import project, save_head
+from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.failures import expectation, outliers
 from reliance.images.tables import INDEX
@@ -46,6 +48,16 @@ class Run(NamedTuple):
         return paths | {n: self.folder / n / "manifest.json" for n in ("embeddings", "codes")}
 
     @property
+    def files(self) -> Explained:
+        """The same as stages take it."""
+        return Explained(**self.inputs)
+
+    @property
+    def computing(self) -> Computing:
+        """How."""
+        return Computing(self.block_rows, self.device, self.threads)
+
+    @property
     def settings(self) -> dict[str, object]:
         """What all of these stages share."""
         return {"device": self.device, "threads": self.threads, "block_rows": self.block_rows}
@@ -70,32 +82,39 @@ def top_samples(run: Run) -> None:
 
 def attribute_split(run: Run) -> None:
     """Stage `attribute_split` over all images."""
-    table.attribute_split(**run.inputs, **run.settings, **run.tables("attributions"), split="train")
+    written = run.tables("attributions", "outputs")
+    table.attribute_split(run.files, **written, split="train", computing=run.computing)
+
+
+def attribute_subset(run: Run) -> None:
+    """Stage `attribute_split` over the images that are mined."""
+    written = run.tables("attributions", "outputs")
+    options = {"split": "train", "every_nth": run.every_nth}
+    table.attribute_split(run.files, **written, **options, computing=run.computing)
 
 
 def expectations(run: Run) -> None:
-    """Stage `expectations`."""
-    written = run.tables("expectations")
-    expectation.expectations(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
+    """Stage `expectations`; needs `attribute_subset`."""
+    expectation.expectations(**run.tables("attributions", "outputs", "expectations"))
 
 
 def mine_outliers(run: Run) -> None:
     """Stage `mine_outliers`; needs `expectations`."""
     written = run.tables("expectations", "outliers", "outlier_samples")
-    outliers.mine_outliers(**run.inputs, **run.settings, **written, every_nth=run.every_nth)
+    outliers.mine_outliers(run.files, **written, every_nth=run.every_nth, computing=run.computing)
 
 
 def outputs(run: Run) -> None:
     """y of every image and class, computed as the robustness benchmark does."""
-    embeddings, (head, _) = Parts(run.inputs["embeddings"], "embeddings"), load_head(run.inputs["head"])
+    embeddings = Embeddings(run.inputs["embeddings"])
     text = np.stack(read_table(run.inputs["text"], TEXT).frame["embedding"].to_list())
     with threadpool_limits(run.threads):
         for start, stop in embeddings.blocks(run.block_rows):
-            z = project(embeddings.read("x", start, stop), head)
+            z = embeddings.z(start, stop)
             text @ (z / np.linalg.norm(z, axis=1, keepdims=True)).T
 
 
-STAGES = (encode, top_samples, attribute_split, expectations, mine_outliers, outputs)
+STAGES = (encode, top_samples, attribute_split, attribute_subset, expectations, mine_outliers, outputs)
 
 
 def write(world: World, folder: Path) -> dict[str, Path]:
@@ -113,9 +132,12 @@ def write(world: World, folder: Path) -> dict[str, Path]:
     frame = pd.DataFrame(rows | {"embedding": list(world.text)})
     write_table(paths["text"], frame, TEXT, {}, {"weights": WEIGHTS})
     inputs = {"index": index, "weights": WEIGHTS}
-    paths["embeddings"], embeddings = write_parts(
-        folder / "embeddings", world, lambda a, b: {"x": world.x(a, b), "valid": np.ones(b - a, bool)}, inputs
-    )
+
+    def embedded(start: int, stop: int) -> dict[str, np.ndarray]:
+        x = world.x(start, stop)
+        return {"x": x, "embedding": project(x, world.head), "valid": np.ones(stop - start, bool)}
+
+    paths["embeddings"], embeddings = write_parts(folder / "embeddings", world, embedded, inputs)
     inputs = {"sae": stamp.id, "embeddings": embeddings, "index": index}
     kind = np.uint16 if m <= 65535 else np.int32
 

@@ -1,10 +1,10 @@
-"""What a job costs before it does anything: imports of every script, Snakemake's plan, overhead per job.
+"""What a job costs before it does anything: imports of every entry, Snakemake's plan, overhead per job.
 
-    python benchmarks/startup.py                  # small: imports of six scripts, plan of one variant, 4 jobs
-    python benchmarks/startup.py --scripts 100 --variants 100 --jobs 20
+    python benchmarks/startup.py                  # small: imports of six modules, plan of one variant, 4 jobs
+    python benchmarks/startup.py --modules 100 --variants 100 --jobs 20
 
-Imports: the module of a script's function is imported in a process of its own, and what it brought along is
-looked up. Scripts that bring torch are listed; only those that run a model, or attribute, need it.
+Imports: the module of a stage's function is imported in a process of its own, and what it brought along is
+looked up. Stages that bring torch are listed; only those that run a model, or attribute, need it.
 Plan: `snakemake --dry-run` of every figure, the page and the comparisons of the variants, in a folder
 without results, with made roots for the data sets that need one (goal: at most 10 s).
 Jobs: `--jobs` jobs of one script that calls an empty function through `running.job.run`, against one such
@@ -13,7 +13,6 @@ job; the floor is a Python process that imports the same.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,11 @@ from statistics import median
 import yaml
 
 from clock import Spent, machine, parser, table
+from reliance.config.resolve import load
+from reliance.figures.table import FIGURES
+from reliance.plan.plan import Plan
+from reliance.plan.report import default_targets
+from reliance.plan.stages import STAGES
 from seeded import LINKED, ROOT
 
 HEAVY = ("torch", "pandas", "zarr", "scipy", "sklearn", "matplotlib", "open_clip")
@@ -62,12 +66,10 @@ run(snakemake, write)
 
 
 def modules(count: int) -> dict[str, list[str]]:
-    """Module of a script's function -> the scripts that import it; evenly chosen."""
+    """Module of a stage's function -> the stages that call it; evenly chosen."""
     found: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "scripts").glob("*.py")):
-        for module in re.findall(r"^from (reliance\.[\w.]+) import", path.read_text(), flags=re.M):
-            if module != "reliance.running.job":
-                found.setdefault(module, []).append(path.stem)
+    for stage in STAGES:
+        found.setdefault(stage.entry.partition(":")[0], []).append(stage.name)
     step = max(1, -(-len(found) // count))
     return dict(list(found.items())[::step])
 
@@ -75,33 +77,28 @@ def modules(count: int) -> dict[str, list[str]]:
 def imports(count: int) -> None:
     """Print what importing takes, slowest first, and who brings torch."""
     found = []
-    for module, scripts in modules(count).items():
+    for module, stages in modules(count).items():
         code = PROBE.format(module=module, heavy=HEAVY)
         said = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT / "src"
         )
         wall, used, *brought = said.stdout.split()
-        found.append((float(used), float(wall), ", ".join(scripts), brought))
+        found.append((float(used), float(wall), ", ".join(stages), brought))
     found.sort(reverse=True)
     rows = [(names, f"{wall:.2f}", f"{used:.2f}", " ".join(brought)) for used, wall, names, brought in found]
-    table([("imports of a script", "s", "CPU s", "brings"), *rows])
+    table([("imports of a stage", "s", "CPU s", "brings"), *rows])
     with_torch = [names for *_, names, brought in found if "torch" in brought]
     print(f"with torch: {', '.join(sorted(with_torch)) or 'none'}\n")
 
 
 def targets(count: int) -> list[str]:
     """Every figure and page of the first variants, and of the comparisons if these are all."""
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    figures = {path.stem for path in (ROOT / "scripts").glob("fig*.py")}
-    found = []
-    for name, variant in list(config["variants"].items())[:count]:
-        own = {"fig5", "fig12", "fig13", "fig14"} if "sae" not in variant else figures - {"fig6", "fig15"}
-        own |= {"fig6", "fig15"} if "audit" in variant else set()
-        found += [f"results/{name}/{figure}.pdf" for figure in sorted(own)]
-        found.append(f"results/{name}/report.html")
-    if count >= len(config["variants"]):
-        for name in config["comparisons"]:
-            found += [f"results/compare/{name}/fig{number}.pdf" for number in (4, 5, 7, 8, 9, 14)]
+    plan = Plan(load(yaml.safe_load((ROOT / "config" / "config.yaml").read_text())))
+    variants = list(plan.config.variants)[:count]
+    found = [target for name in variants for target in default_targets(plan, name)]
+    if count >= len(plan.config.variants):
+        figures = [row.name for row in FIGURES if row.compares]
+        found += [f"results/compare/{name}/{fig}.pdf" for name in plan.config.comparisons for fig in figures]
     return found
 
 
@@ -164,11 +161,11 @@ def timed(command: Sequence[str], folder: Path) -> Spent:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    found = parser(__doc__, scripts=6, variants=1, jobs=4)
+    found = parser(__doc__, modules=6, variants=1, jobs=4)
     found.set_defaults(rounds=1)
     options: argparse.Namespace = found.parse_args(arguments)
     print(machine(options))
-    imports(options.scripts)
+    imports(options.modules)
     plan(options.variants, options.rounds)
     jobs(options.jobs)
     print(f"after: {machine(options)}")

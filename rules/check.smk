@@ -10,11 +10,12 @@ except RelianceError as error:
     sys.exit(f"\nERROR {error}\n")
 
 # Whether anything will be written is not known yet: a dry run or a finished target needs no permission.
-read_only = os.path.isdir("results") and not os.access("results", os.W_OK)
+results = str(workflow.modifier.path_modifier.modify("results"))  # elsewhere in a module with a prefix
+read_only = os.path.isdir(results) and not os.access(results, os.W_OK)
 
 if read_only:
     problem = RelianceError(
-        os.path.abspath("results"),
+        os.path.abspath(results),
         "artifacts are written to a folder in which you may write",
         found="a folder that is read-only for you",
         allowed="a folder of your own",

@@ -16,11 +16,11 @@ for wired in WIRED:
         benchmark:
             wired.benchmark
         wildcard_constraints:
-            **wired.stage.constraints,
+            **wired.constraints,
         group:
             wired.stage.group
         conda:
-            "../envs/reliance.yaml"
+            ENVIRONMENT
         threads: wired.threads
         resources:
             **wired.resources,
@@ -28,6 +28,7 @@ for wired in WIRED:
             **wired.fingerprints,
             entry=wired.stage.entry,
             settings=wired.settings,
+            literal=wired.literal,
             untracked=wired.untracked,
             about=wired.about,
         message:

@@ -12,6 +12,7 @@ from reliance.plan.stages import STAGES
 merged = yaml.safe_load(Path(SHIPPED).read_text(encoding="utf-8"))
 update_config(merged, config)
 PLAN = Plan(told(load)(merged), place=workflow.modifier.path_modifier.modify)
+ENVIRONMENT = str(PROJECT / "envs" / "reliance.yaml").replace("{", "{{").replace("}", "}}")  # it is a pattern
 WIRED = [Wired(stage, PLAN, PROJECT) for stage in STAGES]
 
 

@@ -4,8 +4,8 @@ import pytest
 from reliance.attribution.inputs import blocks, open_inputs
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.encoders.head import save_head
+from reliance.encoders.stored import Embeddings
 from reliance.images.tables import INDEX
 from reliance.units.sae.files import Sae, save_sae
 
@@ -15,12 +15,12 @@ from .toy import CLASS_IDS, WEIGHTS, D, K, M, ToySplit
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"), per_class=20)
-    split.paths = split.write()
+    split.files = split.files()
     return split
 
 
 def opened(toy, split="train", **paths):
-    return open_inputs(**{**toy.paths, **paths}, split=split)
+    return open_inputs(toy.files._replace(**paths), split)
 
 
 def test_labels_are_rows_of_the_classes_and_text_is_in_their_order(toy):
@@ -52,7 +52,7 @@ def test_artifacts_of_other_origin_are_refused_naming_both(toy, tmp_path):
     sae = tmp_path / "sae.safetensors"
     other = Sae(-toy.decoder, np.zeros(M, np.float32), -toy.decoder, np.zeros(D, np.float32), K)
     save_sae(sae, other, {}, {"encoder": WEIGHTS})
-    index, stamp = read_table(toy.paths["index"], INDEX)
+    index, stamp = read_table(toy.files.index, INDEX)
     write_table(tmp_path / "index.parquet", index, INDEX, {"other": 1}, stamp.inputs)
     for paths, what in (
         ({"head": head}, "encoder weights"),
@@ -86,13 +86,13 @@ def test_class_tokens_that_are_not_finite_are_refused_by_image(toy):
     arrays = {"x": broken, "valid": toy.valid}
     manifest, _ = toy.write_parts("embeddings", arrays, inputs.embeddings.stamp.inputs, folder="broken")
     with pytest.raises(RelianceError, match=rf"image_id {row}|x: 1 of \d+ values are NaN or infinite"):
-        list(blocks(inputs._replace(embeddings=Parts(manifest, "embeddings")), 1, 16))
+        list(blocks(inputs._replace(embeddings=Embeddings(manifest)), 1, 16))
 
 
 def test_a_class_without_a_prompt_is_named(toy, tmp_path):
     from reliance.encoders.text import TEXT
 
-    frame, stamp = read_table(toy.paths["text"], TEXT)
+    frame, stamp = read_table(toy.files.text, TEXT)
     write_table(tmp_path / "t.parquet", frame[frame["class_id"] != 5], TEXT, {}, stamp.inputs)
     with pytest.raises(RelianceError, match=r"\[5\]"):
         opened(toy, text=tmp_path / "t.parquet")
@@ -108,6 +108,6 @@ def test_a_class_without_a_prompt_is_named(toy, tmp_path):
 def test_images_without_classes_have_no_attributions(tmp_path):
     split = ToySplit(tmp_path, per_class=5)
     split.labels[:] = -1
-    paths = split.write()
+    files = split.files()
     with pytest.raises(RelianceError, match="no image with a class"):
-        open_inputs(**paths, split="train")
+        open_inputs(files, "train")

@@ -3,25 +3,27 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from reliance.attribution.baselines import logit_lens
-from reliance.attribution.table import ATTRIBUTIONS, attribute_split
+from reliance.attribution.inputs import Computing
+from reliance.attribution.table import ATTRIBUTIONS, OUTPUTS, attribute_split
 from reliance.base.artifacts import read_table
+from reliance.tails.baselines import logit_lens
 from reliance.tails.head import attribute, latent_tables, prompt_tables
 
-from .toy import CLASS_IDS, ToySplit
+from .toy import CLASS_IDS, M, ToySplit
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"))
-    split.paths = {**split.write(), "threads": 1}
+    split.explained = split.files()
     return split
 
 
-def table(toy, folder, **settings):
-    path = folder / "attributions.parquet"
-    attribute_split(**toy.paths, attributions=path, split="train", block_rows=50, **settings)
-    return read_table(path, ATTRIBUTIONS)
+def table(toy, folder, every_nth=1, dtype="float32"):
+    paths = {"attributions": folder / "attributions.parquet", "outputs": folder / "outputs.parquet"}
+    computing = Computing(block_rows=50, threads=1, dtype=dtype)
+    attribute_split(toy.explained, **paths, split="train", every_nth=every_nth, computing=computing)
+    return read_table(paths["attributions"], ATTRIBUTIONS)
 
 
 @pytest.mark.parametrize("every_nth", [1, 5])
@@ -48,8 +50,14 @@ def test_the_table_has_every_active_latent_of_every_labelled_image(toy, tmp_path
     ):
         assert frame[name].dtype == np.float32
         np.testing.assert_allclose(frame[name], column, rtol=1e-6, atol=1e-9)
-    assert stamp.params == {"split": "train", "every_nth": every_nth, "dtype": "float64"}
+    assert stamp.params == {"split": "train", "every_nth": every_nth, "dtype": "float64", "components": M}
     assert set(stamp.inputs) == {"index", "embeddings", "codes", "sae", "head", "text", "weights"}
+    outputs, own = read_table(tmp_path / "outputs.parquet", OUTPUTS)
+    assert own.inputs == {**stamp.inputs, "attributions": stamp.id} and own.params == stamp.params
+    assert outputs["image_id"].tolist() == used
+    assert outputs["class_id"].tolist() == np.array(CLASS_IDS)[toy.labels[used]].tolist()
+    np.testing.assert_allclose(outputs["y"], expected.y.numpy(), rtol=1e-6)
+    assert set(frame["image_id"]) <= set(used)
 
 
 def test_float32_is_close_and_the_schema_is_the_declared_one(toy, tmp_path):
@@ -71,3 +79,13 @@ def test_a_failure_leaves_no_file(toy, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError):
         table(toy, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_without_active_latents_has_an_output(tmp_path):
+    split = ToySplit(tmp_path, per_class=5)
+    row = int(np.flatnonzero(split.valid)[3])
+    split.values[row], split.indices[row] = 0, 0
+    split.explained = split.files()
+    frame, _ = table(split, tmp_path)
+    outputs = read_table(tmp_path / "outputs.parquet", OUTPUTS).frame
+    assert row not in set(frame["image_id"]) and row in set(outputs["image_id"])

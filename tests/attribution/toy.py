@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reliance.attribution.inputs import Explained
 from reliance.base.artifacts import write_table
 from reliance.base.rows import Layout, PartWriter, part_range, write_manifest
 from reliance.encoders.head import Head, project, save_head
@@ -71,7 +72,8 @@ class ToySplit:
         paths = {name: self.folder / f"{name}.parquet" for name in ("index", "text")}
         paths |= {name: self.folder / f"{name}.safetensors" for name in ("sae", "head")}
         index_id = self.write_index(paths["index"])
-        arrays = {"x": self.x, "valid": self.valid}
+        z = np.where(self.valid[:, None], project(self.x, self.head), 0)
+        arrays = {"x": self.x, "embedding": z, "valid": self.valid}
         inputs = {"index": index_id, "weights": WEIGHTS}
         paths["embeddings"], embeddings_id = self.write_parts("embeddings", arrays, inputs)
         sae = Sae(self.decoder, np.zeros(M, np.float32), self.decoder, np.zeros(D, np.float32), K)
@@ -81,6 +83,10 @@ class ToySplit:
         save_head(paths["head"], self.head, WEIGHTS)
         self.write_text(paths["text"])
         return {name: paths[name] for name in FILES}
+
+    def files(self) -> Explained:
+        """All artifacts as stages take them."""
+        return Explained(**self.write())
 
     def write_index(self, path: Path) -> str:
         class_ids = np.append(CLASS_IDS, -1)[self.labels]

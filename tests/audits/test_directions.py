@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reliance.audits.directions import Thresholds, augment, cosine, direction, draws, thresholds
+from reliance.audits.directions import Thresholds, augment, cosine, direction, thresholds, uniform_shares
 
 UNIT = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6], [-1, 0]], np.float32)
 ACTIVATIONS = np.array([0.0, 0.5, 2.6, 3.0, 1.5])
@@ -55,13 +55,13 @@ def test_augmentation():
 
 
 def test_no_strength_changes_nothing():
-    np.testing.assert_array_equal(augment(UNIT, np.ones(2), 0.0, draws(5, 0)), UNIT)
+    np.testing.assert_array_equal(augment(UNIT, np.ones(2), 0.0, uniform_shares(5, 0)), UNIT)
 
 
-def test_draws_are_uniform_one_per_sample_and_repeat_with_the_seed():
-    p = draws(20_000, 3)
-    np.testing.assert_array_equal(p, draws(20_000, 3))
-    assert not np.array_equal(p, draws(20_000, 4))
+def test_shares_are_uniform_one_per_sample_and_repeat_with_the_seed():
+    p = uniform_shares(20_000, 3)
+    np.testing.assert_array_equal(p, uniform_shares(20_000, 3))
+    assert not np.array_equal(p, uniform_shares(20_000, 4))
     assert p.min() >= 0
     assert p.max() < 1
     np.testing.assert_allclose(np.histogram(p, 10, (0, 1))[0] / 2000, 1, atol=0.1)

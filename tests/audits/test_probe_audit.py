@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from reliance.audits.accuracy import audit_accuracies
 from reliance.audits.files import load_probes
-from reliance.audits.inputs import open_learned, units_of
+from reliance.audits.inputs import open_learned, unit_embeddings
 from reliance.audits.probe_audit import audit_relevances, fit_audit
 from reliance.audits.schema import (
     ACCURACIES,
@@ -20,6 +20,7 @@ from reliance.audits.split import split_audit
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
 from reliance.encoders.head import project
+from reliance.running.job import bundled
 
 from .toy import LEARNED, NEGATIVE, POSITIVE, SHORTCUT, Toy
 
@@ -36,8 +37,13 @@ def split_of(paths, folder, **settings):
 def fit(paths, folder, **settings):
     files = {name: paths[name] for name in (*LEARNED, "components", "increased")} | {"tested": paths["test"]}
     out = {"probe": folder / "probe.safetensors", "choice": folder / "choice.json"}
-    fit_audit(**{**files, **SETTINGS, **settings}, audit_split=paths["audit_split"], **out)
+    keywords = {**files, "audit_split": paths["audit_split"], **SETTINGS, **settings, **out}
+    fit_audit(**bundled(fit_audit, keywords))
     return out
+
+
+def opened(paths):
+    return open_learned(**bundled(open_learned, {n: paths[n] for n in (*LEARNED, "audit_split")}))
 
 
 def audited(paths, folder, out, **given):
@@ -49,7 +55,6 @@ def audited(paths, folder, out, **given):
     }
     audit_accuracies(
         index=paths["index"],
-        head=paths["head"],
         audit_split=paths["audit_split"],
         **files,
         **out,
@@ -97,11 +102,11 @@ def test_without_a_shortcut_none_is_claimed(tmp_path):
 def test_the_plain_probe_is_scikit_learns(toy):
     made, paths, out = toy
     probes, _ = load_probes(out["probe"])
-    learned = open_learned(**{n: paths[n] for n in LEARNED}, audit_split=paths["audit_split"])
+    learned = opened(paths)
     x = made.x["train"][learned.rows]
     z = project(x, made.head)
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
-    np.testing.assert_allclose(units_of(learned.embedded, learned.rows, 33), unit, atol=1e-6)
+    np.testing.assert_allclose(unit_embeddings(learned.embedded, learned.rows, 33), unit, atol=1e-6)
     assert (learned.positive == (made.classes["train"][learned.rows] == 0)).all()
     referee = LogisticRegression(C=1.0, tol=1e-8, max_iter=5000).fit(10 * unit, learned.positive)
     np.testing.assert_allclose(probes.weight[0], referee.coef_[0], atol=1e-3)
@@ -113,8 +118,8 @@ def test_the_direction_leads_from_weak_to_strong_negatives(toy):
     made, paths, out = toy
     probes, _ = load_probes(out["probe"])
     choice, _ = read_json(out["choice"], CHOICE_KIND, CHOICE_SCHEMA)
-    learned = open_learned(**{n: paths[n] for n in LEARNED}, audit_split=paths["audit_split"])
-    unit = units_of(learned.embedded, learned.rows, 1000)[~learned.positive]
+    learned = opened(paths)
+    unit = unit_embeddings(learned.embedded, learned.rows, 1000)[~learned.positive]
     activation = made.a["train"][learned.rows][~learned.positive, SHORTCUT].astype(np.float16)
     firing = activation[activation > 0].astype(np.float64)
     low, high = max(np.quantile(activation.astype(np.float64), 0.1), firing.min()), np.median(firing)
@@ -129,7 +134,8 @@ def test_relevances_of_both_probes(toy, tmp_path):
     _, paths, out = toy
     files = {n: paths[n] for n in (*LEARNED, "audit_split")}
     path = tmp_path / "relevances.parquet"
-    audit_relevances(**files, probe=out["probe"], relevances=path, alpha=3.0, block_rows=41)
+    keywords = {**files, "probe": out["probe"], "relevances": path, "alpha": 3.0, "block_rows": 41}
+    audit_relevances(**bundled(audit_relevances, keywords))
     frame = read_table(path, RELEVANCES).frame
     negative = frame[~frame["positive"]].set_index(["probe", "component"])
     assert negative.loc[("plain", SHORTCUT), "rank"] <= 2

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from reliance.audits.files import Probes
-from reliance.audits.inputs import Block
+from reliance.audits.inputs import ProbedImages
 from reliance.audits.relevance import mean_relevances, probe_relevance, shares
 from reliance.encoders.head import Head
-from reliance.tails.head import latent_tables
+from reliance.tails.head_tail import HeadTail
 
 D, P, M, K, N, SCALE = 10, 6, 9, 3, 5, 10.0
 
@@ -23,7 +23,7 @@ def case():
     values = g.uniform(0.2, 2, (N, K))
     values[0, 2] = indices[0, 2] = 0
     x = (values[..., None] * decoder[indices]).sum(1) + 0.1 * g.normal(size=(N, D))
-    block = Block(np.array([True, True, False, False, False]), x, values, indices)
+    block = ProbedImages(np.array([True, True, False, False, False]), x, values, indices)
     weight, bias = g.normal(size=(2, P)), g.normal(size=2)
     return head, decoder, block, weight, bias
 
@@ -38,8 +38,8 @@ def log_odds(x, head, weight, bias):
 
 def found(case, relevance):
     head, decoder, block, weight, _ = case
-    tables = latent_tables(decoder, head, dtype=torch.float64)
-    return probe_relevance(tables, block, weight, SCALE, relevance)
+    tail = HeadTail(head, decoder, weight, dtype=torch.float64)
+    return probe_relevance(tail, block, weight, SCALE, relevance)
 
 
 def test_act_x_grad_against_autograd(case):
@@ -69,9 +69,9 @@ def test_ablation_against_leaving_each_one_out(case):
 def test_means_count_zeros_and_turn_the_sign_for_the_negative_class(case):
     head, decoder, block, weight, bias = case
     probes = Probes(weight, bias, np.array([0, 0.5]), np.zeros(P), SCALE)
-    tables = latent_tables(decoder, head, dtype=torch.float64)
-    halves = [Block(*(part[rows] for part in block)) for rows in (slice(0, 3), slice(3, None))]
-    frame = mean_relevances(tables, halves, probes, [0, 1])
+    tail = HeadTail(head, decoder, weight, dtype=torch.float64)
+    halves = [ProbedImages(*(part[rows] for part in block)) for rows in (slice(0, 3), slice(3, None))]
+    frame = mean_relevances(tail, halves, probes, [0, 1])
     relevances = found(case, "act_x_grad")
     fires = set(block.indices[block.values != 0].tolist())
     assert set(frame["component"]) == fires
@@ -99,6 +99,6 @@ def test_frame_has_the_columns_of_the_table(case):
 
     head, decoder, block, weight, bias = case
     probes = Probes(weight[:1], bias[:1], np.zeros(1), np.zeros(P), SCALE)
-    frame = mean_relevances(latent_tables(decoder, head), [block], probes, [0])
+    frame = mean_relevances(HeadTail(head, decoder, weight[:1]), [block], probes, [0])
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == [name for name, _ in RELEVANCES.columns]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from reliance.base.artifacts import write_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
-from reliance.encoders.head import Head, save_head
+from reliance.encoders.head import Head, project, save_head
 from reliance.images.tables import CLASSES, INDEX
 from reliance.naming.table import COMPONENTS
 from reliance.units.sae.files import Sae, save_sae
@@ -91,7 +91,7 @@ class Toy:
         return paths
 
     def embed(self, name: str, x: np.ndarray, params: dict[str, object] | None = None) -> tuple[Path, str]:
-        arrays = {"x": x, "valid": np.ones(len(x), bool)}
+        arrays = {"x": x, "embedding": project(x, self.head), "valid": np.ones(len(x), bool)}
         inputs = {"index": self.index_id, "weights": WEIGHTS}
         return self.parts("embeddings", name, arrays, params or {"split": name}, inputs)
 

@@ -12,6 +12,7 @@ from reliance.codes.encode import encode_part
 from reliance.codes.store import gather_codes, open_codes
 from reliance.running.fingerprint import reachable_modules
 from reliance.units.sae.files import Sae
+from reliance.units.sae.kinds import KINDS
 from units.sae.examples import INDEX, random_sae, write_sae, write_split
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +47,16 @@ def run(folder: Path, x: np.ndarray, sae: Sae, parts: int = 2, **changes: Any) -
     return folder / "codes" / "manifest.json"
 
 
-@pytest.mark.parametrize("activation", ["topk", "signed_topk"])
+@pytest.mark.parametrize(("kind", "activation"), [("top_k", "topk"), ("signed_top_k", "signed_topk")])
 @pytest.mark.parametrize(("parts", "block_rows"), [(1, 50), (3, 7)])
 def test_codes_are_those_of_the_equations(
-    tmp_path: Path, activation: str, parts: int, block_rows: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str, activation: str, parts: int, block_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(encode._ELEMENTS, "cpu", 4 * M)  # four rows at a time
     sae = random_sae(M, D, K, activation=activation)
     sae.encoder_bias[:] -= 1.5  # some rows have fewer than k positive pre-activations
-    codes = open_codes(run(tmp_path, rows(), sae, parts, block_rows=block_rows))
+    run_as = {"block_rows": block_rows, "encoder": KINDS[kind].encoder}
+    codes = open_codes(run(tmp_path, rows(), sae, parts, **run_as))
     values, indices = codes.block(0, N)
     expected, expected_indices = brute(rows(), sae)
     assert (expected == 0).any() == (activation == "topk")
@@ -149,6 +151,11 @@ def test_an_sae_of_another_encoder_is_refused(tmp_path: Path) -> None:
             embeddings=embeddings, sae=tmp_path / "sae.safetensors", part=tmp_path / "p", part_index=0,
             parts=1, device="cpu",
         )  # fmt: skip
+
+
+def test_an_sae_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RelianceError, match="activation signed_topk"):
+        run(tmp_path, rows(), random_sae(M, D, K, activation="signed_topk"))
 
 
 @pytest.mark.gpu

@@ -5,8 +5,9 @@ import pytest
 
 from reliance.base.artifacts import read_table
 from reliance.codes import top_samples
-from reliance.codes.store import Entries, open_codes
+from reliance.codes.store import open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Strongest
+from reliance.units.protocol import Entries
 
 from .examples import opened, random_codes, write_codes
 

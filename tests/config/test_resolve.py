@@ -117,6 +117,7 @@ MISTAKES = [
     ),
     (change("variants/demo/encoder", "dmo"), "variants.demo.encoder", "did you mean 'demo'"),
     (change("variants/demo/encoder", "demo_labeller"), "variants.demo.encoder", "role"),
+    (change("variants/demo/site", "class_tokens"), "variants.demo.site", "class_token | embedding"),
     (change("variants/demo/dataset", "imagnet"), "variants.demo.dataset", "did you mean 'imagenet'"),
     (change("variants/demo/train_on", ["planted:pool"]), "variants.demo.train_on", "train or test"),
     (change("variants/vit_l14/failures_from", "vit_b32"), "variants.vit_l14.failures_from", "chains"),

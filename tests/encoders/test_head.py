@@ -10,8 +10,9 @@ from safetensors.numpy import save_file
 
 from reliance.base.artifacts import derived_stamp
 from reliance.base.errors import RelianceError
-from reliance.encoders.head import Head, export_head, load_head, project, save_head
+from reliance.encoders.head import Head, identity_head, load_head, project, save_head
 from reliance.encoders.model import load_model
+from reliance.encoders.sites import class_token, embedding
 
 
 def test_project_by_hand():
@@ -42,7 +43,7 @@ def test_project_is_layer_norm_and_matmul(dtype, tolerance):
 
 
 def test_export_head_is_the_models(weights, tmp_path):
-    export_head(weights=weights, head=tmp_path / "head.safetensors")
+    class_token.export_head(weights=weights, head=tmp_path / "head.safetensors")
     head, stamp = load_head(tmp_path / "head.safetensors")
     clip = load_model(weights)
     np.testing.assert_array_equal(head.ln_weight, clip.model.visual.ln_post.weight.numpy())
@@ -50,6 +51,17 @@ def test_export_head_is_the_models(weights, tmp_path):
     np.testing.assert_array_equal(head.proj, clip.model.visual.proj.numpy())
     assert head.eps == clip.model.visual.ln_post.eps and head.proj.dtype == np.float32
     assert (stamp.kind, stamp.inputs) == ("head", {"weights": clip.stamp.id})
+    assert stamp.params["site"] == "class_token" and head.normed
+
+
+def test_the_head_of_the_embedding_is_the_identity(weights, tmp_path):
+    embedding.export_head(weights=weights, head=tmp_path / "head.safetensors")
+    head, stamp = load_head(tmp_path / "head.safetensors")
+    assert stamp.params["site"] == "embedding" and not head.normed
+    np.testing.assert_array_equal(head.proj, np.eye(12))
+    z = np.random.default_rng(0).normal(size=(3, 12)).astype(np.float16)
+    np.testing.assert_array_equal(project(z, head), z.astype(np.float32))
+    np.testing.assert_array_equal(z.astype(np.float64) @ identity_head(12).proj, z)
 
 
 def test_save_and_load_keep_every_bit(tmp_path):
@@ -58,7 +70,7 @@ def test_save_and_load_keep_every_bit(tmp_path):
     save_head(tmp_path / "h.safetensors", head, "w")
     again, found = load_head(tmp_path / "h.safetensors")
     assert found.inputs == {"weights": "w"} and again.eps == 1e-5
-    assert found == derived_stamp("head", 1, found.params, found.inputs)
+    assert found == derived_stamp("head", 2, found.params, found.inputs)
     for a, b in zip(head[:3], again[:3], strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -12,32 +12,38 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
+from reliance.config.sites import SITES
 from reliance.encoders import vision
 from reliance.encoders.gather import gather_embeddings
-from reliance.encoders.head import Head, export_head, load_head, project
+from reliance.encoders.head import Head, load_head, project
 from reliance.encoders.model import load_model
-from reliance.encoders.vision import chunked_batches, class_tokens, embed_images, embedder, normaliser
+from reliance.encoders.sites import class_token, embedding
+from reliance.encoders.sites.class_token import SITE, class_tokens
+from reliance.encoders.stored import Embeddings
+from reliance.encoders.vision import chunked_batches, forward, normaliser
 from reliance.encoders.weights import resolve_weights
+from reliance.images.decode import Reading
 from reliance.images.index import index_images
 from reliance.images.tables import read_split
 from reliance.running.fingerprint import reachable_modules
+from reliance.running.job import bundled
 
 from .conftest import CONFIG, save_checkpoint, variant
 
 BROKEN = 7  # image_id of train/b/01.png
 
 
-def embed(out, pictures, weights, *, split="train", parts=1, max_invalid=2, **settings):
-    """All parts of a split and their manifest."""
+def embed(out, pictures, weights, *, site=class_token, split="train", parts=1, max_invalid=2, **settings):
+    """All parts of a split, read at a site, and their manifest."""
     root, index = pictures
     folders = [out / f"part-{i}-of-{parts}.zarr" for i in range(parts)]
     fixed = {"index": index, "weights": weights, "split": split, "dataset_root": str(root), "parts": parts}
     for i, folder in enumerate(folders):
         options = {"dtype": "float32", "workers": 0, "device": "cpu", "batch_size": 4, "chunk_rows": 5}
-        embed_images(**fixed, part=folder, part_index=i, **{**options, **settings})
+        keywords = {**fixed, "part": folder, "part_index": i, **options, **settings}
+        site.embed_images(**bundled(site.embed_images, keywords))
     gather_embeddings(parts=folders, manifest=out / "manifest.json", max_invalid=max_invalid, index=index)
-    return Parts(out / "manifest.json", "embeddings")
+    return Embeddings(out / "manifest.json")
 
 
 def reference(pictures, weights, split="train"):
@@ -73,7 +79,7 @@ def test_the_head_of_stored_x_is_encode_image(pictures, tmp_path, config):
     save_checkpoint(tmp_path / "c.safetensors", config)
     weights = tmp_path / "weights.json"
     resolve_weights(weights=weights, encoder="e", checkpoint=tmp_path / "c.safetensors")
-    export_head(weights=weights, head=tmp_path / "head.safetensors")
+    class_token.export_head(weights=weights, head=tmp_path / "head.safetensors")
     head, _ = load_head(tmp_path / "head.safetensors")
     found = embed(tmp_path / "out", pictures, weights)
     z = project(found.read("x"), head)
@@ -94,9 +100,11 @@ def test_an_unreadable_image_is_a_zero_row_with_a_reason(pictures, weights, tmp_
 
 
 def test_a_labeller_stores_its_image_embedding(pictures, weights, tmp_path):
-    found = embed(tmp_path, pictures, weights, stores="embedding")
+    found = embed(tmp_path, pictures, weights, site=embedding)
     _, rows = reference(pictures, weights)
-    assert set(found.layouts) == {"embedding", "valid"} and found.layouts["embedding"].shape == (12,)
+    assert set(found.layouts) == {"embedding", "x", "valid"} and found.layouts["embedding"].shape == (12,)
+    assert {p.name for p in (tmp_path / "part-0-of-1.zarr").iterdir() if p.is_dir()} == {"embedding", "valid"}
+    assert found.site == "embedding" and found.stamp.params["site"] == "embedding"
     for i, row in rows.items():
         np.testing.assert_allclose(found.read("embedding")[i], row, atol=2e-5)
 
@@ -282,9 +290,10 @@ def test_unfinished_work_under_another_transform_is_thrown_away(pictures, weight
 
 def test_the_job_reaches_few_modules():
     base = Path(__file__).parents[2]
-    entry = "reliance.encoders.vision:embed_images"
+    entry = SITES["class_token"].entry("embed_images")
     reached = reachable_modules(base / "scripts" / "job.py", base / "src", entry)
-    assert len(reached) <= 11, reached
+    assert len(reached) <= 14, reached
+    assert not [name for name in reached if "sites.embedding" in name or "config" in name]
 
 
 def test_too_many_unreadable_images(pictures, weights, tmp_path):
@@ -346,7 +355,7 @@ def test_the_models_output_is_not_changed_by_the_hook(weights):
     clip = load_model(weights)
     pixels = torch.randint(0, 255, (3, 3, 24, 24), dtype=torch.uint8)
     before = clip.model.encode_image(normaliser(clip.weights.preprocess)(pixels))
-    with vision.embedder(clip, "x") as run:
+    with forward(clip, SITE) as run:
         run(pixels)
     assert torch.equal(clip.model.encode_image(normaliser(clip.weights.preprocess)(pixels)), before)
     assert not clip.model.visual.ln_post._forward_pre_hooks
@@ -361,7 +370,7 @@ def test_pixels_are_open_clips_bit_for_bit(tmp_path, mode):
         "interpolation": "bicubic", "resize_mode": mode, "fill_color": 0,
     }  # fmt: skip
     expected = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)(Image.open(tmp_path / "x.png"))
-    images = vision.Images(["x.png"], vision.Reading(str(tmp_path), False, 10**6), preprocess)
+    images = vision.Images(["x.png"], Reading(str(tmp_path), False, 10**6), preprocess)
     assert torch.equal(normaliser(preprocess)(vision.collate([images[0]]).pixels)[0], expected)
 
 
@@ -442,18 +451,18 @@ def test_a_real_architecture_on_photographs(photos, tmp_path):
     transform = image_transform_v2(PreprocessCfg(**clip.weights.preprocess), is_train=False)
     batch = torch.stack([transform(Image.open(root / path).convert("RGB")) for path in paths])
     expected = clip.model.encode_image(batch).numpy()
-    images = vision.Images(list(paths), vision.Reading(str(root), False, 10**8), clip.weights.preprocess)
-    with vision.embedder(clip, "x") as run:
-        x = run(vision.collate([images[i] for i in range(16)]).pixels).wait()
+    images = vision.Images(list(paths), Reading(str(root), False, 10**8), clip.weights.preprocess)
+    with forward(clip, SITE) as run:
+        x = run(vision.collate([images[i] for i in range(16)]).pixels).wait()[0]
     assert cosine_distance(project(x, head), expected).max() < 1e-5
 
 
 def test_weights_are_cast_once_and_come_back(weights):
     clip = load_model(weights)
     before = {name: p.clone() for name, p in clip.model.named_parameters()}
-    with embedder(clip, "x", "bf16") as embed:
+    with forward(clip, SITE, "bf16") as embed:
         block = clip.model.visual.transformer.resblocks[0]
         kinds = [p.dtype for p in (block.mlp.c_fc.weight, block.attn.in_proj_weight, block.ln_1.weight)]
         assert kinds == [torch.bfloat16, torch.bfloat16, torch.float32]
-        assert embed(torch.zeros(2, 3, 24, 24, dtype=torch.uint8)).rows.shape == (2, 32)
+        assert embed(torch.zeros(2, 3, 24, 24, dtype=torch.uint8)).rows[0].shape == (2, 32)
     assert all(torch.equal(before[name], p) for name, p in clip.model.named_parameters())

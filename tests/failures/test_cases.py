@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from attribution.toy import CLASS_IDS, WEIGHTS, M, P, ToySplit
+from reliance.attribution.table import attribute_split
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import top_samples
@@ -14,9 +15,10 @@ from reliance.failures.cases import list_cases
 from reliance.failures.expectation import expectations
 from reliance.failures.external import check_cases
 from reliance.failures.files import read_failures, read_samples
-from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, mine_outliers
+from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, Mining, mine_outliers
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
+from reliance.running.job import bundled
 
 LABELLER = "v" * 64
 SHORT_NAMES = dict(zip(CLASS_IDS, ["crane", "egyptian cat", "anchor", "cow"], strict=True))
@@ -28,14 +30,18 @@ class Mined:
     def __init__(self, folder, every_nth=1, **rule):
         self.every_nth = every_nth
         self.split = split = ToySplit(folder, seed=2)
-        paths = {**split.write(), "threads": 1}
-        self.paths = {name: paths[name] for name in ("index", "embeddings", "head")}
+        files = split.files()
+        paths = files._asdict()
+        self.paths = {name: paths[name] for name in ("index", "embeddings")}
         self.out = {"failures": folder / "failures.tsv", "failure_samples": folder / "samples.parquet"}
         for name in ("outliers", "outlier_samples", "top_samples", "components", "classes"):
             self.paths[name] = folder / f"{name}.parquet"
-        expectations(**paths, expectations=folder / "e.parquet", every_nth=every_nth)
+        own = {name: folder / f"{name}.parquet" for name in ("attributions", "outputs")}
+        attribute_split(files, **own, split="train", every_nth=every_nth)
+        expectations(**own, expectations=folder / "e.parquet")
         mined = {name: self.paths[name] for name in ("outliers", "outlier_samples")}
-        mine_outliers(**paths, expectations=folder / "e.parquet", **mined, every_nth=every_nth, **rule)
+        mined |= {"every_nth": every_nth, "rule": Mining(**rule)}
+        mine_outliers(files, expectations=folder / "e.parquet", **mined)
         top_samples(codes=paths["codes"], top_samples=self.paths["top_samples"])
         self.flags, self.stamp = read_table(self.paths["outliers"], OUTLIERS)
         self.flagged, _ = read_table(self.paths["outlier_samples"], OUTLIER_SAMPLES)
@@ -91,7 +97,8 @@ class Mined:
         write_table(self.paths[name], frame, TEXT, {}, {"weights": weights})
 
     def list(self, **settings):
-        list_cases(**self.paths, **self.out, dataset="toy", **{"every_nth": self.every_nth, **settings})
+        keywords = {**self.paths, **self.out, "dataset": "toy", "every_nth": self.every_nth, **settings}
+        list_cases(**bundled(list_cases, keywords))
         cases, stamp = read_failures(self.out["failures"])
         samples, samples_stamp = read_samples(self.out["failure_samples"])
         assert samples_stamp.inputs == {"failures": stamp.id}

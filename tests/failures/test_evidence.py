@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from attribution.toy import ToySplit
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, project
+from reliance.encoders.head import project
+from reliance.encoders.stored import Embeddings
 from reliance.failures.evidence import cosine, group_scores, strongest_means
 
 
@@ -17,8 +17,9 @@ def toy(tmp_path_factory):
 
 @pytest.mark.parametrize("block_rows", [9, 1000])
 def test_group_scores_are_means_and_spreads_of_cosines(toy, block_rows):
-    groups = [np.array([3, 7, 40]), np.array([7, 60]), np.array([12])]
-    found = group_scores(Parts(toy.manifest, "embeddings"), toy.head, groups, toy.text[:3], block_rows)
+    readable = np.flatnonzero(toy.valid)
+    groups = [readable[[3, 7, 40]], readable[[7, 60]], readable[[12]]]
+    found = group_scores(Embeddings(toy.manifest), groups, toy.text[:3], block_rows)
     for i, rows in enumerate(groups):
         z = project(toy.x[rows].astype(np.float64), toy.head)
         unit = z / np.linalg.norm(z, axis=1, keepdims=True)
@@ -31,7 +32,7 @@ def test_group_scores_are_means_and_spreads_of_cosines(toy, block_rows):
 
 
 def test_no_groups(toy):
-    found = group_scores(Parts(toy.manifest, "embeddings"), toy.head, [], np.zeros((0, 8)), 100)
+    found = group_scores(Embeddings(toy.manifest), [], np.zeros((0, 8)), 100)
     assert found.mean.shape[0] == found.std.shape[0] == 0
 
 
@@ -44,17 +45,12 @@ def test_strongest_means_take_the_top_of_readable_images(toy, tmp_path):
     manifest, _ = toy.write_parts("embeddings", arrays, {"index": "i", "weights": "v"}, folder="labels")
     rows = [(4, 0, 11), (4, 1, 30), (4, 2, 50), (4, 3, 2), (9, 0, 11), (7, 0, 30), (5, 0, 1)]
     top = pd.DataFrame(rows, columns=["component", "rank", "image_id"])
-    labels = Parts(manifest, "embeddings")
-    found = strongest_means(labels, None, top, [4, 7, 9], top_n=3)
+    labels = Embeddings(manifest)
+    found = strongest_means(labels, top, [4, 7, 9], top_n=3)
     assert set(found) == {4, 9}
     np.testing.assert_allclose(found[4], embedding[[11, 50]].astype(np.float32).mean(0), rtol=1e-6)
     np.testing.assert_allclose(found[9], embedding[11], rtol=1e-6)
-    arrays = {"x": embedding, "valid": valid}
-    manifest, _ = toy.write_parts("embeddings", arrays, {"index": "i", "weights": "v"}, folder="tokens")
-    head = Head(np.ones(6, np.float32), np.ones(6, np.float32), np.eye(6, 5, dtype=np.float32), 1e-5)
-    found = strongest_means(Parts(manifest, "embeddings"), head, top, [4], top_n=3)
-    np.testing.assert_allclose(found[4], project(embedding[[11, 50]], head).mean(0), rtol=1e-5)
-    assert strongest_means(labels, None, top, [], top_n=3) == {}
+    assert strongest_means(labels, top, [], top_n=3) == {}
 
 
 def test_cosine_of_something_missing_is_nan():

@@ -5,13 +5,15 @@ import torch
 from scipy.stats import binom, false_discovery_control
 
 from attribution.toy import CLASS_IDS, ToySplit
+from reliance.attribution.inputs import Computing
+from reliance.attribution.table import attribute_split
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.failures.expectation import EXPECTATIONS, expectations
 from reliance.failures.outliers import (
     OUTLIER_SAMPLES,
     OUTLIERS,
-    Rule,
+    Mining,
     binomial_tail,
     false_discovery_rate,
     flag_pairs,
@@ -24,13 +26,13 @@ from . import slow
 
 FORMS = ("act_x_grad", "ablation")
 RULE = {"min_z": 3.0, "min_samples": 10, "confidence_std": 1.5, "min_relevance": 0.03}
-CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+CLOSE = {"rtol": 1e-5, "atol": 1e-9}  # relevances are stored as float32
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     split = ToySplit(tmp_path_factory.mktemp("toy"), seed=2)
-    split.paths = {**split.write(), "threads": 1}
+    split.explained = split.files()
     split.dense = {form: slow.relevances(split, form) for form in FORMS}
     return split
 
@@ -39,22 +41,27 @@ def used(toy, every_nth=1):
     return [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0 and i % every_nth == 0]
 
 
+DOUBLE = Computing(threads=1, dtype="float64")
+
+
+def expect(toy, folder, relevance="act_x_grad", every_nth=1, computing=DOUBLE):
+    """Attributions and expectations of the toy split; the path of these."""
+    paths = {name: folder / f"{name}.parquet" for name in ("attributions", "outputs")}
+    attribute_split(toy.explained, **paths, split="train", every_nth=every_nth, computing=computing)
+    expectations(**paths, expectations=folder / "expectations.parquet", relevance=relevance)
+    return folder / "expectations.parquet"
+
+
 def mine(
     toy, folder, *, relevance="act_x_grad", every_nth=1, dtype="float64", expected=None, device="cpu", **rule
 ):
     """The stage on the toy split: (outliers, samples, their stamp)."""
-    shared = {
-        "every_nth": every_nth,
-        "relevance": relevance,
-        "dtype": dtype,
-        "block_rows": 50,
-        "device": device,
-    }
+    computing = Computing(block_rows=50, device=device, threads=1, dtype=dtype)
     if expected is None:
-        expected = folder / "expectations.parquet"
-        expectations(**toy.paths, expectations=expected, **shared)
+        expected = expect(toy, folder, relevance, every_nth, computing)
     out = {name: folder / f"{name}.parquet" for name in ("outliers", "outlier_samples")}
-    mine_outliers(**toy.paths, expectations=expected, **out, **shared, **rule)
+    shared = {"every_nth": every_nth, "relevance": relevance, "computing": computing}
+    mine_outliers(toy.explained, expectations=expected, **out, **shared, rule=Mining(**rule))
     outliers = read_table(out["outliers"], OUTLIERS)
     samples = read_table(out["outlier_samples"], OUTLIER_SAMPLES)
     assert samples.stamp.inputs == {"outliers": outliers.stamp.id}
@@ -125,9 +132,7 @@ def test_nothing_flagged_is_a_result(toy, tmp_path):
 
 
 def test_classes_without_a_reference_are_skipped_and_listed(toy, tmp_path):
-    shared = {"every_nth": 1, "relevance": "act_x_grad", "dtype": "float64"}
-    expectations(**toy.paths, expectations=tmp_path / "e.parquet", **shared)
-    frame, stamp = read_table(tmp_path / "e.parquet", EXPECTATIONS)
+    frame, stamp = read_table(expect(toy, tmp_path), EXPECTATIONS)
     frame.loc[frame["class_id"] == CLASS_IDS[1], "n"] = 1
     write_table(tmp_path / "e.parquet", frame, EXPECTATIONS, stamp.params, stamp.inputs)
     found, _, stamp = mine(toy, tmp_path, expected=tmp_path / "e.parquet")
@@ -136,8 +141,7 @@ def test_classes_without_a_reference_are_skipped_and_listed(toy, tmp_path):
 
 
 def test_expectations_of_other_settings_or_inputs_are_refused(toy, tmp_path):
-    path = tmp_path / "e.parquet"
-    expectations(**toy.paths, expectations=path, every_nth=2, relevance="act_x_grad", dtype="float64")
+    path = expect(toy, tmp_path, every_nth=2)
     with pytest.raises(RelianceError, match="same images and the same relevance"):
         mine(toy, tmp_path, expected=path)
     frame, stamp = read_table(path, EXPECTATIONS)
@@ -180,7 +184,7 @@ def test_silent_images_of_the_class_above_a_negative_line_count_in_p0():
     tally = Tally(
         relevance=torch.tensor([[20.0, 20.0]]), **{name: torch.tensor(c) for name, c in counts.items()}
     )
-    found = flag_pairs(tally, known, Rule(3.0, 10, 0.03, None))
+    found = flag_pairs(tally, known, Mining(3.0, 10, 0.03, None))
     assert found["p0"].tolist() == [(1 + 2 + 1) / 11, (1 + 2) / 11]
     assert found["mean_z"].tolist() == pytest.approx([10.0, 5.0])
     assert found["unseen_in_reference"].tolist() == [False, False]

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from attribution.toy import CLASS_IDS, M, ToySplit
-from reliance.attribution.inputs import Block
+from reliance.attribution.inputs import LabelledImages
 from reliance.failures import scan
 from reliance.failures.scan import Lines, Miner, Tally
+from reliance.tails.head_tail import HeadTail
 
 from . import slow
 
@@ -18,17 +19,15 @@ def toy(tmp_path_factory):
 
 
 def miner(toy, line):
-    from reliance.tails.head import latent_tables, prompt_tables
-
-    tables = latent_tables(toy.decoder, toy.head, dtype=torch.float64)
+    tail = HeadTail(toy.head, toy.decoder, toy.text, dtype=torch.float64)
     lines = Lines(torch.full((4,), -2.0), torch.full((4, M), line, dtype=torch.float64))
-    return Miner(tables, prompt_tables(tables, toy.text), lines, "act_x_grad")
+    return Miner(tail, lines, "act_x_grad")
 
 
 def block(toy):
     used = toy.used
     values = toy.values[used].astype(np.float32)
-    return Block(used, toy.labels[used], toy.x[used], values, toy.indices[used])
+    return LabelledImages(used, toy.labels[used], toy.x[used], values, toy.indices[used])
 
 
 def counted(toy, line):

@@ -20,5 +20,5 @@ def toy(tmp_path_factory):
     from .toy import CurveToy
 
     split = CurveToy(tmp_path_factory.mktemp("toy"), per_class=20)
-    split.paths = split.write()
+    split.explained = split.files()
     return split

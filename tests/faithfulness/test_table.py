@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from attribution.toy import WEIGHTS, K, M
-from reliance.attribution.inputs import open_inputs
+from reliance.attribution.inputs import Computing, open_inputs
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
-from reliance.faithfulness.sample import choose, draw
+from reliance.faithfulness.sample import Sampling, choose, random_orders
 from reliance.faithfulness.schema import (
     CLASS_ORDERS,
     FAITHFULNESS,
@@ -31,26 +31,27 @@ from .toy import naive_curves
 SETTINGS = {"classes": 3, "per_class": 7, "steps": 6, "path_steps": 4, "reference": 9, "seed": 5}
 
 
-def run(toy, folder, **settings):
+def run(toy, folder, *, block_rows=4096, device="cpu", files=None, **settings):
     paths = {"faithfulness": folder / "faithfulness.parquet", "summary": folder / "faithfulness.json"}
-    common = {"split": "train", "threads": 1, "device": "cpu", **SETTINGS}
-    faithfulness(**toy.paths, **paths, **(common | settings))
+    settings = {"split": "train", **SETTINGS, "subsets": 9, **settings}
+    sampling = Sampling(**{name: settings.pop(name) for name in Sampling._fields})
+    computing = Computing(block_rows=block_rows, device=device, threads=1)
+    faithfulness(files or toy.explained, **paths, sampling=sampling, computing=computing, **settings)
     return read_table(paths["faithfulness"], FAITHFULNESS), read_json(
         paths["summary"], SUMMARY, SUMMARY_SCHEMA
     )
 
 
 def choice(toy):
-    inputs = open_inputs(**toy.paths, split="train")
-    s = SETTINGS
-    return choose(inputs, s["classes"], s["per_class"], s["reference"], s["seed"], 4096)
+    sampling = Sampling(**{name: SETTINGS[name] for name in ("classes", "per_class", "reference", "seed")})
+    return choose(open_inputs(toy.explained, "train"), sampling, 4096)
 
 
 @pytest.fixture(scope="module")
 def expected(toy):
     """Key -> y [n, S + 1] by brute force."""
     chosen = choice(toy)
-    randoms = draw(len(chosen.rows), K, M, len(chosen.classes), SETTINGS["steps"], SETTINGS["seed"])
+    randoms = random_orders(len(chosen.rows), K, M, len(chosen.classes), SETTINGS["steps"], SETTINGS["seed"])
     return naive_curves(toy, chosen, randoms, SETTINGS["steps"], SETTINGS["path_steps"])
 
 
@@ -97,7 +98,7 @@ def test_global_and_reference_deletion_share_their_random_orders(toy, tmp_path):
     for method in ("random", "logit_lens"):
         first, second = (found[f"{p}_deletion", method, "frozen", False] for p in ("global", "reference"))
         np.testing.assert_array_equal(first, second)
-    drawn = draw(21, K, M, 3, SETTINGS["steps"], SETTINGS["seed"])
+    drawn = random_orders(21, K, M, 3, SETTINGS["steps"], SETTINGS["seed"])
     assert drawn.by_class.shape == (3, CLASS_ORDERS, 6) and drawn.active.shape == (21, IMAGE_ORDERS, K)
     assert len(np.unique(drawn.by_class[0], axis=0)) > 1
 
@@ -195,13 +196,8 @@ def test_artifacts_of_other_runs_are_refused(toy, tmp_path):
     other = tmp_path / "sae.safetensors"
     sae = Sae(toy.decoder, np.ones(M, np.float32), toy.decoder, toy.bias, K)
     save_sae(other, sae, {}, {"encoder": WEIGHTS})
-    paths = toy.paths
     with pytest.raises(RelianceError, match="same SAE"):
-        toy.paths = paths | {"sae": other}
-        try:
-            run(toy, tmp_path / "out", subsets=4)
-        finally:
-            toy.paths = paths
+        run(toy, tmp_path / "out", subsets=4, files=toy.explained._replace(sae=other))
     with pytest.raises(RelianceError, match="split"):
         run(toy, tmp_path / "out", subsets=4, split="test")
 
@@ -215,9 +211,9 @@ def test_blocks_are_of_whole_classes():
 
 
 def test_the_defaults_are_the_paper_s():
-    names = ("classes", "per_class", "steps", "path_steps", "reference", "subsets")
     parameters = inspect.signature(faithfulness).parameters
-    assert [parameters[name].default for name in names] == [100, 50, 10, 10, 500, 9]
+    assert parameters["sampling"].default == Sampling(100, 50, 500, 9, 0)
+    assert [parameters[name].default for name in ("steps", "path_steps")] == [10, 10]
     assert Path(inspect.getsourcefile(faithfulness)).name == "table.py"
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from reliance.base.artifacts import write_table
-from reliance.figures import style
+from reliance.figures import sheet
 from reliance.robustness.summary import ROBUSTNESS
 
 
@@ -30,7 +30,7 @@ def outputs(tmp_path):
 def drawn_figure(monkeypatch):
     """The last figure, not written (that takes most of the time) but drawn, so that its texts have places."""
     figures = []
-    monkeypatch.setattr(style, "write_figure", lambda figure, path, stamp: figures.append(figure))
+    monkeypatch.setattr(sheet, "write_figure", lambda figure, path, stamp: figures.append(figure))
 
     def last():
         figures[-1].draw_without_rendering()

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from reliance.robustness.summary import KINDS, PROBES, ROBUSTNESS
+from reliance.base.failure_kinds import PAPER_KINDS
+from reliance.robustness.summary import PROBES, ROBUSTNESS
 
 COLUMNS = [name for name, _ in ROBUSTNESS.columns]
 
@@ -16,7 +17,7 @@ LEVELS = {
     ("spurious", "caption"): (0.87, 0.85, 0.87, 0.84, 0.96),
     ("spurious", "artefact"): (0.99, 0.99, 0.99, 0.99, 0.95),
 }
-ALL_KINDS = dict.fromkeys(KINDS, 9)
+ALL_KINDS = dict.fromkeys(PAPER_KINDS, 9)
 PLANTS = {
     ("polysemous", "caption"): 8,
     ("compound", "caption"): 7,

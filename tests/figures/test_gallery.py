@@ -6,7 +6,20 @@ from PIL import Image
 
 from reliance.base.artifacts import derived_stamp
 from reliance.figures import style
-from reliance.figures.gallery import DPI, Cell, Grid, Run, Section, cut, draw, fit, harmless, look, width_of
+from reliance.figures.gallery import (
+    DPI,
+    Cell,
+    Grid,
+    Run,
+    Section,
+    cut,
+    draw_gallery,
+    fit,
+    harmless,
+    look,
+    width_of,
+)
+from reliance.figures.sheet import write_figure
 from reliance.figures.thumbnails import DRAWN, MISSING, Thumbnail
 
 from .pictures import HOSTILE
@@ -57,7 +70,7 @@ def test_harmless_text_is_one_printable_line_without_piles(text):
 def page(cells, title="demo", **grid):
     sections = [Section("Header", "note", style.MUTED, cells, "nothing"), Section("B", "", "red", [], "none")]
     with look():
-        return draw(sections, Grid(**({"beside": 1, "columns": 2, "across": 3} | grid)), title)
+        return draw_gallery(sections, Grid(**({"beside": 1, "columns": 2, "across": 3} | grid)), title)
 
 
 def texts_of(figure):
@@ -95,7 +108,7 @@ def test_thumbnails_are_copied_to_the_preview_pixel_by_pixel(tmp_path):
         Cell([[Run("b")]], [Thumbnail(tiles[0], DRAWN)]),
     ]
     with look():
-        style.write_figure(page(cells), tmp_path / "a.png", derived_stamp("x", 1, {}, {}))
+        write_figure(page(cells), tmp_path / "a.png", derived_stamp("x", 1, {}, {}))
     preview = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
     windows = np.lib.stride_tricks.sliding_window_view(preview[:, :, 0], (grid.side, grid.side))
     for tile, count in zip(tiles, (2, 1, 1, 1, 1), strict=True):

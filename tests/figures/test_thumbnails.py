@@ -4,7 +4,18 @@ import pytest
 from PIL import Image
 
 from reliance.base.errors import RelianceError
-from reliance.figures.thumbnails import CHANGED, COLORS, DRAWN, MISSING, UNREADABLE, Album, few_colors, square
+from reliance.figures.thumbnails import (
+    CHANGED,
+    COLORS,
+    DRAWN,
+    MISSING,
+    UNREADABLE,
+    Album,
+    Pictured,
+    Reading,
+    few_colors,
+    square,
+)
 
 from .pictures import write_dataset
 
@@ -15,7 +26,7 @@ def album(tmp_path):
 
     def build(root="images", **settings):
         reading = {"apply_exif": False, "max_pixels": 10_000} | settings
-        return Album(["home"], [data["index"]], [str(tmp_path / root)], **reading)
+        return Album(Pictured(["home"], [data["index"]], [str(tmp_path / root)]), Reading(**reading))
 
     build.folder = tmp_path / "images" / "train" / "x"
     return build

@@ -6,8 +6,9 @@ import logging
 import pytest
 from PIL import Image
 
-from reliance.base.artifacts import read_about, read_table, write_table
+from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
+from reliance.base.stamps import read_about
 from reliance.images.index import index_images
 from reliance.images.tables import INDEX, tolerated
 

@@ -9,13 +9,12 @@ from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.codes.store import open_codes
 from reliance.codes.top_samples import top_samples
-from reliance.encoders.head import Head, project, save_head
 from reliance.naming.table import COMPONENTS, component_table
 from units.sae.examples import write_split
 
 from .test_names import cosine, write_vocabulary
 
-N, M, K, P, D = 90, 25, 4, 6, 8
+N, M, K, P = 90, 25, 4, 6
 LABELLER = "l" * 64
 WORDS = ["", "crane", "kite", "jay", "jaguar"]
 
@@ -30,8 +29,6 @@ class World:
         values[indices == 3] = 0  # component 3 never fires
         self.dense = as_dense(values, indices, M)
         self.embedding = (rng.standard_normal((N, P)) * rng.uniform(1, 5, (N, 1))).astype(np.float32)
-        self.x = rng.standard_normal((N, D)).astype(np.float32)
-        self.head = Head(*(rng.standard_normal(s).astype(np.float32) for s in (D, D, (D, P))), 1e-5)
         self.text = rng.standard_normal((5, P)).astype(np.float32)
         self.paths: dict[str, Path] = {
             "codes": write_codes(folder / "codes", values, indices, M),
@@ -100,26 +97,22 @@ def test_stored_top_samples_give_the_same_table(world: World, block_rows: int) -
     np.testing.assert_allclose(found["alignment"], without["alignment"], rtol=1e-6)
 
 
-def test_a_labeller_that_stores_class_tokens_needs_its_head(world: World) -> None:
-    valid = np.ones(N, bool)
-    labels = write_split(world.folder / "tokens", {"x": world.x, "valid": valid}, weights=LABELLER)
-    with pytest.raises(RelianceError, match="labeller_head"):
-        world.run(labels=labels)
-    head = world.folder / "head.safetensors"
-    save_head(head, world.head, LABELLER)
-    frame, stamp = world.run(labels=labels, labeller_head=head)
-    check(frame, world.expected(project(world.x, world.head), 5, 4))
-    assert "labeller_head" in stamp.inputs
+def test_a_labeller_that_stores_class_tokens_too(world: World) -> None:
+    arrays = {"x": world.embedding[:, :2], "embedding": world.embedding}
+    labels = write_split(world.folder / "tokens", arrays, weights=LABELLER)
+    check(world.run(labels=labels).frame, world.expected(world.embedding, 5, 4))
+    without = write_split(world.folder / "old", {"x": world.embedding[:, :2]}, weights=LABELLER)
+    with pytest.raises(RelianceError, match="stored beside what is read inside the encoder"):
+        world.run(labels=without)
 
 
 def test_images_that_the_labeller_could_not_read_are_left_out(world: World) -> None:
     j = int(np.argmax((world.dense != 0).sum(0)))
     best = min(np.flatnonzero(world.dense[:, j]), key=lambda i: (-world.dense[i, j], i))
     valid = np.arange(N) != best
-    labels = write_split(world.folder / "tokens", {"x": world.x, "valid": valid}, weights=LABELLER)
-    head = world.folder / "head.safetensors"
-    save_head(head, world.head, LABELLER)
-    frame = world.run(labels=labels, labeller_head=head, top_n=2).frame
+    arrays = {"embedding": np.where(valid[:, None], world.embedding, 0), "valid": valid}
+    labels = write_split(world.folder / "labelled", arrays, weights=LABELLER)
+    frame = world.run(labels=labels, top_n=2).frame
     assert np.isnan(frame["clarity"][j])  # one image is left
     assert frame["label"][j] != ""
 
@@ -136,11 +129,6 @@ def test_inputs_that_do_not_belong_together_are_refused(world: World, tmp_path: 
         world.run(labels=labels("b", index="j" * 64))
     with pytest.raises(RelianceError, match="80 rows"):
         world.run(labels=labels("c", rows=80))
-    head = tmp_path / "head.safetensors"
-    save_head(head, world.head, "v" * 64)
-    tokens = write_split(tmp_path / "d", {"x": world.x}, weights=LABELLER)
-    with pytest.raises(RelianceError, match="same labeller weights"):
-        world.run(labels=tokens, labeller_head=head)
 
 
 def test_top_samples_of_other_codes_or_too_few_are_refused(world: World, tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from reliance.config.sites import SITES
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Stage
 from reliance.plan.stages import STAGES
 
 ANY = {"split": ["test", "train@red_more"], "part": ["0"], "parts": ["2"]}
-ANY |= {"attributed": ["subset", "test"], "basis": ["neurons", "pca"]}
+ANY |= {"attributed": ["subset", "test"], "basis": ["neurons", "pca"], "site": [*SITES]}
 
 
 def merged(*configs: dict[str, Any]) -> dict[str, Any]:

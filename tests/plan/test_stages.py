@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
@@ -21,7 +22,15 @@ from .asked import merged, names_of, questions
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = ("tiny", "demo_early", "demo_lesions", "vit_b16", "vit_l14.n20", "vit_b32_laion2b", "whylesion")
+STAGES_BY_NAME = {stage.name: stage for stage in STAGES}
 STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+
+
+def fields_of(bundle: Any) -> dict[str, bool]:
+    """Names that a bundle takes, and whether it needs them; none of what is no bundle."""
+    if isinstance(bundle, type) and issubclass(bundle, BaseModel):
+        return {name: field.is_required() for name, field in bundle.model_fields.items()}
+    return {name: name not in bundle._field_defaults for name in getattr(bundle, "_fields", ())}
 
 
 def parameters(stage: Stage) -> tuple[set[str], set[str], bool]:
@@ -33,13 +42,12 @@ def parameters(stage: Stage) -> tuple[set[str], set[str], bool]:
     others = False
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
         kinds = [parameter.annotation, *get_args(parameter.annotation)]
-        bundle: Any = next((kind for kind in kinds if hasattr(kind, "_fields")), None)
         required = parameter.default is parameter.empty
         if parameter.kind is parameter.VAR_KEYWORD:
             others = True
-        elif bundle:
-            taken |= set(bundle._fields)
-            needed |= set(bundle._fields) - set(bundle._field_defaults) if required else set()
+        elif fields := next(filter(None, map(fields_of, kinds)), {}):
+            taken |= set(fields)
+            needed |= {name for name, must in fields.items() if must} if required else set()
         else:
             taken.add(parameter.name)
             needed |= {parameter.name} if required else set()
@@ -91,9 +99,31 @@ def test_a_stage_is_consistent(stage: Stage) -> None:
 def test_stages_differ_and_each_file_has_one_of_them() -> None:
     assert len({stage.name for stage in STAGES}) == len(STAGES)
     patterns = [
-        p for s in STAGES for out in s.outputs.values() for p in ([out] if isinstance(out, str) else out)
+        p
+        for s in STAGES
+        for out in s.outputs.values()
+        for p in ([out] if isinstance(out, str) else out)
+        if not (s.variants and s.name.partition("_of_")[2])
     ]
     assert len(set(patterns)) == len(patterns)
+
+
+def test_each_variant_has_the_stages_of_its_kind_of_sae(raw: dict[str, Any]) -> None:
+    values = merged(raw)
+    values["variants"]["other"] = {
+        **values["variants"]["tiny"],
+        "sae": {"preset": "planted", "kind": "made_up"},
+    }
+    plan = Plan(load(values))
+    usual, other = (re.compile(f"{plan.of_kind(kind)}/sae/sae.safetensors") for kind in ("top_k", "made_up"))
+    for name in ("other", "other.n20"):
+        assert other.fullmatch(f"{name}/sae/sae.safetensors")
+        assert not usual.fullmatch(f"{name}/sae/sae.safetensors")
+    for name in ("tiny", "others", "tiny.n20", "unknown"):
+        assert usual.fullmatch(f"{name}/sae/sae.safetensors")
+        assert not other.fullmatch(f"{name}/sae/sae.safetensors")
+    with pytest.raises(RelianceError, match=r"variants\.other\.sae\.kind: (.|\n)*allowed: top_k"):
+        STAGES_BY_NAME["train_sae"].inputs(plan, Wildcards(variant="other"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -8,7 +8,7 @@ from snakemake.iocontainers import Wildcards as Named
 
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
-from reliance.plan.stage import Stage, in_blocks
+from reliance.plan.stage import Paths, Stage, in_blocks
 from reliance.plan.stages import STAGES
 from reliance.plan.wiring import Wired
 
@@ -73,11 +73,28 @@ def test_settings_are_sorted_and_untracked_values_are_hidden_from_snakemake(plan
     assert list(inspect.signature(of.inputs).parameters) == ["wildcards"]
 
 
+def test_a_users_path_with_braces_is_no_input_but_a_job_gets_it(plan: Plan, tmp_path: Path) -> None:
+    odd = tmp_path / "{data}.tsv"
+    odd.write_text("x")
+    files: Paths = {"names": str(odd), "tables": ["results/a", str(odd)], "index": "results/b"}
+    of = wired(plan, STAGE._replace(inputs=lambda plan, w: files))
+    assert of.inputs(named()) == {"tables": ["results/a"], "index": "results/b"}
+    state = [1, odd.stat().st_mtime_ns]
+    assert of.literal(named()) == {"names": [[-1, str(odd), *state]], "tables": [[1, str(odd), *state]]}
+
+
 def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -> None:
     key = wired(plan, STAGE._replace(resumes=True)).settings(named(variant="tiny"))["fingerprint"]
     assert len(key) == 16
     resumed = {stage.name for stage in STAGES if stage.resumes}
-    assert resumed == {"train_clip", "embed_images", "train_sae", "encode"}
+    assert resumed == {
+        "train_clip",
+        "embed_images",
+        "embed_images_embedding",
+        "train_sae",
+        "encode",
+        "encode_of_signed_top_k",
+    }
 
 
 def test_what_a_stage_reads_itself_is_part_of_its_fingerprints(plan: Plan) -> None:
@@ -98,7 +115,7 @@ def test_two_entries_never_share_a_fingerprint(plan: Plan) -> None:
     found = {s.entry: tuple(wired(plan, s).fingerprints.values()) for s in STAGES}
     assert len(set(found.values())) == len({stage.entry for stage in STAGES})
     fig5, fig9 = (wired(plan, name).fingerprints for name in ("fig5", "fig9"))
-    assert "code_reliance_figures_fig9" not in fig5 and "code_reliance_figures_fig9" in fig9
+    assert "code_reliance_figures_concepts_fig9" not in fig5 and "code_reliance_figures_concepts_fig9" in fig9
     assert not [key for stage in STAGES for key in wired(plan, stage).fingerprints if "reliance_plan_" in key]
 
 

@@ -14,6 +14,7 @@ from reliance.planted import dataset, drawn, lesion_pixels, lesions, train_clip
 from reliance.planted.table import PLANTS, TRUTH
 from reliance.planted.tiny_clip import CONTEXT
 from reliance.planted.truth import planted_cases
+from reliance.running.job import bundled
 
 SHAPE = {"world": "lesions", "red": 0.2, "shortcut": 0.75}
 BANK = lesion_pixels.make_bank()
@@ -224,7 +225,8 @@ def test_a_control_has_no_planted_cases(tmp_path):
 def test_a_clip_learns_lesions(tmp_path):
     paths = {name: tmp_path / name for name in ("checkpoint", "halfway", "history")}
     settings = {"seed": 0, "steps": 2, "pool": 40, "batch_size": 16, "captions": "plain", "threads": 1}
-    train_clip.train_clip(**paths, **settings, world="lesions")
+    keywords = {**paths, **settings, "world": "lesions"}
+    train_clip.train_clip(**bundled(train_clip.train_clip, keywords))
     stamp = read_table(paths["history"], train_clip.TRAINING).stamp
     assert stamp.params["world"] == "lesions"
     assert "shortcut" not in stamp.params, "the captioned pool has none"

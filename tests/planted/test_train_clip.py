@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.planted import drawn, tiny_clip, train_clip
+from reliance.running.job import bundled
 
 TINY = {
     "seed": 1,
@@ -31,7 +32,8 @@ def paths(folder):
 
 
 def train(folder, **settings):
-    train_clip.train_clip(**paths(folder), **{**TINY, **settings})
+    keywords = {**paths(folder), **TINY, **settings}
+    train_clip.train_clip(**bundled(train_clip.train_clip, keywords))
     return paths(folder)
 
 

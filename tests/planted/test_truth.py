@@ -3,12 +3,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from reliance.base.artifacts import derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
-from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
 from reliance.failures.files import FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.schema import EXPECTATIONS
@@ -16,6 +14,7 @@ from reliance.images.index import index_images
 from reliance.planted import dataset, world
 from reliance.planted.table import TRUTH
 from reliance.planted.truth import outputs, planted_cases, score_truth
+from reliance.running.job import bundled
 
 SPLIT = "train"
 CLASSES = 8
@@ -93,16 +92,9 @@ def test_truth_of_other_pictures_is_refused(drawn, tmp_path):
         )
 
 
-def test_outputs_are_cosines_of_the_head():
-    rng = np.random.default_rng(0)
-    x, weight, bias, proj, text = (rng.normal(size=s) for s in ((5, 8), 8, 8, (8, 4), 4))
-    text /= np.linalg.norm(text)
-    normed = torch.nn.functional.layer_norm(
-        *(torch.tensor(v) for v in (x,)), (8,), *map(torch.tensor, (weight, bias)), 1e-5
-    )
-    z = normed @ torch.tensor(proj)
-    expected = torch.nn.functional.cosine_similarity(z, torch.tensor(text)[None])
-    assert outputs(x, Head(weight, bias, proj, 1e-5), text) == pytest.approx(expected.numpy(), rel=1e-12)
+def test_outputs_are_cosines():
+    z = np.array([[3, 4], [0, -2]], np.float32)
+    np.testing.assert_allclose(outputs(z, np.array([1.0, 0])), [0.6, 0], rtol=1e-12)
 
 
 class Mined:
@@ -113,19 +105,14 @@ class Mined:
         self.paths |= {"index": drawn / "index.parquet", "classes": drawn / "index-classes.parquet"}
         index_id = json.loads(read_stamp(drawn / "index.parquet"))["id"]
         rows = CLASSES * PER_CLASS
-        # centred [cos, -cos, sin, -sin] keep their direction under the head, so y is the cosine
-        angle = np.arccos(y)
-        x = np.stack([np.cos(angle), -np.cos(angle), np.sin(angle), -np.sin(angle)], 1)
-        layouts = {"x": Layout((4,), "float32"), "valid": Layout((), "bool")}
+        z = 3 * np.stack([y, np.sqrt(1 - y**2)], 1).astype(np.float32)
+        layouts = {"embedding": Layout((2,), "float32"), "valid": Layout((), "bool")}
         inputs = {"index": index_id, "weights": "w" * 64}
         writer = PartWriter(out / "part-0-of-1.zarr", "embeddings", PartRange(0, rows), layouts, {}, inputs)
-        writer.append({"x": x.astype(np.float32), "valid": np.ones(rows, bool)})
+        writer.append({"embedding": z, "valid": np.ones(rows, bool)})
         writer.finish()
         manifest = write_manifest(out / "manifest.json", [out / "part-0-of-1.zarr"], "embeddings")
         weights = {"weights": "w" * 64}
-        proj = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)
-        head = Head(np.ones(4, np.float32), np.zeros(4, np.float32), proj, 1e-12)
-        save_head(out / "head.safetensors", head, weights["weights"])
         ids = np.arange(CLASSES)
         text = {"prompt_id": ids, "class_id": ids, "prompts": [[str(i)] for i in ids]}
         text["embedding"] = [np.array([1, 0], np.float32)] * CLASSES
@@ -134,7 +121,7 @@ class Mined:
         table |= {"std": np.nan, "y_mean": 0.8, "y_std": 0.2}
         inputs = {"embeddings": manifest.id, "text": prompts.id}
         write_table(out / "expectations.parquet", pd.DataFrame(table), EXPECTATIONS, {}, inputs)
-        self.paths |= {"embeddings": out / "manifest.json", "head": out / "head.safetensors"}
+        self.paths |= {"embeddings": out / "manifest.json"}
         self.paths |= {"text": out / "text.parquet", "expectations": out / "expectations.parquet"}
 
     def score(self, cases, **settings):
@@ -149,7 +136,8 @@ class Mined:
         frame = pd.DataFrame(samples, columns=[name for name, _ in FAILURE_SAMPLES.columns])
         write_table(self.out / "samples.parquet", frame, FAILURE_SAMPLES, {}, {})
         paths = {"failures": self.out / "failures.tsv", "failure_samples": self.out / "samples.parquet"}
-        score_truth(**paths, **self.paths, truth=self.out / "truth.json", **settings)
+        keywords = {**paths, **self.paths, "truth": self.out / "truth.json", **settings}
+        score_truth(**bundled(score_truth, keywords))
         return json.loads((self.out / "truth.json").read_text())
 
 

@@ -10,9 +10,10 @@ import pytest
 from reliance.base.artifacts import TableSpec, derived_stamp, write_meta, write_table
 from reliance.base.claims import Finding
 from reliance.base.errors import RelianceError
+from reliance.explore.tables import Tables
 from reliance.report.claims import verdicts, write_findings
 from reliance.report.markup import Grid, markdown
-from reliance.report.page import TEMPLATE, Shown, write_page
+from reliance.report.page import TEMPLATE, Exhibit, write_page
 from reliance.report.provenance import check_figures
 
 STAMP = derived_stamp("report", 1, {}, {})
@@ -38,7 +39,7 @@ class Page(HTMLParser):
 
 def values(text: str, **changes: object) -> dict[str, object]:
     grid = Grid([text, "n"], [[text, "1"]], 3)
-    figure = Shown(
+    figure = Exhibit(
         "fig5", "Figure 5", "data:image/png;base64,AA==", markdown(text), grid, "data:,", "fig5.csv"
     )
     content = {
@@ -131,10 +132,10 @@ def test_a_figure_drawn_from_another_table_is_refused(tmp_path):
     for figure, stamp in zip(figures, stamps, strict=True):
         figure.write_bytes(b"")
         write_meta(figure, derived_stamp(figure.stem, 1, {}, {"demo": stamp.id}))
-    check_figures({"faithfulness": table}, figures[:1])
-    check_figures({"faithfulness": None}, figures)
+    check_figures(Tables({"faithfulness": table}, "demo"), figures[:1])
+    check_figures(Tables({}, "demo"), figures)
     with pytest.raises(RelianceError, match=r"fig7\.png"):
-        check_figures({"faithfulness": table}, figures)
+        check_figures(Tables({"faithfulness": table}, "demo"), figures)
 
 
 def test_the_page_says_what_is_left_out(tmp_path):

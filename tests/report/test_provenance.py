@@ -3,6 +3,7 @@ import pytest
 
 from reliance.base.artifacts import TableSpec, derived_stamp, write_json, write_meta, write_table
 from reliance.base.errors import RelianceError
+from reliance.base.stamps import read_stamp
 from reliance.report import provenance
 
 SPEC = TableSpec("thing", 3, (("a", "int64"),))
@@ -26,7 +27,7 @@ def test_a_file_without_a_stamp_is_an_error(tmp_path, name, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RelianceError, match=name):
-        provenance.read_stamp(path)
+        read_stamp(path)
 
 
 def test_times_are_those_of_the_owners(tmp_path):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,8 +43,13 @@ COMPONENTS = pd.DataFrame(
 )
 
 
+def cases(failures, samples, index, classes, components, robustness):
+    names = {"failures": failures, "failure_samples": samples, "index": index, "classes": classes}
+    return rows.case_rows(SimpleNamespace(**names, mined_components=components, robustness=robustness))
+
+
 def test_a_case_says_whom_it_fools_with_what():
-    grid = rows.case_rows(
+    grid = cases(
         failures(), samples([1, 2, 3]), INDEX, CLASSES, COMPONENTS, robustness(short=0.6, both=np.nan)
     )
     assert grid.rows == [
@@ -61,7 +68,7 @@ def test_a_case_says_whom_it_fools_with_what():
 
 def test_cases_are_sorted_by_score():
     two = pd.concat([failures(), failures(failure_id="1-8-abc", class_id=1, component=8, score=2.0)])
-    grid = rows.case_rows(two, samples([1]), INDEX, CLASSES, COMPONENTS, robustness())
+    grid = cases(two, samples([1]), INDEX, CLASSES, COMPONENTS, robustness())
     assert [row[0] for row in grid.rows] == ["derrick", "crane"]
     assert grid.rows[0][3:5] == ["#8", "0"]
 
@@ -107,7 +114,7 @@ def test_hidden_concepts_by_share():
 
 
 def test_reviewed_cases_say_so():
-    grid = rows.case_rows(failures(reviewed="yes"), samples([1]), INDEX, CLASSES, COMPONENTS, robustness())
+    grid = cases(failures(reviewed="yes"), samples([1]), INDEX, CLASSES, COMPONENTS, robustness())
     assert grid.rows[0][1] == "polysemous word (reviewed)"
 
 

@@ -72,13 +72,13 @@ BROKEN = {
         "results/tiny/sae/sae.safetensors", of_another_encoder, ATTRIBUTIONS, "encoder weights 000000000000"
     ),
     "probe with a flipped bit": Broken(
-        "results/encoders/tiny/planted_tiny/probe.safetensors",
+        "results/encoders/tiny/class_token/planted_tiny/probe.safetensors",
         flipped,
         "results/tiny/robustness.parquet",
         "its tensors are not those its stamp names",
     ),
     "head with a flipped bit": Broken(
-        "results/encoders/tiny/head.safetensors",
+        "results/encoders/tiny/class_token/head.safetensors",
         flipped,
         ATTRIBUTIONS,
         "its tensors are not those its stamp names",

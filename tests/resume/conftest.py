@@ -10,7 +10,7 @@ import pytest
 from workflow.project import Project, wait
 
 TARGETS = ("results/tiny/report.html", "results/tiny/attributions/test.parquet")
-SPLIT = "results/encoders/tiny/planted_tiny/train"
+SPLIT = "results/encoders/tiny/class_token/planted_tiny/train"
 
 
 class Kill(NamedTuple):

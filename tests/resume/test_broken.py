@@ -25,7 +25,7 @@ REPAIRED = (
     "parquet without a column",
 )
 READING = ("SAE of another encoder", "parquet without a column")  # only noticed by who reads them
-EMBEDDED = "results/encoders/tiny/planted_tiny/test/manifest.json"
+EMBEDDED = "results/encoders/tiny/class_token/planted_tiny/test/manifest.json"
 OWN_MOUNTS = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 needs_mounts = pytest.mark.skipif(not OWN_MOUNTS, reason="only root, or a container that may, mounts disks")
 

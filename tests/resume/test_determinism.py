@@ -18,7 +18,9 @@ from workflow.project import FIGURES, Project
 from .conftest import Killed
 
 EMBEDDINGS = [
-    f"results/encoders/{e}/planted_tiny/{s}" for e in ("tiny", "tiny_labeller") for s in ("train", "test")
+    f"results/encoders/{read}/planted_tiny/{s}"
+    for read in ("tiny/class_token", "tiny_labeller/embedding")
+    for s in ("train", "test")
 ]
 NUMBERS = ["results/tiny/attributions/test.parquet", "results/tiny/components.parquet"]
 LATENTS = 192

@@ -4,6 +4,7 @@ import pytest
 
 from reliance.base.artifacts import write_table
 from reliance.base.errors import RelianceError
+from reliance.base.failure_kinds import PAPER_KINDS
 from reliance.robustness import summary
 from reliance.robustness.summary import ROBUSTNESS, differences, groups, read_results, same_cases, summarise
 
@@ -111,4 +112,4 @@ def test_an_empty_benchmark_can_be_read(tmp_path):
     write_table(path, pd.DataFrame(columns=[name for name, _ in ROBUSTNESS.columns]), ROBUSTNESS, {}, {})
     results = read_results([path], ["a"])
     assert summarise(results.frame).empty
-    assert groups(results.frame) == [("found", kind, "") for kind in summary.KINDS]
+    assert groups(results.frame) == [("found", kind, "") for kind in PAPER_KINDS]

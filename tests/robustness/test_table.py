@@ -11,7 +11,8 @@ from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.robustness.probes import load_probe
 from reliance.robustness.summary import PROBES, ROBUSTNESS
-from reliance.robustness.table import benchmark
+from reliance.robustness.table import score_cases
+from reliance.running.job import bundled
 
 from .test_auc import by_pairs
 from .world import SETS, World, unit64
@@ -37,7 +38,7 @@ def world(tmp_path):
 
 def run(world, failures, samples, **settings):
     settings = {"every_nth": 1, **settings}
-    benchmark(**world.arguments(failures, samples), **settings)
+    score_cases(**bundled(score_cases, {**world.arguments(failures, samples), **settings}))
     return read_table(world.folder / "robustness.parquet", ROBUSTNESS)
 
 
@@ -291,8 +292,7 @@ def test_a_case_of_an_unknown_class_is_refused(world):
 
 
 def test_tables_and_figures_need_no_torch():
-    modules = (
-        "reliance.robustness.table, reliance.figures.fig5, reliance.figures.fig14, reliance.figures.table1"
-    )
+    figures = ("fig5", "fig14", "table1")
+    modules = ", ".join(["reliance.robustness.table", *(f"reliance.figures.robustness.{n}" for n in figures)])
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

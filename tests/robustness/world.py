@@ -7,7 +7,7 @@ import pandas as pd
 
 from reliance.base.artifacts import derived_stamp, write_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
-from reliance.encoders.head import Head, project, save_head
+from reliance.encoders.head import Head, project
 from reliance.encoders.text import TEXT
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.images.tables import INDEX
@@ -24,7 +24,7 @@ def unit64(x, head):
 
 
 class World:
-    """Splits train and test of `classes` classes, a head, texts, a probe and one list of cases."""
+    """Splits train and test of `classes` classes, texts, a probe and one list of cases."""
 
     def __init__(self, folder: Path, classes=3, per_class=12, seed=0, invalid=(5,)):
         rng = np.random.default_rng(seed)
@@ -46,7 +46,6 @@ class World:
         self.index = folder / "index.parquet"
         self.index_id = self.write_index(self.index).id
         self.manifests = {s: self.embed(s, self.x[s], self.valid[s]) for s in self.x}
-        save_head(folder / "head.safetensors", self.head, WEIGHTS)
         self.texts = {name: self.write_text(name, rng.normal(size=(classes, P))) for name in SETS}
         self.probe = folder / "probe.safetensors"
 
@@ -62,12 +61,14 @@ class World:
 
     def embed(self, split, x, valid, weights=WEIGHTS, index_id=None, folder=None):
         folder = folder or self.folder / split
-        layouts = {"x": Layout((D,), "<f2"), "valid": Layout((), "|b1")}
+        layouts = {"x": Layout((D,), "<f2"), "embedding": Layout((P,), "<f4"), "valid": Layout((), "|b1")}
         inputs = {"index": index_id or self.index_id, "weights": weights}
         writer = PartWriter(
             folder / "part-0-of-1.zarr", "embeddings", PartRange(0, len(x)), layouts, {"split": split}, inputs
         )
-        writer.append({"x": np.where(valid[:, None], x, 0), "valid": valid})
+        x = np.where(valid[:, None], x, 0).astype(np.float16)
+        z = np.where(valid[:, None], project(x, self.head), 0)
+        writer.append({"x": x, "embedding": z, "valid": valid})
         writer.finish()
         write_manifest(folder / "manifest.json", [folder / "part-0-of-1.zarr"], "embeddings")
         return folder / "manifest.json"
@@ -86,7 +87,6 @@ class World:
         files = {
             "index": self.index,
             "embeddings": self.manifests["test"],
-            "head": self.folder / "head.safetensors",
         }
         return fit_probe(**files, probe=self.probe, **settings)
 
@@ -107,7 +107,6 @@ class World:
         return {
             "index": self.index,
             "embeddings": self.manifests["train"],
-            "head": self.folder / "head.safetensors",
             **self.texts,
             "probe": self.probe,
             "failures": failures,

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from snakemake.iocontainers import InputFiles, OutputFiles, Params
 
 from reliance.running import job as jobs
@@ -122,6 +123,18 @@ def test_arguments_are_the_named_files_and_the_settings() -> None:
     assert arguments(job(input=inputs)) == {"index": Path("a/b"), "parts": [Path("one")], "none": []}
 
 
+def test_inputs_that_snakemake_cannot_be_told_of_keep_their_place() -> None:
+    inputs = InputFiles(fromdict={"tables": ["a", "c"]})
+    literal = {
+        "tables": [[1, "{b}", 5, 7], [3, "{d}", 5, 7]],
+        "names": [[-1, "x {y}", 5, 7]],
+        "alone": [[0, "{e}", 1, 1]],
+    }
+    found = arguments(job(input=inputs, params=Params(fromdict={"settings": {}, "literal": literal})))
+    tables = [Path(name) for name in ("a", "{b}", "c", "{d}")]
+    assert found == {"tables": tables, "names": Path("x {y}"), "alone": [Path("{e}")]}
+
+
 def test_one_name_twice_is_refused() -> None:
     inputs = InputFiles(fromdict={"k": "a"})
     for more in (
@@ -191,3 +204,18 @@ def test_what_is_told_is_on_the_terminal_too(tmp_path: Path) -> None:
     done, log = run(tmp_path, body, {"dataset": "mine"})
     assert (done.returncode, done.stderr) == (0, "WARNING in stage [dataset=mine]: 3\\x1b left out\n")
     assert "left out" in log and "for the log" in log
+
+
+def test_sections_of_the_configuration_are_bundles_too() -> None:
+    class Shape(BaseModel):
+        m: int
+        sizes: tuple[float, ...] = ()
+
+    def stage(*, shape: Shape, other: int) -> None: ...
+
+    assert bundled(stage, {"m": 3, "sizes": [1, 2], "other": 4}) == {
+        "shape": Shape(m=3, sizes=(1.0, 2.0)),
+        "other": 4,
+    }
+    with pytest.raises(ValidationError, match="m"):
+        bundled(stage, {"sizes": [1], "other": 4})

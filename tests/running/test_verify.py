@@ -2,20 +2,30 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from reliance.__main__ import app
 from reliance.base.artifacts import TableSpec, derived_stamp, hash_file, write_json, write_meta, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, save_head
-from reliance.running.verify import main, verify
+from reliance.running.verify import verify
 from reliance.units.sae.files import Sae, save_sae
 
 THING = TableSpec("thing", 1, (("a", "int64"),))
+
+
+def command(arguments):
+    done = CliRunner().invoke(app, ["verify", *arguments])
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    return done.exit_code
 
 
 def part(folder: Path, inputs: dict[str, str]) -> Path:
@@ -93,7 +103,7 @@ DAMAGES = {
 def test_damage_is_found_and_named(results, damage, capsys):
     name, spoil = DAMAGES[damage]
     spoil(results / name)
-    assert main(["mine", "--results", str(results)]) == 1
+    assert command(["mine", "--results", str(results)]) == 1
     error = capsys.readouterr().err
     assert f"ERROR {results / name}" in error
     assert "next:" in error
@@ -110,7 +120,7 @@ def test_a_forged_stamp_is_found(results):
 
 def test_an_input_that_is_gone_is_told(results, capsys):
     (results / "encoders/e/weights.json").unlink()
-    assert main(["mine", "--results", str(results)]) == 0
+    assert command(["mine", "--results", str(results)]) == 0
     assert "sae.safetensors was made from encoder" in capsys.readouterr().err
 
 
@@ -128,7 +138,7 @@ def test_a_file_without_a_readable_stamp_is_broken(results):
 def test_an_unknown_variant_is_an_error(results, capsys):
     with pytest.raises(RelianceError, match="no such folder"):
         verify(results, "your")
-    assert main(["your", "--results", str(results)]) == 1
+    assert command(["your", "--results", str(results)]) == 1
     assert "encoders, mine, other" in capsys.readouterr().err
 
 

@@ -16,6 +16,7 @@ PARTS = ("workflow", "rules", "scripts", "config", "envs", "src")
 FIGURES = tuple(f"fig{n}" for n in (3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 TARGETS = (
     "results/tiny/report.html",
+    "results/tiny/variant.json",
     "results/tiny/attributions/subset.parquet",
     "results/tiny/attributions/test.parquet",
     "results/compare/tiny/fig4.pdf",
@@ -62,7 +63,7 @@ class Project:
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Every artifact of the variant against its checksum."""
         return subprocess.run(
-            [sys.executable, "-m", "reliance.running.verify", "tiny"],
+            [sys.executable, "-m", "reliance", "verify", "tiny"],
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -64,8 +64,8 @@ def test_accuracies_recomputed_from_the_files_alone(audited: Project) -> None:
 
 def _unit(results: Path, split: str) -> np.ndarray:
     """Unit embeddings in float64, from class tokens and head."""
-    x = _array(results / "encoders/tiny/planted_tiny" / split, "x").astype(np.float64)
-    head = results / "encoders/tiny/head.safetensors"
+    x = _array(results / "encoders/tiny/class_token/planted_tiny" / split, "x").astype(np.float64)
+    head = results / "encoders/tiny/class_token/head.safetensors"
     g, b, w = (_tensor(head, n).numpy() for n in ("ln_weight", "ln_bias", "proj"))
     centred = x - x.mean(1, keepdims=True)
     z = (centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) * g + b) @ w

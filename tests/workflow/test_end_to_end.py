@@ -12,12 +12,14 @@ import torch
 import zarr
 from safetensors import safe_open
 
+import reliance
+
 from .project import FIGURES, TARGETS, Project
 
 COLUMNS = {
     "datasets/planted_tiny/index.parquet": "split image_id path class_id bytes",
     "datasets/planted_tiny/classes.parquet": "class_id folder short_name full_name definition",
-    "datasets/planted_tiny/excluded.parquet": "split image_id path reason",
+    "encoders/tiny/class_token/planted_tiny/excluded.parquet": "split image_id path reason",
     "datasets/planted_tiny/truth.parquet": "split image_id object word background band plant_id mode",
     "encoders/tiny/planted_tiny/text/short.parquet": "prompt_id class_id prompts embedding",
     "tiny/top_samples.parquet": "component rank image_id activation",
@@ -37,13 +39,13 @@ COLUMNS = {
     "share n_classes by_relevance by_activation",
     "tiny/faithfulness.parquet": "protocol method error_term restrict_to_active step class_id subset n y "
     "y_std",
-    "encoders/tiny_labeller/planted_tiny/alignments.parquet": "class_id n alignment",
+    "encoders/tiny_labeller/embedding/planted_tiny/alignments.parquet": "class_id n alignment",
     "tiny/robustness.parquet": "failure_id kind mode source discovered_on probe spurious_auc valid_auc",
 }
 TENSORS = {
     "tiny/sae/sae.safetensors": "encoder_weight encoder_bias decoder_weight bias",
-    "encoders/tiny/head.safetensors": "ln_weight ln_bias proj",
-    "encoders/tiny/planted_tiny/probe.safetensors": "weight bias",
+    "encoders/tiny/class_token/head.safetensors": "ln_weight ln_bias proj",
+    "encoders/tiny/class_token/planted_tiny/probe.safetensors": "weight bias",
 }
 
 
@@ -52,6 +54,15 @@ def test_tables_have_their_columns(built: Project, path: str) -> None:
     schema = pq.read_schema(built.folder / "results" / path)
     assert set(COLUMNS[path].split()) <= set(schema.names)
     assert len(json.loads(schema.metadata[b"reliance"])["id"]) == 64
+
+
+def test_the_built_variant_opens_by_its_folder(built: Project) -> None:
+    study = reliance.open(built.folder / "results/tiny")
+    image = int(np.flatnonzero(study.embeddings("test").read("valid", 0, 50))[0])
+    stored = study.attributions("test").query("image_id == @image").set_index("component")["ablation"]
+    found = study.relevances(image, "test").set_index("component")["ablation"]
+    assert found.to_dict() == pytest.approx(stored.to_dict(), abs=1e-5)
+    assert study.findings and len(study.components) and study.has("figures", "fig5.pdf")
 
 
 @pytest.mark.parametrize("path", TENSORS)
@@ -103,7 +114,7 @@ def test_deletion_recomputed_from_the_files_alone(built: Project) -> None:
     own = own[(own["error_term"] == "frozen") & own["restrict_to_active"]]
     found = [(part["y"] * part["n"]).sum() / part["n"].sum() for _, part in own.groupby("step")]
     rows = pq.read_table(results / "tiny/attributions/test.parquet").to_pandas()
-    x = _array(results / "encoders/tiny/planted_tiny/test", "x").astype(np.float64)
+    x = _array(results / "encoders/tiny/class_token/planted_tiny/test", "x").astype(np.float64)
     decoder = _tensor(results / "tiny/sae/sae.safetensors", "decoder_weight").numpy()
     index = pq.read_table(results / "datasets/planted_tiny/index.parquet").to_pandas()
     labels = index[index["split"] == "test"].sort_values("image_id")["class_id"].to_numpy()
@@ -122,11 +133,12 @@ def test_attributions_recomputed_from_the_files_alone(built: Project) -> None:
     results = built.folder / "results"
     rows = pq.read_table(results / "tiny/attributions/test.parquet").to_pandas()
     images = rows["image_id"].unique()[::40]
-    x = _array(results / "encoders/tiny/planted_tiny/test", "x")
+    x = _array(results / "encoders/tiny/class_token/planted_tiny/test", "x")
     values, indices = (_array(results / "tiny/codes/test", name) for name in ("values", "indices"))
     decoder = _tensor(results / "tiny/sae/sae.safetensors", "decoder_weight")
     g, b, w = (
-        _tensor(results / "encoders/tiny/head.safetensors", n) for n in ("ln_weight", "ln_bias", "proj")
+        _tensor(results / "encoders/tiny/class_token/head.safetensors", n)
+        for n in ("ln_weight", "ln_bias", "proj")
     )
     text = pq.read_table(results / "encoders/tiny/planted_tiny/text/short.parquet").to_pandas()
     t = torch.tensor(np.stack(text.sort_values("class_id")["embedding"].to_list())).double()
@@ -165,7 +177,7 @@ def test_some_of_what_was_planted_is_found(built: Project) -> None:
 def _head(results: Path) -> tuple[np.ndarray, ...]:
     text = pq.read_table(results / "encoders/tiny/planted_tiny/text/short.parquet").to_pandas()
     vectors = np.stack(text.sort_values("class_id")["embedding"].to_list()).astype(np.float64)
-    head = results / "encoders/tiny/head.safetensors"
+    head = results / "encoders/tiny/class_token/head.safetensors"
     return *(_tensor(head, n).numpy() for n in ("ln_weight", "ln_bias", "proj")), vectors
 
 

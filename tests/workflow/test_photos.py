@@ -12,6 +12,7 @@ from reliance.images.classes import wordnet_names
 
 from .project import Project
 
+EXCLUDED = "results/encoders/random_b32/photos/excluded.parquet"
 PHOTOS = os.environ.get("RELIANCE_PHOTOS")
 pytestmark = [
     pytest.mark.photos,
@@ -60,13 +61,13 @@ def test_from_photographs_to_named_components(fresh: Project, tmp_path: Path) ->
     }
     (fresh.folder / "config/tiny.yaml").write_text(yaml.safe_dump(config))
     results = fresh.folder / "results"
-    done = fresh.run("results/photos/components.parquet", "results/datasets/photos/excluded.parquet")
+    done = fresh.run("results/photos/components.parquet", EXCLUDED)
     assert done.returncode == 0, done.stdout + done.stderr
 
     index = pq.read_table(results / "datasets/photos/index.parquet").to_pandas()
     assert (index["split"] == "train").sum() in (160, 161)
     assert len(index) == 201
-    excluded = pq.read_table(results / "datasets/photos/excluded.parquet").to_pandas()
+    excluded = pq.read_table(fresh.folder / EXCLUDED).to_pandas()
     assert list(excluded["path"].str.endswith("broken.jpg")) == [True]
     components = pq.read_table(results / "photos/components.parquet").to_pandas()
     named = components[components["label"] != ""]

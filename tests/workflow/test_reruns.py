@@ -9,9 +9,9 @@ import pytest
 from .project import Project
 
 FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
-CASES = {"list_cases", "score_truth", "benchmark"} | FIGURES
+CASES = {"list_cases", "score_truth", "score_cases"} | FIGURES
 MINING = {"mine_outliers"} | CASES
-CURVES = {"fig3", "fig7", "fig8", "report"}
+CURVES = {"fig3", "fig3b", "fig7", "fig8", "report"}
 CONCEPTS = {"fig10", "fig11", "report"}
 BASES = {"fig4", "compare_fig4", "report"}
 NAMES = {"component_table", "component_table_test", "hidden_concepts", "fig9"} | BASES | CONCEPTS
@@ -23,8 +23,9 @@ CODES = (
 )
 
 
-EMBEDDED = CODES | {"embed_images", "gather_embeddings", "gather_excluded"}
-EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"}
+EMBEDDED = CODES | {"embed_images", "embed_images_embedding", "gather_embeddings", "gather_excluded"}
+EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline", "faithfulness_neurons"}
+EMBEDDED |= {"faithfulness_pca"}
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:
@@ -51,8 +52,8 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
         ("faithfulness={path_steps: 20}", {"faithfulness"} | CURVES),
         ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
         ("galleries={per_band: 4}", CONCEPTS),
-        ("probe={c: 0.5}", {"fit_probe", "benchmark"} | FIGURES),
-        ("templates=['{}', 'the {}']", {"embed_templates", "benchmark"} | FIGURES),
+        ("probe={c: 0.5}", {"fit_probe", "score_cases"} | FIGURES),
+        ("templates=['{}', 'the {}']", {"embed_templates", "score_cases"} | FIGURES),
         ("images={max_invalid: 0.002}", set()),
         ("embedding={workers: 2}", set()),
         ("embedding={jpeg_decoding: exact}", set()),
@@ -67,10 +68,10 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        ("figures/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
-        ("figures/table1.py", None, None, {"table1", "report"}),
-        ("robustness/auc.py", None, None, {"benchmark"} | FIGURES),
-        ("sae/step.py", None, None, {"train_sae"} | CODES),
+        ("figures/robustness/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
+        ("figures/robustness/table1.py", None, None, {"table1", "report"}),
+        ("robustness/auc.py", None, None, {"score_cases"} | FIGURES),
+        ("units/sae/step.py", None, None, {"train_sae"} | CODES),
     ],
 )
 def test_edited_code_reruns_the_rules_that_reach_it(
@@ -90,7 +91,7 @@ def test_edited_code_reruns_the_rules_that_reach_it(
 
 
 def test_an_edited_plot_reruns_the_plot(built: Project) -> None:
-    path: Path = built.folder / "src/reliance/figures/fig5.py"
+    path: Path = built.folder / "src/reliance/figures/robustness/fig5.py"
     text = path.read_text()
     try:
         path.write_text(_edit_every_function(text))
@@ -110,20 +111,25 @@ def _edit_every_function(text: str) -> str:
 
 def test_embeddings_of_another_run_are_used_as_they_are(built: Project, tmp_path: Path) -> None:
     project = built.copy(tmp_path / "project")
-    other = tmp_path / "colleague/results/encoders/tiny"
-    other.mkdir(parents=True)
-    shutil.move(project.folder / "results/encoders/tiny/planted_tiny", other)
-    other = other.parents[1]
-    texts = project.folder / "results/encoders/tiny/planted_tiny/text"
-    shutil.copytree(other / "encoders/tiny/planted_tiny/text", texts)
+    other = tmp_path / "colleague/results"
+    place = "encoders/tiny/class_token/planted_tiny"
+    (other / place).mkdir(parents=True)
+    for split in ("train", "test"):
+        shutil.move(project.folder / "results" / place / split, other / place / split)
     config = ("--config", f"encoders={{tiny: {{embeddings_from: {other}}}}}")
     before = (project.folder / "results/tiny/codes/train/manifest.json").read_bytes()
     planned = project.planned(*config)
     assert "train_sae" in planned, "it reads other files now"
-    assert not planned & {"embed_images", "gather_embeddings", "embed_text", "train_clip"}
+    assert not planned & {
+        "embed_images",
+        "embed_images_embedding",
+        "gather_embeddings",
+        "embed_text",
+        "train_clip",
+    }
     done = project.run("results/tiny/codes/train/manifest.json", *config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.folder / "results/tiny/codes/train/manifest.json").read_bytes() == before
-    (other / "encoders/tiny/planted_tiny/train/manifest.json").unlink()
+    (other / place / "train/manifest.json").unlink()
     missing = project.run("results/tiny/codes/train/manifest.json", *config)
     assert "encoders.tiny.embeddings_from" in missing.stdout + missing.stderr

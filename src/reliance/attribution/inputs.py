@@ -13,14 +13,40 @@ from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import check_same
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, make_again
-from reliance.base.rows import Parts
-from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.images.tables import read_split
-from reliance.tails.head import LatentTables, PromptTables, latent_tables, prompt_tables
-from reliance.units.sae.files import load_sae
+from reliance.tails.head_tail import HeadTail
+from reliance.tails.protocol import Tail
+from reliance.units.kinds import open_units
+from reliance.units.protocol import Sources, Units
 
 log = logging.getLogger(__name__)
+LATENTS = "reliance.codes.latents:open_latents"  # the kind of units "sae"
+
+
+class Explained(NamedTuple):
+    """The files of one split that is explained: images, their site vectors, units, the tail."""
+
+    index: Path  # type: ignore[assignment]  # instead of the method of tuples
+    embeddings: Path  # manifest of the split
+    head: Path
+    codes: Path | None = None  # manifest of the split, for the latents of an SAE
+    sae: Path | None = None
+    text: Path | None = None  # prompts of the classes; an audit has a probe instead
+    fitted: Path | None = None  # manifest that neurons and principal axes are fitted to
+
+
+class Computing(NamedTuple):
+    """How something is computed."""
+
+    block_rows: int = 4096  # rows read at a time
+    device: str = "cpu"  # auto | cpu | cuda
+    threads: int = 2
+    dtype: str = "float32"  # float64 to check it
+
+
+COMPUTING = Computing()
 
 
 class Inputs(NamedTuple):
@@ -28,15 +54,14 @@ class Inputs(NamedTuple):
 
     class_ids: np.ndarray  # int64 [C], ascending; elsewhere a class is its row here
     labels: np.ndarray  # row in class_ids of every image of the split, -1 without a class, int64 [N]
-    embeddings: Parts  # x [N, d] and valid [N]
-    codes: Codes
-    decoder: np.ndarray  # float32 [m, d]
+    embeddings: Embeddings  # x [N, d] and valid [N]
+    units: Units
     head: Head
     text: np.ndarray  # float32 [C, p], one unit vector per class
     ids: dict[str, str]  # name -> id of the artifacts read, for the stamp of what is written
 
 
-class Block(NamedTuple):
+class LabelledImages(NamedTuple):
     """Labelled, readable images of a range of rows."""
 
     image_id: np.ndarray  # int64 [n]
@@ -46,64 +71,52 @@ class Block(NamedTuple):
     indices: np.ndarray  # int64 [n, k]
 
 
-def open_inputs(
-    *, index: Path, embeddings: Path, codes: Path, sae: Path, head: Path, text: Path, split: str
-) -> Inputs:
-    """Open the artifacts of one split.
+def open_inputs(files: Explained, split: str, units: str = LATENTS) -> Inputs:
+    """Open the artifacts of one split; `units` is the entry point of their kind (`units.kinds`).
 
     Raises RelianceError if two of them come from different weights, images, embeddings or SAEs,
     or if an image's class has no prompt.
     """
-    parts, stored_codes = Parts(embeddings, "embeddings"), open_codes(codes)
-    arrays, sae_stamp = load_sae(sae)
-    loaded_head, head_stamp = load_head(head)
-    images = read_split(index, split)
-    prompts = read_prompts(text)
-    weights = (embeddings, parts.stamp.inputs["weights"])
-    check_same("encoder weights", (head, head_stamp.inputs["weights"]), weights)
-    check_same("encoder weights", (text, prompts.stamp.inputs["weights"]), weights)
-    check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, images.stamp.id))
-    check_same("SAE", (codes, stored_codes.stamp.inputs["sae"]), (sae, sae_stamp.id))
-    check_same("embeddings", (codes, stored_codes.stamp.inputs["embeddings"]), (embeddings, parts.stamp.id))
-    _check_split(parts, index, split, len(images.class_ids))
+    if files.text is None:
+        raise ValueError("relevances for an image's own class need `text`")
+    parts = Embeddings(files.embeddings)
+    loaded_head, head_stamp = load_head(files.head)
+    images = read_split(files.index, split)
+    prompts = read_prompts(files.text)
+    weights = (files.embeddings, parts.stamp.inputs["weights"])
+    check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)
+    check_same("encoder weights", (files.text, prompts.stamp.inputs["weights"]), weights)
+    check_site(files.head, head_stamp.params["site"], parts)
+    named = (files.embeddings, parts.stamp.inputs["index"])
+    check_same("image index", named, (files.index, images.stamp.id))
+    opened = open_units(units, Sources(parts, files.codes, files.sae, files.fitted))
+    _check_split(parts, files.index, split, len(images.class_ids))
     ids = {
         "index": images.stamp.id,
         "embeddings": parts.stamp.id,
-        "codes": stored_codes.stamp.id,
-        "sae": sae_stamp.id,
+        **opened.ids,
         "head": head_stamp.id,
         "text": prompts.stamp.id,
         "weights": parts.stamp.inputs["weights"],
     }
-    labels = _class_rows(index, text, prompts.class_ids, images.class_ids.astype(np.int64))
-    return Inputs(
-        prompts.class_ids,
-        labels,
-        parts,
-        stored_codes,
-        arrays.decoder_weight,
-        loaded_head,
-        prompts.vectors,
-        ids,
-    )
+    labels = _class_rows(files.index, files.text, prompts.class_ids, images.class_ids.astype(np.int64))
+    return Inputs(prompts.class_ids, labels, parts, opened, loaded_head, prompts.vectors, ids)
 
 
-def open_tables(inputs: Inputs, device: str, threads: int, dtype: str) -> tuple[LatentTables, PromptTables]:
-    """Tables of the decoder and of the classes' prompts; sets torch's number of threads.
+def open_tail(units: Units, head: Head, text: np.ndarray, computing: Computing, path_steps: int = 10) -> Tail:
+    """The tail behind the site of x, for units and text vectors [C, p]; sets torch's number of threads.
 
-    `device` is auto, cpu or cuda; `dtype` float32, or float64 to check float32.
     Raises RelianceError for cuda on a machine without a GPU.
     """
-    torch.set_num_threads(threads)
-    device = choose_device(device)
-    tables = latent_tables(inputs.decoder, inputs.head, device, getattr(torch, dtype))
-    return tables, prompt_tables(tables, inputs.text)
+    torch.set_num_threads(computing.threads)
+    device, dtype = choose_device(computing.device), getattr(torch, computing.dtype)
+    return HeadTail(head, units.directions, text, device, dtype, path_steps)
 
 
-def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Block]:
+def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[LabelledImages]:
     """Every `every_nth` image that has a class and could be read; a block is from `block_rows` rows.
 
-    Logs how far it is every 30 seconds. Raises RelianceError for class tokens that are not finite.
+    Logs how far it is every 30 seconds. Raises RelianceError for site vectors that are not finite.
     """
     said = time.monotonic()
     for start, stop in inputs.embeddings.blocks(block_rows):
@@ -116,11 +129,11 @@ def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Block]:
         if keep.any():
             x = inputs.embeddings.read("x", start, stop)[keep].astype(np.float32)
             _check_finite(inputs.embeddings, rows[keep], x)
-            values, indices = inputs.codes.block(start, stop)
-            yield Block(rows[keep], inputs.labels[rows[keep]], x, values[keep], indices[keep])
+            values, indices = inputs.units.block(start, stop)
+            yield LabelledImages(rows[keep], inputs.labels[rows[keep]], x, values[keep], indices[keep])
 
 
-def _check_split(parts: Parts, index: Path, split: str, rows: int) -> None:
+def _check_split(parts: Embeddings, index: Path, split: str, rows: int) -> None:
     found = f"{parts.rows} rows of split '{parts.stamp.params['split']}'"
     expected = f"{rows} rows of split '{split}'"
     if found != expected:
@@ -133,7 +146,7 @@ def _check_split(parts: Parts, index: Path, split: str, rows: int) -> None:
         )
 
 
-def _check_finite(parts: Parts, rows: np.ndarray, x: np.ndarray) -> None:
+def _check_finite(parts: Embeddings, rows: np.ndarray, x: np.ndarray) -> None:
     broken = rows[~np.isfinite(x).all(axis=1)]
     if len(broken):
         raise RelianceError(

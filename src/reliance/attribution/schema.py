@@ -1,4 +1,4 @@
-"""Schema of the attribution table, apart from the code that writes it, so that readers need no torch."""
+"""Schemas of what attribution writes, apart from the code that writes it, so that readers need no torch."""
 
 from reliance.base.artifacts import TableSpec
 
@@ -13,5 +13,14 @@ ATTRIBUTIONS = TableSpec(
         ("act_x_grad", "float32"),
         ("ablation", "float32"),
         ("logit_lens", "float32"),
+    ),
+)
+OUTPUTS = TableSpec(
+    "outputs",
+    1,
+    (
+        ("image_id", "int64"),
+        ("class_id", "int32"),
+        ("y", "float32"),  # of the image's own class
     ),
 )

@@ -9,7 +9,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from reliance.audits.files import Probes, load_probes
-from reliance.audits.inputs import check_both, read_split_table, units_of
+from reliance.audits.inputs import check_both, read_split_table, unit_embeddings
 from reliance.audits.schema import (
     ACCURACIES,
     AUDIT_KIND,
@@ -24,7 +24,7 @@ from reliance.audits.schema import (
 )
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_json, write_json, write_table
 from reliance.base.errors import RelianceError
-from reliance.robustness.inputs import Split, open_split
+from reliance.robustness.inputs import Embedded, open_split
 
 MANY = 3.0  # standard errors: a larger fall is no accident
 
@@ -43,7 +43,6 @@ def audit_accuracies(
     audit_split: Path,
     embeddings: Path,
     increased: Path,
-    head: Path,
     probe: Path,
     choice: Path,
     accuracies: Path,
@@ -68,13 +67,13 @@ def audit_accuracies(
     check_same("probe", (choice, choice_stamp.inputs["probe"]), (probe, stamp.id))
     split = "test" if drawn.params["test_on"] == "test" else "train"
     given = {REDUCED: reduced, NONE: embeddings, INCREASED: increased}
-    opened = {name: open_split(index, path, head, split) for name, path in given.items() if path}
+    opened = {name: open_split(index, path, split) for name, path in given.items() if path}
     transforms = _transforms(opened, given, (probe, stamp.inputs["weights"]))
     held_out = frame[(frame["split"] == split) & ~frame["fit"]].sort_values("image_id")
     rows = held_out["image_id"].to_numpy()
     readable = np.logical_and.reduce([o.readable[rows] for o in opened.values()])
     with threadpool_limits(threads):
-        units = {name: units_of(o, rows[readable], block_rows) for name, o in opened.items()}
+        units = {name: unit_embeddings(o, rows[readable], block_rows) for name, o in opened.items()}
         positive = held_out["positive"].to_numpy(bool)[readable]
         check_both(audit_split, positive, drawn.params["names"], "held-out")
         table = accuracy_rows(probes, units, positive)
@@ -156,12 +155,12 @@ def verdict(frame: pd.DataFrame, alpha: float) -> dict[str, Any]:
 
 
 def _transforms(
-    opened: dict[str, Split], paths: dict[str, Path | None], weights: tuple[Path, str]
+    opened: dict[str, Embedded], paths: dict[str, Path | None], weights: tuple[Path, str]
 ) -> dict[str, Any]:
     """The transform of each changed split, checked."""
-    found = {name: o.parts.stamp.params.get("transform") for name, o in opened.items()}
+    found = {name: o.embeddings.stamp.params.get("transform") for name, o in opened.items()}
     for name, o in opened.items():
-        check_same("encoder weights", (o.parts.path, o.ids["weights"]), weights)
+        check_same("encoder weights", (o.embeddings.path, o.ids["weights"]), weights)
         if (found[name] is None) != (name == NONE):
             raise RelianceError(
                 paths[name],

@@ -11,7 +11,7 @@ from reliance.audits.directions import Direction, Thresholds, cosine, direction,
 from reliance.audits.inputs import Learned, activations_of
 from reliance.base.artifacts import check_same
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
+from reliance.encoders.stored import Embeddings
 from reliance.robustness.inputs import unit_blocks
 
 
@@ -61,14 +61,14 @@ def candidate(
     return Candidate(number, rank, relevance, share, used, u, activation, moved)
 
 
-def shift_under(learned: Learned, head: Path, tested: Path, increased: Path, block_rows: int) -> np.ndarray:
+def shift_under(learned: Learned, tested: Path, increased: Path, block_rows: int) -> np.ndarray:
     """Mean shift [p] of unit embeddings under the intervention."""
     means = []
     for path in (tested, increased):
-        parts = Parts(path, "embeddings")
+        embeddings, learned_from = Embeddings(path), learned.embedded.embeddings
         for name in ("index", "weights"):
-            check_same(name, (path, parts.stamp.inputs[name]), (head, learned.ids[name]))
-        units = [unit for _, unit in unit_blocks(parts, learned.head, parts.read("valid"), block_rows)]
+            check_same(name, (path, embeddings.stamp.inputs[name]), (learned_from.path, learned.ids[name]))
+        units = [unit for _, unit in unit_blocks(embeddings, embeddings.read("valid"), block_rows)]
         means.append(np.concatenate(units).mean(axis=0, dtype=np.float64))
     return np.asarray(means[1] - means[0])
 

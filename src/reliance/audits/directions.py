@@ -58,7 +58,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other) / lengths if lengths else 0.0
 
 
-def draws(n: int, seed: int) -> np.ndarray:
+def uniform_shares(n: int, seed: int) -> np.ndarray:
     """p ~ U(0, 1) of Eq. 34, one per sample, [n] float64; the same for every strength."""
     return np.random.default_rng(seed).random(n)
 

@@ -7,14 +7,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.attribution.inputs import LATENTS, Computing, Explained, open_tail
 from reliance.audits.schema import AUDIT_SPLIT
 from reliance.base.artifacts import Stamp, check_same, read_table
 from reliance.base.errors import RelianceError
-from reliance.codes.store import Codes, open_codes
-from reliance.encoders.head import Head
+from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import check_site
 from reliance.images.tables import INDEX
-from reliance.robustness.inputs import Split, open_split, unit_blocks
-from reliance.units.sae.files import load_sae
+from reliance.robustness.inputs import Embedded, open_split, unit_blocks
+from reliance.tails.protocol import Tail
+from reliance.units.kinds import open_units
+from reliance.units.protocol import Sources, Units
 
 
 class Learned(NamedTuple):
@@ -22,19 +25,14 @@ class Learned(NamedTuple):
 
     rows: np.ndarray  # image_id int64 [n], readable ones
     positive: np.ndarray  # bool [n]
-    embedded: Split
-    codes: Codes
-    decoder: np.ndarray  # float32 [m, d]
+    embedded: Embedded
+    units: Units
+    head: Head
     names: tuple[str, str]  # of the positive and the negative class
     ids: dict[str, str]
 
-    @property
-    def head(self) -> Head:
-        """Of the encoder."""
-        return self.embedded.head
 
-
-class Block(NamedTuple):
+class ProbedImages(NamedTuple):
     """Images a probe learns from, of a range of rows."""
 
     positive: np.ndarray  # bool [n]
@@ -43,32 +41,29 @@ class Block(NamedTuple):
     indices: np.ndarray  # int64 [n, k]
 
 
-def open_learned(
-    *, index: Path, audit_split: Path, embeddings: Path, codes: Path, sae: Path, head: Path
-) -> Learned:
-    """Open the images that a probe learns from: split "train" and its codes.
+def open_learned(files: Explained, audit_split: Path, units: str = LATENTS) -> Learned:
+    """Open the images that a probe learns from: split "train" and its units.
 
     Raises RelianceError if two artifacts come from different images, weights, embeddings or SAEs.
     """
-    opened, drawn = open_split(index, embeddings, head, "train"), read_split_table(audit_split, index)
-    stored, (arrays, sae_stamp) = open_codes(codes), load_sae(sae)
-    check_same("SAE", (codes, stored.stamp.inputs["sae"]), (sae, sae_stamp.id))
-    embedded = (embeddings, opened.ids["embeddings"])
-    check_same("embeddings", (codes, stored.stamp.inputs["embeddings"]), embedded)
-    frame, stamp = drawn
+    opened = open_split(files.index, files.embeddings, "train")
+    frame, stamp = read_split_table(audit_split, files.index)
+    head, head_stamp = load_head(files.head)
+    weights = (files.embeddings, opened.ids["weights"])
+    check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)
+    check_site(files.head, head_stamp.params["site"], opened.embeddings)
+    found = open_units(units, Sources(opened.embeddings, files.codes, files.sae, files.fitted))
     fit = frame[frame["fit"]].sort_values("image_id")
     fit = fit[opened.readable[fit["image_id"].to_numpy()]]
-    check_both(audit_split, fit["positive"].to_numpy(bool), stamp.params["names"], "training")
-    ids = {**opened.ids, "codes": stored.stamp.id, "sae": sae_stamp.id, "audit_split": stamp.id}
-    return Learned(
-        fit["image_id"].to_numpy(),
-        fit["positive"].to_numpy(bool),
-        opened,
-        stored,
-        arrays.decoder_weight,
-        tuple(stamp.params["names"]),
-        ids,
-    )
+    positive, names = fit["positive"].to_numpy(bool), tuple(stamp.params["names"])
+    check_both(audit_split, positive, names, "training")
+    ids = {**opened.ids, **found.ids, "audit_split": stamp.id}
+    return Learned(fit["image_id"].to_numpy(), positive, opened, found, head, names, ids)
+
+
+def open_probes(learned: Learned, weight: np.ndarray, computing: Computing) -> Tail:
+    """The tail from the units to probes with weights [q, p], which take the place of prompts."""
+    return open_tail(learned.units, learned.head, weight, computing)
 
 
 def read_split_table(audit_split: Path, index: Path) -> tuple[pd.DataFrame, Stamp]:
@@ -92,23 +87,23 @@ def check_both(audit_split: Path, positive: np.ndarray, names: Sequence[str], wh
         )
 
 
-def units_of(opened: Split, rows: np.ndarray, block_rows: int) -> np.ndarray:
+def unit_embeddings(opened: Embedded, rows: np.ndarray, block_rows: int) -> np.ndarray:
     """Unit embeddings float32 [n, p] of ascending rows."""
-    chosen = np.zeros(opened.parts.rows, bool)
+    chosen = np.zeros(opened.embeddings.rows, bool)
     chosen[rows] = True
-    return np.concatenate([unit for _, unit in unit_blocks(opened.parts, opened.head, chosen, block_rows)])
+    return np.concatenate([unit for _, unit in unit_blocks(opened.embeddings, chosen, block_rows)])
 
 
-def blocks(learned: Learned, block_rows: int) -> Iterator[Block]:
+def blocks(learned: Learned, block_rows: int) -> Iterator[ProbedImages]:
     """The images with their class tokens and codes, `block_rows` rows of the split at a time."""
-    parts = learned.embedded.parts
-    for start, stop in parts.blocks(block_rows):
+    embeddings = learned.embedded.embeddings
+    for start, stop in embeddings.blocks(block_rows):
         low, high = np.searchsorted(learned.rows, [start, stop])
         if low < high:
             keep = learned.rows[low:high] - start
-            values, indices = learned.codes.block(start, stop)
-            x = parts.read("x", start, stop)[keep].astype(np.float32)
-            yield Block(learned.positive[low:high], x, values[keep], indices[keep])
+            values, indices = learned.units.block(start, stop)
+            x = embeddings.read("x", start, stop)[keep].astype(np.float32)
+            yield ProbedImages(learned.positive[low:high], x, values[keep], indices[keep])
 
 
 def activations_of(learned: Learned, component: int, block_rows: int) -> np.ndarray:

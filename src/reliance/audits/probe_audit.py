@@ -13,20 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from threadpoolctl import threadpool_limits
 
+from reliance.attribution.inputs import LATENTS, Computing, Explained
 from reliance.audits.choice import Candidate, candidate, no_direction, rows_to_consider, shift_under
-from reliance.audits.directions import augment, draws
+from reliance.audits.directions import augment, uniform_shares
 from reliance.audits.files import Probes, load_probes, save_probes
-from reliance.audits.inputs import Learned, blocks, open_learned, units_of
+from reliance.audits.inputs import Learned, blocks, open_learned, open_probes, unit_embeddings
 from reliance.audits.relevance import mean_relevances
 from reliance.audits.schema import CHOICE_KIND, CHOICE_SCHEMA, RELEVANCES
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_table, write_json, write_table
-from reliance.base.device import choose_device
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.probes import fit_logistic
-from reliance.tails.head import LatentTables, latent_tables
 
 log = logging.getLogger(__name__)
 MAX_ITER, TOLERANCE = 2000, 1e-6  # of the solver
@@ -34,83 +32,64 @@ FEW = 20  # samples
 SHOWN = 10  # relevant components that are named when a choice is refused
 
 
+class Choice(NamedTuple):
+    """How an audit chooses its component, and how its probes learn."""
+
+    component: int | None = None  # to audit; None chooses one
+    candidates: int = 5  # the first by relevance, of which one is chosen
+    toward: str = "negative"  # the class that relevance is towards, "positive" | "negative"
+    low: float | None = None  # activations of weak and strong samples of that class;
+    high: float | None = None  # None: quantiles, see directions
+    alpha: float = 0.5  # strengths of the augmentation, the main one ...
+    alphas: Sequence[float] = (0.0, 0.25, 0.5, 1.0)  # ... and those of Fig. 15; 0 is the plain probe
+    c: float = 1.0  # inverse penalty
+    scale: float = 10.0  # of unit embeddings
+    seed: int = 0  # of the augmentation
+    relevance: str = "act_x_grad"  # or "ablation"
+
+
+COMPUTING = Computing(block_rows=8192, threads=1)
+
+
 def fit_audit(
+    files: Explained,
     *,
-    index: Path,
     audit_split: Path,
-    embeddings: Path,
-    codes: Path,
-    sae: Path,
-    head: Path,
     components: Path,
     probe: Path,
     choice: Path,
     tested: Path,
     increased: Path,
-    component: int | None = None,
-    candidates: int = 5,
-    toward: str = "negative",
-    low: float | None = None,
-    high: float | None = None,
-    alpha: float = 0.5,
-    alphas: Sequence[float] = (0.0, 0.25, 0.5, 1.0),
-    c: float = 1.0,
-    scale: float = 10.0,
-    seed: int = 0,
-    relevance: str = "act_x_grad",
-    block_rows: int = 8192,
-    device: str = "cpu",
-    threads: int = 1,
+    chosen_by: Choice | None = None,
+    units: str = LATENTS,
+    computing: Computing = COMPUTING,
 ) -> Stamp:
     """Stage: fit the plain probe, choose a component, fit robust probes.
 
     Parameters
     ----------
-    index, audit_split, embeddings, codes, sae, head, components : of split "train".
+    files, audit_split, components : of split "train".
     probe : output, one plain and several robust probes. choice : output (JSON), component and direction.
     tested, increased : embeddings of the split that is tested on, as it is and under the intervention; their
         classes are not looked at.
-    component : to audit; None chooses one of the first `candidates` by mean relevance towards the class
-        `toward` ("positive" | "negative"), over the images of that class that the probe learns from: the one
-        with the largest product of mean relevance and of the squared cosine between its direction and the
-        mean shift of the embeddings under the intervention.
-    low, high : activations of weak and strong samples of that class; None: quantiles, see directions.
-    alpha, alphas : strengths of the augmentation, the main one and those of Fig. 15; 0 is the plain probe.
-    c, scale : inverse penalty, and the factor of unit embeddings. seed : of the augmentation.
-    relevance : "act_x_grad" | "ablation".
+    chosen_by : without a component, one is chosen of the first `candidates` by mean relevance towards the
+        class `toward`, over the images of that class that the probe learns from: the one with the largest
+        product of mean relevance and of the squared cosine between its direction and the mean shift of the
+        embeddings under the intervention.
 
     Raises RelianceError if artifacts do not match, or if no sample is weak or none is strong.
     """
-    learned = open_learned(
-        index=index, audit_split=audit_split, embeddings=embeddings, codes=codes, sae=sae, head=head
-    )
-    named = read_table(components, COMPONENTS)
-    check_same("codes", (components, named.stamp.inputs["codes"]), (codes, learned.ids["codes"]))
-    with threadpool_limits(threads):
-        fitted = _fit_all(
-            learned,
-            _tables(learned, device, threads),
-            shift_under(learned, head, tested, increased, block_rows),
-            _Settings(
-                component=component,
-                candidates=candidates,
-                toward=toward,
-                low=low,
-                high=high,
-                alpha=alpha,
-                alphas=alphas,
-                c=c,
-                scale=scale,
-                seed=seed,
-                relevance=relevance,
-                block_rows=block_rows,
-            ),
-        )
-    params = {"alpha": alpha, "c": c, "seed": seed, "relevance": relevance, "toward": toward}
-    params |= {"component": component, "candidates": candidates, "low": low, "high": high}
+    s, learned = chosen_by or Choice(), open_learned(files, audit_split, units)
+    named, known = read_table(components, COMPONENTS), learned.units.stamp
+    check_same(known.kind, (components, named.stamp.inputs[known.kind]), (learned.units.path, known.id))
+    with threadpool_limits(computing.threads):
+        shift = shift_under(learned, tested, increased, computing.block_rows)
+        fitted = _fit_all(learned, shift, s, computing)
+    names = ("alpha", "c", "seed", "relevance", "toward", "component", "candidates", "low", "high")
+    params = {name: getattr(s, name) for name in names}
     stamp = save_probes(probe, fitted.probes, params, {**learned.ids, "components": named.stamp.id})
     said = _said(fitted, named.frame, learned)
-    said |= {"toward": toward, "given": component is not None, "alpha": float(alpha)}
+    said |= {"toward": s.toward, "given": s.component is not None, "alpha": float(s.alpha)}
     log.info("component %d (%s), rank %d", *(said[name] for name in ("component", "label", "rank")))
     if min(said["n_low"], said["n_high"]) < FEW:
         log.warning(
@@ -124,55 +103,31 @@ def fit_audit(
 
 
 def audit_relevances(
+    files: Explained,
     *,
-    index: Path,
     audit_split: Path,
-    embeddings: Path,
-    codes: Path,
-    sae: Path,
-    head: Path,
     probe: Path,
     relevances: Path,
     alpha: float = 0.5,
     relevance: str = "act_x_grad",
-    block_rows: int = 8192,
-    device: str = "cpu",
-    threads: int = 1,
+    units: str = LATENTS,
+    computing: Computing = COMPUTING,
 ) -> Stamp:
     """Stage: mean relevance of every component for both classes, of the plain and the robust probe.
 
-    index, ..., head : as for fit_audit. probe : what it wrote. relevances : output, RELEVANCES.
+    files, audit_split : as for fit_audit. probe : what it wrote. relevances : output, RELEVANCES.
     alpha : which robust probe; 0 leaves the plain one alone. Raises RelianceError if artifacts do not match.
     """
-    learned = open_learned(
-        index=index, audit_split=audit_split, embeddings=embeddings, codes=codes, sae=sae, head=head
-    )
+    learned = open_learned(files, audit_split, units)
     probes, stamp = load_probes(probe)
-    paths = {"audit_split": audit_split, "embeddings": embeddings, "sae": sae, "codes": codes}
-    for name, path in paths.items():
-        check_same(name, (probe, stamp.inputs[name]), (path, learned.ids[name]))
+    paths = {**files._asdict(), "audit_split": audit_split, "units": learned.units.path}
+    for name in ("audit_split", "embeddings", *learned.units.ids):
+        check_same(name, (probe, stamp.inputs[name]), (paths[name], learned.ids[name]))
     chosen = sorted({0, probes.row(alpha)})
-    tables = _tables(learned, device, threads)
-    frame = mean_relevances(tables, blocks(learned, block_rows), probes, chosen, relevance)
+    tail = open_probes(learned, probes.weight[chosen], computing)
+    frame = mean_relevances(tail, blocks(learned, computing.block_rows), probes, chosen, relevance)
     params = {"alpha": alpha, "relevance": relevance, "names": list(learned.names)}
     return write_table(relevances, frame, RELEVANCES, params, {**learned.ids, "probe": stamp.id})
-
-
-class _Settings(NamedTuple):
-    """Arguments of `fit_audit`."""
-
-    component: int | None
-    candidates: int
-    toward: str
-    low: float | None
-    high: float | None
-    alpha: float
-    alphas: Sequence[float]
-    c: float
-    scale: float
-    seed: int
-    relevance: str
-    block_rows: int
 
 
 class _Fitted(NamedTuple):
@@ -183,32 +138,28 @@ class _Fitted(NamedTuple):
     considered: list[Candidate]
 
 
-def _fit_all(learned: Learned, tables: LatentTables, shift: np.ndarray, s: _Settings) -> _Fitted:
-    unit = units_of(learned.embedded, learned.rows, s.block_rows)
+def _fit_all(learned: Learned, shift: np.ndarray, s: Choice, computing: Computing) -> _Fitted:
+    unit = unit_embeddings(learned.embedded, learned.rows, computing.block_rows)
     plain = _fit(unit, learned.positive, s.scale, s.c)
     alone = _probes([plain], [0.0], s.scale, np.zeros(unit.shape[1]))
-    found = mean_relevances(tables, blocks(learned, s.block_rows), alone, [0], s.relevance)
+    tail = open_probes(learned, alone.weight, computing)
+    found = mean_relevances(tail, blocks(learned, computing.block_rows), alone, [0], s.relevance)
     positive = s.toward == "positive"
     ranked = found[found["positive"] == positive].sort_values("rank")
-    rows = rows_to_consider(ranked, s.component, s.candidates, len(learned.decoder)).to_dict("records")
+    rows = rows_to_consider(ranked, s.component, s.candidates, learned.units.m).to_dict("records")
     limits = {"low": s.low, "high": s.high}
     considered = [
-        candidate(row, learned, unit, shift, positive=positive, block_rows=s.block_rows, **limits)
+        candidate(row, learned, unit, shift, positive=positive, block_rows=computing.block_rows, **limits)
         for row in rows
     ]
-    usable = [one for one in considered if one.direction.n_low and one.direction.n_high]
-    if not usable:
+    with_direction = [one for one in considered if one.direction.n_low and one.direction.n_high]
+    if not with_direction:
         raise no_direction(considered[0], ranked["component"].tolist()[:SHOWN])
-    chosen = max(usable, key=lambda one: one.weight)
-    p, strengths = draws(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
+    chosen = max(with_direction, key=lambda one: one.weight)
+    p, strengths = uniform_shares(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
     u = chosen.direction.vector
     robust = [_fit(augment(unit, u, a, p), learned.positive, s.scale, s.c) for a in strengths]
     return _Fitted(_probes([plain, *robust], [0.0, *strengths], s.scale, u), chosen, considered)
-
-
-def _tables(learned: Learned, device: str, threads: int) -> LatentTables:
-    torch.set_num_threads(threads)
-    return latent_tables(learned.decoder, learned.head, choose_device(device))
 
 
 def _fit(unit: np.ndarray, positive: np.ndarray, scale: float, c: float) -> tuple[np.ndarray, float]:

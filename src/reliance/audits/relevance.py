@@ -14,53 +14,43 @@ import pandas as pd
 import torch
 
 from reliance.audits.files import Probes
-from reliance.audits.inputs import Block
-from reliance.tails.head import (
-    FORMS,
-    LatentTables,
-    image_terms,
-    outputs,
-    pair_relevance,
-    prompt_tables,
-)
+from reliance.audits.inputs import ProbedImages
+from reliance.tails.protocol import Tail
 
 
 def probe_relevance(
-    tables: LatentTables, block: Block, weight: np.ndarray, scale: float, relevance: str = "act_x_grad"
+    tail: Tail, images: ProbedImages, weight: np.ndarray, scale: float, relevance: str = "act_x_grad"
 ) -> np.ndarray:
     """Relevance of every active component for the log-odds of probes, towards the positive class.
 
-    weight : [q, p]. Returns float64 [q, n, k]; 0 where a component is inactive (values 0).
+    tail : opened for the probes' weights. weight : [q, p]. Returns float64 [q, n, k]; 0 where a component is
+    inactive (values 0).
     """
-    prompts = prompt_tables(tables, weight)
-    terms = image_terms(tables, block.x, block.values, block.indices)
-    coefficients, y = FORMS[relevance](tables, terms), outputs(terms, prompts)
-    rows = torch.arange(len(y), device=y.device)
+    scores = tail.score(images.x, images.values, images.indices)
+    rows = torch.arange(len(scores.y), device=scores.y.device)
     lengths = scale * np.linalg.norm(weight.astype(np.float64), axis=1)
-    found = [
-        pair_relevance(coefficients, terms.indices, prompts, rows, torch.full_like(rows, i), y[:, i])
-        for i in range(len(weight))
-    ]
+    found = [scores.relevance(relevance, rows, torch.full_like(rows, i)) for i in range(len(weight))]
     stacked = torch.stack(found).cpu().numpy().astype(np.float64)
-    return np.where(block.values != 0, stacked * lengths[:, None, None], 0.0)
+    return np.where(images.values != 0, stacked * lengths[:, None, None], 0.0)
 
 
 def mean_relevances(
-    tables: LatentTables,
-    blocks: Iterable[Block],
+    tail: Tail,
+    blocks: Iterable[ProbedImages],
     probes: Probes,
     chosen: list[int],
     relevance: str = "act_x_grad",
 ) -> pd.DataFrame:
     """Rows of RELEVANCES: mean relevance of every component that fires, for some probes and both classes.
 
-    chosen : rows of `probes`. The mean is over all images of a class, zeros included; relevance towards the
-    negative class is that towards the positive one with the other sign.
+    tail : opened for the weights of the probes `chosen`, rows of `probes`. The mean is over all images of a
+    class, zeros included; relevance towards the negative class is that towards the positive one with the
+    other sign.
     """
-    m = len(tables.decoder)
+    m = tail.units
     sums, counts, fires = np.zeros((len(chosen), 2, m)), np.zeros(2, np.int64), np.zeros(m, bool)
     for block in blocks:
-        found = probe_relevance(tables, block, probes.weight[chosen], probes.scale, relevance)
+        found = probe_relevance(tail, block, probes.weight[chosen], probes.scale, relevance)
         fires[block.indices[block.values != 0]] = True
         for positive in (False, True):
             own = block.positive == positive

@@ -136,10 +136,7 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            schema = file.schema_arrow
-            stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
-            check_kind(path, stamp, spec.kind, spec.version)
-            _check_columns(path, schema, spec)
+            stamp = checked_stamp(path, file.schema_arrow, spec)
             table = file.read(columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
@@ -149,12 +146,12 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
     return Table(frame, stamp)
 
 
-def read_about(path: str | Path) -> dict[str, Any]:
-    """What `write_table` was told about a table, {} if nothing. The table is one that `read_table` took."""
-    import pyarrow.parquet as pq
-
-    text = (pq.read_schema(path).metadata or {}).get(ABOUT_KEY.encode())
-    return dict(json.loads(text)) if text else {}
+def checked_stamp(path: str | Path, schema: pa.Schema, spec: TableSpec) -> Stamp:
+    """The stamp in a parquet schema. Raises RelianceError unless kind, version and columns are the spec's."""
+    stamp = _stamp_of(path, (schema.metadata or {}).get(STAMP_KEY.encode()), spec.kind)
+    check_kind(path, stamp, spec.kind, spec.version)
+    _check_columns(path, schema, spec)
+    return stamp
 
 
 def write_json(path: str | Path, payload: Mapping[str, Any], stamp: Stamp) -> Stamp:

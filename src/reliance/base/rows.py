@@ -150,8 +150,7 @@ class PartWriter:
 class Parts:
     """A split read through its manifest: `rows`, `stamp`, and rows by range or by index.
 
-    Raises RelianceError if the manifest or a part is missing, lacks bytes, or is not the part that it was
-    written for, and for values that are not finite. `verify_part` reads the bytes too.
+    Raises RelianceError for parts that are missing, lack bytes or are others, and for values not finite.
     """
 
     def __init__(self, manifest: str | Path, kind: str) -> None:

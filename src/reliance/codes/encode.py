@@ -6,10 +6,12 @@ import numpy as np
 import torch
 
 from reliance.base.device import choose_device
+from reliance.base.entry import imported
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Layout, Parts, PartWriter, part_range
+from reliance.base.rows import Layout, PartWriter, part_range
+from reliance.encoders.stored import Embeddings
 from reliance.units.sae.files import Sae, check_fits, load_sae
-from reliance.units.sae.top_k import Parameters, encode
+from reliance.units.sae.sparse import Encoder, Parameters
 
 _ELEMENTS = {"cpu": 1 << 25, "cuda": 1 << 28}  # pre-activations held at a time
 
@@ -21,6 +23,7 @@ def encode_part(
     part: Path,
     part_index: int,
     parts: int,
+    encoder: str = "reliance.units.sae.top_k:ENCODER",
     block_rows: int = 16384,
     device: str = "auto",
     threads: int = 2,
@@ -28,23 +31,32 @@ def encode_part(
 ) -> None:
     """Encode rows [iN/K, (i+1)N/K) of a split into `part`, `block_rows` rows between savepoints.
 
+    `encoder` is the entry point of how SAEs of this kind are applied.
     Stores values float16 [k] and indices uint16 [k] (int32 if m > 65,535), ordered by value
     descending, index ascending, before rounding. An unreadable image has an all-zero code
     and is listed as excluded.
-    Raises RelianceError if the SAE is for another encoder, or an activation does not fit float16.
+    Raises RelianceError if the SAE is for another encoder or site, or of another kind, or an activation does
+    not fit float16.
     """
     torch.set_num_threads(threads)
     device = choose_device(device)
     arrays, stamp = load_sae(sae)
-    split = Parts(embeddings, "embeddings")
+    split = Embeddings(embeddings)
     check_fits(sae, arrays, stamp, split)
+    kind = _of_this_kind(sae, arrays, encoder)
     index_type = "uint16" if arrays.m <= 65535 else "int32"
     writer = PartWriter(
         part,
         "codes",
         part_range(split.rows, parts, part_index),
         {"values": Layout((arrays.k,), "float16"), "indices": Layout((arrays.k,), index_type)},
-        {"m": arrays.m, "k": arrays.k, "activation": arrays.activation, "block_rows": block_rows},
+        {
+            "m": arrays.m,
+            "k": arrays.k,
+            "activation": arrays.activation,
+            "block_rows": block_rows,
+            "site": split.site,
+        },
         {"sae": stamp.id, "embeddings": split.stamp.id, "index": split.stamp.inputs["index"]},
         fingerprint=fingerprint,
         chunk_rows=block_rows,
@@ -53,7 +65,7 @@ def encode_part(
     while writer.next_row < writer.rows.stop:
         start, stop = writer.next_row, min(writer.next_row + block_rows, writer.rows.stop)
         x, valid = split.read("x", start, stop), split.read("valid", start, stop)
-        values, indices = encode_rows(x, parameters, arrays)
+        values, indices = encode_rows(x, parameters, arrays, kind)
         values[~valid], indices[~valid] = 0, 0
         if not np.isfinite(values).all():
             raise RelianceError(
@@ -69,7 +81,9 @@ def encode_part(
 
 
 @torch.no_grad()
-def encode_rows(x: np.ndarray, parameters: Parameters, sae: Sae) -> tuple[np.ndarray, np.ndarray]:
+def encode_rows(
+    x: np.ndarray, parameters: Parameters, sae: Sae, encoder: Encoder
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes of x [n, d] as stored: values float16 [n, k], indices int64 [n, k].
 
     An activation that rounds to zero is padding: value 0, index 0.
@@ -80,8 +94,22 @@ def encode_rows(x: np.ndarray, parameters: Parameters, sae: Sae) -> tuple[np.nda
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         block = torch.from_numpy(x[rows]).to(parameters.bias)
-        found = encode(block, parameters, sae.k, signed=sae.activation == "signed_topk")
+        found = encoder.encode(block, parameters, sae.k)
         values[rows] = found.values.half().cpu().numpy()
         indices[rows] = found.indices.cpu().numpy()
     indices[values == 0] = 0
     return values, indices
+
+
+def _of_this_kind(path: Path, sae: Sae, entry: str) -> Encoder:
+    """What the entry point names, if the SAE is to be applied so. Raises RelianceError if it is not."""
+    encoder: Encoder = imported(entry)
+    if sae.activation != encoder.activation:
+        raise RelianceError(
+            path,
+            "an SAE is applied as it was trained",
+            found=f"activation {sae.activation}",
+            allowed=f"{encoder.activation}, of {entry}",
+            next_step="it is of another kind: correct sae.kind, or make the SAE again",
+        )
+    return encoder

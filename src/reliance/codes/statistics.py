@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reliance.codes.store import Activations
 from reliance.codes.top_samples import Top
+from reliance.units.protocol import Activations
 
 
 class Statistics(NamedTuple):

@@ -1,44 +1,17 @@
 """Reading the codes of a split, and gathering its parts into a manifest (stage `gather_codes`).
 
-Images, components and activations as one long list are called entries. Whatever yields entries can be
-given statistics, top images and names: the codes of an SAE here, another basis elsewhere.
+Whatever yields entries can be given statistics, top images and names: the codes of an SAE here, another
+basis elsewhere (`units.protocol.Activations`).
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from reliance.base.artifacts import Stamp
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.rows import PartRange, Parts, write_manifest
-
-
-class Entries(NamedTuple):
-    """Non-zero activations, by image in ascending order."""
-
-    image_id: np.ndarray  # int64 [e]
-    component: np.ndarray  # int64 [e]
-    value: np.ndarray  # float16 or float32 [e]
-
-
-class Activations(Protocol):
-    """Activations of m components on the images of a split."""
-
-    rows: int
-    readable: int  # rows whose image could be read; the others have no activations
-    stamp: Stamp
-
-    @property
-    def m(self) -> int:
-        """Number of components."""
-
-    def blocks(self, block_rows: int) -> Iterator[PartRange]:
-        """Ranges of at most `block_rows` rows that cover the split."""
-
-    def entries(self, start: int, stop: int) -> Entries:
-        """The non-zero activations of rows [start, stop)."""
+from reliance.units.protocol import Entries
 
 
 class Codes:

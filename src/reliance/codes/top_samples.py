@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from reliance.base.artifacts import TableSpec, write_table
-from reliance.codes.store import Activations, Entries, open_codes
+from reliance.codes.store import open_codes
+from reliance.units.protocol import Activations, Entries
 
 TOP_SAMPLES = TableSpec(
     "top_samples",

@@ -14,12 +14,11 @@ import pandas as pd
 from reliance.attribution.prompts import Prompts, read_prompts
 from reliance.base.artifacts import check_same, write_table
 from reliance.base.errors import RelianceError, make_again
-from reliance.base.rows import Parts
 from reliance.codes.top_samples import Top
 from reliance.concepts.schema import ALIGNMENTS
+from reliance.encoders.stored import Embeddings
 from reliance.images.tables import SplitRows, read_split
 from reliance.naming.names import align, pool_top, read_vocabulary
-from reliance.naming.table import embedder
 
 
 def alignment_baseline(
@@ -29,20 +28,18 @@ def alignment_baseline(
     names: Path,
     vocabulary: Path,
     alignments: Path,
-    labeller_head: Path | None = None,
     split: str = "test",
     block_rows: int = 16384,
 ) -> None:
     """Write the alignment of every class that has images in a split with its own name, as ALIGNMENTS.
 
-    labels : the labeller's embeddings of the split; labeller_head, if they are class tokens.
+    labels : the labeller's embeddings of the split.
     names : the labeller's text vectors of the names of classes. vocabulary : for its empty prompt.
     Unreadable images and images without a class are left out.
     Raises RelianceError if the inputs do not belong together, or a class of the images has no name.
     """
-    rows, images, prompts = read_split(index, split), Parts(labels, "embeddings"), read_prompts(names)
+    rows, images, prompts = read_split(index, split), Embeddings(labels), read_prompts(names)
     words, words_stamp = read_vocabulary(vocabulary)
-    embed, head_ids = embedder(images, labeller_head)
     weights = (labels, images.stamp.inputs["weights"])
     check_same("labeller weights", (names, prompts.stamp.inputs["weights"]), weights)
     check_same("labeller weights", (vocabulary, words_stamp.inputs["weights"]), weights)
@@ -52,18 +49,18 @@ def alignment_baseline(
     labelled = np.flatnonzero(rows.class_ids >= 0)
     class_row = _class_rows(rows, prompts, names)[labelled]
     everything = Top(class_row, class_row, labelled, np.ones(len(labelled)))  # every image of a class
-    pooled = pool_top(everything, len(prompts.class_ids), embed, images.rows, block_rows)
+    pooled = pool_top(everything, len(prompts.class_ids), images.z, images.rows, block_rows)
     seen = np.flatnonzero(pooled.n)
     columns = {
         "class_id": prompts.class_ids[seen],
         "n": pooled.n[seen],
         "alignment": align(pooled.mean[seen], prompts.vectors[seen], words.empty),
     }
-    inputs = {**inputs, "vocabulary": words_stamp.id, **head_ids}
+    inputs = {**inputs, "vocabulary": words_stamp.id}
     write_table(alignments, pd.DataFrame(columns), ALIGNMENTS, {"split": split}, inputs)
 
 
-def _check_split(images: Parts, index: Path, split: str, rows: int) -> None:
+def _check_split(images: Embeddings, index: Path, split: str, rows: int) -> None:
     found, expected = (images.stamp.params["split"], images.rows), (split, rows)
     if found != expected:
         raise RelianceError(

@@ -68,15 +68,15 @@ def shared_concepts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "n_unique", "n_only", "n_all", "n_union"])
 
 
-def usable(frame: pd.DataFrame, x: str, log: bool = False) -> pd.DataFrame:
+def with_clarity(frame: pd.DataFrame, x: str, log: bool = False) -> pd.DataFrame:
     """The named components with a clarity and a value of column `x` that is not 0 (above 0, if `log`)."""
     kept = named(frame)
     return kept[kept["clarity"].notna() & kept[x].notna() & ((kept[x] > 0) if log else (kept[x] != 0))]
 
 
 def correlation(frame: pd.DataFrame, x: str, log: bool = False) -> Correlation:
-    """Correlation of clarity with column `x`, or its logarithm, over the usable components."""
-    kept = usable(frame, x, log)
+    """Correlation of clarity with column `x`, or its logarithm, over the components of `with_clarity`."""
+    kept = with_clarity(frame, x, log)
     values, clarity = kept[x].to_numpy(np.float64), kept["clarity"].to_numpy(np.float64)
     if log:
         values = np.log10(values)

@@ -1,6 +1,6 @@
 """The configuration as frozen models; every key is explained in config/config.yaml.
 
-Only the plan imports this module: jobs get plain values.
+Planning reads it; jobs get plain values.
 """
 
 import os
@@ -9,23 +9,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from reliance.config import sites
+from reliance.config.sae import SaeTraining
+from reliance.config.section import INT32_MAX, Name, Positive, Section
 from reliance.config.stages import (
-    INT32_MAX,
     AuditSettings,
     Failures,
     Faithfulness,
     Galleries,
     Hidden,
     Naming,
-    Positive,
     Probe,
     Prompt,
-    Sae,
-    Section,
     Transform,
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
 REHEARSAL = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.n(?P<n>[1-9][0-9]{0,8}))?")
 FOLDER_NAMES = "folders"  # as `names` of a data set: no names.csv is read, not even one in the root
 UserPath = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home of whoever runs it
@@ -204,6 +202,7 @@ class Variant(Section):
     """One model on one data set: a folder under results/."""
 
     encoder: Name
+    site: str = sites.DEFAULT
     dataset: Name
     labeller: Name | None = None
     sae: dict[str, Any] | None = None
@@ -225,7 +224,7 @@ class Config(Section):
     datasets: dict[Name, Dataset]
     external_lists: dict[Name, ExternalList]
     vocabularies: dict[Name, UserPath]
-    sae_presets: dict[Name, Sae]
+    sae_presets: dict[Name, SaeTraining]
     naming: Naming
     failures: Failures
     probe: Probe
@@ -244,14 +243,14 @@ class Config(Section):
                 raise ValueError(f"a template holds {{}} exactly once, found {template!r}")
         return value
 
-    def sae_of(self, variant: str) -> Sae | None:
+    def sae_of(self, variant: str) -> SaeTraining | None:
         """The variant's SAE: its preset with the variant's own values on top."""
         chosen = self.variants[variant].sae
         if chosen is None:
             return None
         values = dict(chosen)
         preset = self.sae_presets[values.pop("preset")]
-        return Sae.model_validate({**preset.model_dump(), **values})
+        return SaeTraining.model_validate({**preset.model_dump(), **values})
 
     def failures_of(self, variant: str) -> Failures:
         """The thresholds of a variant: the section `failures` with the variant's own values on top."""

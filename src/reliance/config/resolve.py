@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from reliance.base.errors import RelianceError
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
-from reliance.config.stages import AuditSettings, Failures, Sae
+from reliance.config.sae import SaeTraining
+from reliance.config.sites import DEFAULT, OF_LABELLERS, SITES
+from reliance.config.stages import AuditSettings, Failures
 
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
 
@@ -19,9 +21,10 @@ class Resolved(NamedTuple):
 
     name: str
     encoder: str
+    site: str  # where in the encoder x is read
     dataset: str
     labeller: str | None
-    sae: Sae | None
+    sae: SaeTraining | None
     train_on: tuple[tuple[str, str], ...]  # (dataset, split)
     failures: Failures
     failures_from: str  # the variant whose cases are scored; itself if it mines its own
@@ -57,6 +60,7 @@ def resolve(config: Config, name: str) -> Resolved:
     return Resolved(
         name=name,
         encoder=variant.encoder,
+        site=variant.site,
         dataset=variant.dataset + suffix,
         labeller=variant.labeller,
         sae=config.sae_of(base),
@@ -134,14 +138,7 @@ def _check_variant(config: Config, name: str) -> None:
         raise invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
     known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
     known("datasets", variant.dataset, config.datasets, f"{here}.dataset")
-    if config.encoders[variant.encoder].role != "encoder":
-        raise invalid(
-            f"{here}.encoder",
-            "a variant looks into a model whose role is encoder",
-            f"{variant.encoder} has role labeller",
-            "an encoder with role: encoder",
-            "use it under 'labeller' instead",
-        )
+    _check_site(config, name, here)
     if variant.sae is not None:
         if "preset" not in variant.sae:
             raise invalid(
@@ -169,6 +166,34 @@ def _check_variant(config: Config, name: str) -> None:
     _check_audit(config, name, here)
 
 
+def _check_site(config: Config, name: str, here: str) -> None:
+    """The site exists, and the model is one that can be read there."""
+    variant = config.variants[name]
+    if variant.site not in SITES:
+        raise invalid(
+            f"{here}.site",
+            "a model is read at a site that is known",
+            variant.site,
+            " | ".join(SITES),
+            nearest(variant.site, SITES),
+        )
+    if config.encoders[variant.encoder].role != "encoder" and variant.site != OF_LABELLERS:
+        raise invalid(
+            f"{here}.encoder",
+            "a variant looks into a model whose role is encoder",
+            f"{variant.encoder} has role labeller",
+            f"an encoder with role: encoder, or site: {OF_LABELLERS}",
+            f"use it under 'labeller' instead, or read it at site: {OF_LABELLERS}",
+        )
+
+
+def site_of_labeller(config: Config, labeller: str, variant: Resolved) -> str:
+    """Where a variant's labeller is read: only its image embeddings are asked for, which every site has."""
+    if config.encoders[labeller].role == "labeller":
+        return OF_LABELLERS
+    return variant.site if labeller == variant.encoder else DEFAULT
+
+
 def _check_audit(config: Config, name: str, here: str) -> None:
     """An audit needs components, and transforms that exist."""
     variant = config.variants[name]
@@ -193,7 +218,7 @@ def _check_overrides(config: Config, name: str) -> None:
         try:
             build(name)
         except ValidationError as error:
-            model = Sae if section == "sae" else Failures
+            model = SaeTraining if section == "sae" else Failures
             raise explain(error, model, ("variants", name, section)) from None
 
 

@@ -1,15 +1,13 @@
-"""Sections of the configuration that say how stages work; config.py puts them together."""
+"""Sections of the configuration that say how stages work; models.py puts all of them together."""
 
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from reliance.images.names import ONE_LINE, refuse_truth, unfit
+from reliance.base.text import ONE_LINE, refuse_truth, unfit
+from reliance.config.section import INT32_MAX, Positive, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
-INT32_MAX = 2**31 - 1
-Positive = Annotated[int, Field(ge=1, le=INT32_MAX)]
 PromptSet = Literal["short", "templated", "extended", "both"]
 
 
@@ -21,52 +19,6 @@ def _one_line(text: str) -> str:
 
 ClassName = Annotated[int | str, BeforeValidator(refuse_truth)]  # a folder, a short name or an id
 Prompt = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: read-only, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing(cls, values: Any) -> Any:
-        """Snakemake hands the null of --config 'a={b: null}' over as a word."""
-        if not isinstance(values, dict):
-            return values
-        optional = {n for n, field in cls.model_fields.items() if NoneType in get_args(field.annotation)}
-        return {k: None if v == "null" and k in optional else v for k, v in values.items()}
-
-
-class Sae(Section):
-    """Shape, objective and schedule of a sparse autoencoder."""
-
-    m: Positive
-    k: Positive
-    lr: Annotated[float, Field(gt=0)]
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    batch_size: Positive
-    epochs: Positive
-    epoch_share: Annotated[float, Field(gt=0, le=1)]
-    decay_at: tuple[Annotated[float, Field(gt=0)], ...]
-    decay: Annotated[float, Field(gt=0, le=1)]
-    scale_weight: Annotated[float, Field(ge=0)]
-    aux_weight: Annotated[float, Field(ge=0)]
-    aux_k: Positive
-    dead_after: Positive | None
-    grad_clip: Annotated[float, Field(gt=0)] | None
-    weight_decay: Annotated[float, Field(ge=0)]
-    adam_eps: Annotated[float, Field(gt=0)]
-    precision: Literal["fp32", "bf16"] = "fp32"
-    seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Sae":
-        if self.k > self.m:
-            raise ValueError(f"k must not be larger than m, found k = {self.k} and m = {self.m}")
-        if any(epoch >= self.epochs for epoch in self.decay_at):
-            raise ValueError(f"decay_at lies before epochs ({self.epochs}), found {list(self.decay_at)}")
-        return self
 
 
 class Naming(Section):

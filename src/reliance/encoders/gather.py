@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts, write_manifest
+from reliance.base.rows import write_manifest
 from reliance.base.writing import atomic
+from reliance.config.sites import rule_of
+from reliance.encoders.stored import KIND, Embeddings
 from reliance.images.tables import read_split, tolerated
 
 log = logging.getLogger(__name__)
-KIND = "embeddings"
 
 
 def gather_embeddings(
@@ -26,7 +27,7 @@ def gather_embeddings(
     """
     with atomic(manifest) as temporary:
         write_manifest(temporary, parts, KIND)
-        found = Parts(temporary, KIND)
+        found = Embeddings(temporary)
         limit = tolerated(max_invalid, found.rows)
         if len(found.excluded) > limit:
             split = found.stamp.params["split"]
@@ -42,6 +43,7 @@ def gather_embeddings(
                 allowed=f"max_invalid = {max_invalid:g} (below 1 a share, and at least one image is "
                 "tolerated; from 1 on a number of images)",
                 next_step="repair or replace the files, then embed them again with `snakemake --forcerun "
-                "embed_images <target>`; if they are rightly left out, raise images.max_invalid",
+                f"{rule_of('embed_images', found.site)} <target>`; "
+                "if they are rightly left out, raise images.max_invalid",
             )
     log.info("%d images, %d unreadable", found.rows, len(found.excluded))

@@ -1,14 +1,14 @@
 """Stage `embed_images`: every image goes through the vision transformer once.
 
-Stored is x, the class token after the last block and before ln_post (an encoder), or the image
-embedding itself (a labeller). Decoding runs in worker processes, the model in this one; batches
-never cross a chunk of the store, so that a job that was killed ends with the same numbers.
+Stored is x, read at a site of the encoder, and the image embedding z beside it. Decoding runs in worker
+processes, the model in this one; batches never cross a chunk of the store, so that a job that was killed
+ends with the same numbers.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,94 +18,110 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Layout, PartWriter, part_range
-from reliance.encoders.model import Clip, class_token_tower, load_model
+from reliance.base.rows import PartWriter, part_range
+from reliance.encoders.head import Head
+from reliance.encoders.model import Clip, load_model
+from reliance.encoders.sites.site import Site, image_embeddings, layouts
+from reliance.encoders.stored import KIND
 from reliance.images.decode import Images, Pixels, Reading
 from reliance.images.tables import read_split
 
 log = logging.getLogger(__name__)
-KIND = "embeddings"
 LOG_SECONDS = 30.0
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def embed_images(
+class Share(NamedTuple):
+    """Which part of a split a job embeds."""
+
+    split: str
+    part_index: int
+    parts: int
+
+
+class Store(NamedTuple):
+    """How embeddings are stored."""
+
+    dtype: str = "float16"  # of x, "float16" | "float32"
+    chunk_rows: int = 2048  # between savepoints
+
+
+class Compute(NamedTuple):
+    """How the model runs."""
+
+    precision: str = "fp32"  # arithmetic, "fp32" | "bf16" | "fp16" (autocast)
+    batch_size: int = 64
+    workers: int = 1  # processes that decode; 0 decodes in this one
+    device: str = "auto"  # "auto" | "cpu" | "cuda"
+    threads: int = 1  # of the CPU, for the model
+
+
+def embed_images_at(
     *,
+    site: Site,
     index: Path,
     weights: Path,
     part: Path,
-    split: str,
-    dataset_root: str,
-    part_index: int,
-    parts: int,
-    dtype: str = "float16",
-    precision: str = "fp32",
-    batch_size: int = 64,
-    workers: int = 1,
-    device: str = "auto",
-    threads: int = 1,
-    stores: str = "x",
-    apply_exif: bool = False,
-    max_pixels: int = 200_000_000,
-    jpeg_decoding: str = "exact",
-    chunk_rows: int = 2048,
-    transform: Mapping[str, Any] | None = None,
+    share: Share,
+    reading: Reading,
+    store: Store,
+    compute: Compute,
     fingerprint: str = "",
 ) -> None:
     """Embed one part of a split; a job that was killed goes on at its last finished chunk.
 
-    index, weights : inputs. part : output folder, rows [iN/K, (i+1)N/K) of the split.
-    dataset_root : folder the index's paths are relative to.
-    dtype : of the store, "float16" | "float32".
-    precision : arithmetic of the model, "fp32" | "bf16" | "fp16" (autocast).
-    workers : processes that decode; 0 decodes in this one.
-    device : "auto" | "cpu" | "cuda". threads : CPU threads of the model.
-    stores : "x" [d] (class token before ln_post) | "embedding" [p] (image embedding, not normalised).
-    transform : a change of every image before it is resized, see decode.channel_gain (Eq. 32); None: none.
-    jpeg_decoding : "exact" | "reduced" (large JPEGs are decoded at 1/2, 1/4 or 1/8, see decode.SPARE).
-    apply_exif, max_pixels : see decode.load_image. fingerprint : of the code, for resuming.
+    site : where x is read. index, weights : inputs.
+    part : output folder, rows [iN/K, (i+1)N/K) of the split: x [n, d] at the site, `embedding` [n, p] (what
+        the site's head makes of the stored x, see `sites.site.image_embeddings`; not normalised), `valid`.
+    reading : how image files become pixels. fingerprint : of the code, for resuming.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
     a file that is gone or may not be read.
     """
-    torch.set_num_threads(threads)
-    listed = read_split(index, split)
-    clip = load_model(weights, device)
-    span = part_range(len(listed.paths), parts, part_index)
-    reading = Reading(dataset_root, apply_exif, max_pixels, transform, jpeg_decoding)
-    params = {"split": split, "stores": stores, "dtype": dtype, "precision": precision}
-    changed: dict[str, Any] = {"transform": dict(transform)} if transform else {}
-    if jpeg_decoding != "exact":  # so that embeddings from before there was a choice are still the same
-        changed["jpeg_decoding"] = jpeg_decoding
+    torch.set_num_threads(compute.threads)
+    listed = read_split(index, share.split)
+    clip = load_model(weights, compute.device)
+    span = part_range(len(listed.paths), share.parts, share.part_index)
     writer = PartWriter(
         part,
         KIND,
         span,
-        {stores: Layout((_width(clip, stores),), dtype), "valid": Layout((), "bool")},
-        {**params, **changed, "apply_exif": apply_exif, "max_pixels": max_pixels},
+        layouts(site, clip, store.dtype),
+        _identity(site, share.split, reading, store, compute),
         {"index": listed.stamp.id, "weights": clip.stamp.id},
         # sums may round differently in batches of another size
-        fingerprint=f"{fingerprint} batch_size={batch_size}",
-        chunk_rows=chunk_rows,
+        fingerprint=f"{fingerprint} batch_size={compute.batch_size}",
+        chunk_rows=store.chunk_rows,
     )
     left = slice(writer.next_row, span.stop)
     paths, sizes = listed.paths[left].tolist(), listed.sizes[left].tolist()
     images = Images(paths, reading, clip.weights.preprocess, sizes)
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
-        batch_sampler=chunked_batches(len(images), chunk_rows, batch_size),
-        num_workers=workers,
+        batch_sampler=chunked_batches(len(images), store.chunk_rows, compute.batch_size),
+        num_workers=compute.workers,
         collate_fn=collate,
         pin_memory=clip.device.type == "cuda",
     )
-    chunk = _Chunk(stores, dtype)
-    with embedder(clip, stores, precision) as embed:
+    chunk = _Chunk(site, site.head(clip) if site.head else None, store.dtype)
+    with forward(clip, site, compute.precision) as run:
         batches = _logged(loader, len(images), writer.next_row)
-        for batch, rows in _computed(batches, embed, ahead=int(clip.device.type == "cuda")):
+        for batch, rows in _computed(batches, run, ahead=int(clip.device.type == "cuda")):
             chunk.add(rows, batch.reasons, weights)
-            if chunk.rows == min(chunk_rows, span.stop - writer.next_row):
+            if chunk.rows == min(store.chunk_rows, span.stop - writer.next_row):
                 writer.append(*chunk.take(writer.next_row))
     writer.finish()
+
+
+def _identity(site: Site, split: str, reading: Reading, store: Store, compute: Compute) -> dict[str, Any]:
+    """The params of a part."""
+    params = {"split": split, "site": site.name, "dtype": store.dtype, "precision": compute.precision}
+    changed: dict[str, Any] = {"transform": dict(reading.transform)} if reading.transform else {}
+    if (
+        reading.jpeg_decoding != "exact"
+    ):  # so that embeddings from before there was a choice are still the same
+        changed["jpeg_decoding"] = reading.jpeg_decoding
+    return {**params, **changed, "apply_exif": reading.apply_exif, "max_pixels": reading.max_pixels}
 
 
 class Batch(NamedTuple):
@@ -126,14 +142,14 @@ def collate(items: Sequence[Pixels]) -> Batch:
 class Pending(NamedTuple):
     """Rows that may still be on their way from a GPU."""
 
-    rows: torch.Tensor  # float32 [n, d], in the memory of the CPU
+    rows: list[torch.Tensor]  # x [n, d] and perhaps z [n, p], float32, in the memory of the CPU
     arrived: torch.cuda.Event | None = None
 
-    def wait(self) -> np.ndarray:
+    def wait(self) -> list[np.ndarray]:
         """The rows, once they are there."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        return np.asarray(self.rows)
+        return [np.asarray(rows) for rows in self.rows]
 
 
 def normaliser(
@@ -155,31 +171,31 @@ def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[i
 
 
 @contextmanager
-def embedder(clip: Clip, stores: str, precision: str = "fp32") -> Iterator[Callable[[torch.Tensor], Pending]]:
-    """A function from uint8 pixels [n, 3, h, w] to rows [n, d] (stores "x") or [n, p] ("embedding").
+def forward(clip: Clip, site: Site, precision: str = "fp32") -> Iterator[Callable[[torch.Tensor], Pending]]:
+    """A function from uint8 pixels [n, 3, h, w] to x [n, d] at a site, and to z [n, p] too if it has no head.
 
     On a GPU it returns before the rows are computed, so that the next batch can follow at once.
     """
-    tokens: list[torch.Tensor] = []
+    caught: list[torch.Tensor] = []
     kind = AUTOCAST[precision]
     normalise = normaliser(clip.weights.preprocess, clip.device)
 
-    def embed(pixels: torch.Tensor) -> Pending:
-        tokens.clear()
+    def run(pixels: torch.Tensor) -> Pending:
+        caught.clear()
         images = normalise(pixels)
         with torch.inference_mode(), torch.autocast(clip.device.type, kind, enabled=kind is not None):
-            out = clip.model.encode_image(images)
-        rows = (tokens[0] if stores == "x" else out).float()
-        if not rows.is_cuda:
+            z = clip.model.encode_image(images)
+        found = [caught[0] if site.catch else z, *([] if site.head else [z])]
+        rows = [values.float() for values in found]
+        if not rows[0].is_cuda:
             return Pending(rows)
-        host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True).copy_(rows, non_blocking=True)
-        return Pending(host, torch.cuda.current_stream(rows.device).record_event())
+        host = [
+            torch.empty(r.shape, dtype=r.dtype, pin_memory=True).copy_(r, non_blocking=True) for r in rows
+        ]
+        return Pending(host, torch.cuda.current_stream(rows[0].device).record_event())
 
-    hooked: AbstractContextManager[None] = nullcontext()
-    if stores == "x":
-        hooked = class_tokens(class_token_tower(clip.model, clip.weights.encoder).ln_post, tokens)
-    with hooked, cast_weights(clip.model.visual, kind):
-        yield embed
+    with site.catch(clip, caught) if site.catch else nullcontext(), cast_weights(clip.model.visual, kind):
+        yield run
 
 
 @contextmanager
@@ -197,46 +213,29 @@ def cast_weights(tower: nn.Module, kind: torch.dtype | None) -> Iterator[None]:
             parameter.data = data
 
 
-@contextmanager
-def class_tokens(ln_post: nn.Module, into: list[torch.Tensor]) -> Iterator[None]:
-    """Append the class token that enters `ln_post` to `into` at every forward pass.
-
-    The input is [n, tokens, d], class token first, or already pooled [n, d].
-    """
-
-    def keep(_module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
-        x = arguments[0]
-        into.append(x[:, 0] if x.ndim == 3 else x)
-
-    handle = ln_post.register_forward_pre_hook(keep)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 class _Chunk:
     """Rows on their way into the store."""
 
-    def __init__(self, name: str, dtype: str) -> None:
-        self.name, self.dtype = name, dtype
-        self._arrays: list[np.ndarray] = []
+    def __init__(self, site: Site, head: Head | None, dtype: str) -> None:
+        self.site, self.head, self.dtypes = site, head, (dtype, "float32")
+        self._arrays: list[list[np.ndarray]] = []  # x and perhaps z of every batch
         self._reasons: list[str] = []
 
     @property
     def rows(self) -> int:
         return len(self._reasons)
 
-    def add(self, rows: np.ndarray, reasons: list[str], weights: Path) -> None:
+    def add(self, rows: Sequence[np.ndarray], reasons: list[str], weights: Path) -> None:
         """Take a batch; rows of unreadable images become zeros."""
-        rows = np.where(np.array([not reason for reason in reasons])[:, None], rows, 0)
+        valid = np.array([not reason for reason in reasons])[:, None]
+        kept = [np.where(valid, values, 0) for values in rows]
         with np.errstate(over="ignore"):
-            stored = rows.astype(self.dtype)
-        if not np.isfinite(stored).all():
+            stored = [values.astype(dtype) for values, dtype in zip(kept, self.dtypes, strict=False)]
+        if not all(np.isfinite(values).all() for values in stored):
             raise RelianceError(
                 "embedding.dtype, embedding.precision",
                 "embeddings are finite numbers that the store can hold",
-                found=f"{np.abs(rows).max():g} as {self.dtype}, from {weights}",
+                found=f"{max(np.abs(values).max() for values in kept):g} as {self.dtypes[0]}, from {weights}",
                 allowed="values below 65504 for float16",
                 next_step="write `dtype: float32`; if that fails too, `precision: fp32`, "
                 "or the weights are damaged",
@@ -247,26 +246,22 @@ class _Chunk:
     def take(self, start: int) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
         """Arrays and (image_id, reason) of the chunk whose first image_id is `start`; then empty."""
         valid = np.array([not reason for reason in self._reasons])
-        arrays = {self.name: np.concatenate(self._arrays), "valid": valid}
+        x, *z = (np.concatenate(batches) for batches in zip(*self._arrays, strict=True))
+        arrays = {self.site.array: x, "valid": valid}
+        if "embedding" not in arrays:
+            arrays["embedding"] = image_embeddings(x, self.head, valid) if self.head else z[0]
         excluded = [(start + i, reason) for i, reason in enumerate(self._reasons) if reason]
         self._arrays, self._reasons = [], []
         return arrays, excluded
 
 
-def _width(clip: Clip, stores: str) -> int:
-    widths = {"embedding": int(clip.weights.config["embed_dim"])}
-    if stores == "x":
-        widths["x"] = int(class_token_tower(clip.model, clip.weights.encoder).proj.shape[0])
-    return widths[stores]
-
-
 def _computed(
-    batches: Iterator[Batch], embed: Callable[[torch.Tensor], Pending], ahead: int
-) -> Iterator[tuple[Batch, np.ndarray]]:
+    batches: Iterator[Batch], run: Callable[[torch.Tensor], Pending], ahead: int
+) -> Iterator[tuple[Batch, list[np.ndarray]]]:
     """Batches with their rows; `ahead` further ones are started before the rows of one are waited for."""
     started: list[tuple[Batch, Pending]] = []
     for batch in batches:
-        started.append((batch, embed(batch.pixels)))
+        started.append((batch, run(batch.pixels)))
         if len(started) > ahead:
             first, pending = started.pop(0)
             yield first, pending.wait()

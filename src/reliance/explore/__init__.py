@@ -1,1 +1,1 @@
-"""Looking at what was built: what a figure shows, asked of one variant."""
+"""A built variant as one object: opened by its folder, read lazily, checked."""

@@ -1,21 +1,63 @@
-"""Stage `describe_variant`: where everything of a variant lies, as a file in its folder."""
+"""Stage `describe_variant`: what a variant has and where it lies, so that its folder can be opened."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reliance.base.artifacts import derived_stamp, write_json
+from reliance.base.artifacts import derived_stamp, read_json, write_json
+from reliance.base.errors import RelianceError
 
+DESCRIPTION = "variant.json"
 KIND, SCHEMA = "variant", 1
 
 
 def describe_variant(
     *, description: Path, variant: str, files: Mapping[str, Any], about: Mapping[str, Any]
 ) -> None:
-    """Write what a variant is and where its files lie.
+    """Write what a variant is and where its files lie, built or not.
 
-    files : name -> path, list of paths, or a mapping of such, relative to the folder that jobs run in.
-    about : name -> plain value: encoder, dataset, labeller, failures_from, prompt_set, sae.
+    Parameters
+    ----------
+    description : output, `variant.json` in the folder of the variant, which lies in the folder of results.
+    files : name -> path, or a mapping of paths by split, prompt set, ...; as the job sees them.
+    about : what else is to be known, plain JSON values.
+
+    Paths below the folder of results are stored relative to it, so that the whole of it can be moved.
     """
-    record = {"variant": variant, "files": dict(files), "about": dict(about)}
+    results = description.absolute().parent.parent
+    record = {"variant": variant, "files": _stored(files, results), "about": dict(about)}
     write_json(description, record, derived_stamp(KIND, SCHEMA, record, {}))
+
+
+def read_description(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(variant, files with paths as seen from here, about) of the folder of a variant.
+
+    Raises RelianceError if the folder holds no description, or a damaged one.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise RelianceError(
+            folder,
+            f"the folder of a variant holds {DESCRIPTION}, which says what the variant has",
+            found="no such file" if folder.is_dir() else "no such folder",
+            allowed="a folder that the pipeline made, results/<variant>",
+            next_step=f"write it: snakemake --cores 2 results/{folder.name}/{DESCRIPTION}",
+        )
+    record, _ = read_json(path, KIND, SCHEMA)
+    return record["variant"], _seen(record["files"], folder.parent), record["about"]
+
+
+def _stored(value: Any, results: Path) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _stored(inner, results) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_stored(item, results) for item in value]
+    path = Path(os.path.abspath(value))
+    return path.relative_to(results).as_posix() if results in path.parents else str(path)
+
+
+def _seen(value: Any, results: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _seen(inner, results) for key, inner in value.items()}
+    return [_seen(item, results) for item in value] if isinstance(value, list) else results / value

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,88 +16,93 @@ from reliance.failures.kinds import Evidence, suggest_kind
 from reliance.failures.reviews import apply_reviews, failure_id, gone, read_reviews
 from reliance.failures.schema import OUTLIER_SAMPLES, OUTLIERS
 from reliance.failures.selection import Case, select_cases
-from reliance.failures.sources import Origin, open_encoder_side, open_labeller_side
+from reliance.failures.sources import (
+    EncoderFiles,
+    LabellerFiles,
+    Origin,
+    open_encoder_side,
+    open_labeller_side,
+)
 
 __all__ = ["FAILURE_SAMPLES", "list_cases"]
 log = logging.getLogger(__name__)
 
 
+class Flagged(NamedTuple):
+    """What mining wrote."""
+
+    outliers: Path
+    outlier_samples: Path
+
+
+class Listed(NamedTuple):
+    """The list of cases and their images."""
+
+    failures: Path
+    failure_samples: Path
+
+
+class View(NamedTuple):
+    """The images that were mined: every `every_nth` of a split of a data set."""
+
+    dataset: str
+    split: str = "train"
+    every_nth: int = 5
+
+
+class Selection(NamedTuple):
+    """Which flags become cases, see `selection.select_cases`."""
+
+    max_cases_per_class: int = 2
+    overlap: float = 0.5
+
+
 def list_cases(
     *,
-    outliers: Path,
-    outlier_samples: Path,
     index: Path,
-    classes: Path,
-    top_samples: Path,
-    components: Path,
-    labels: Path,
-    vocabulary: Path,
-    embeddings: Path,
-    head: Path,
-    short: Path,
-    extended: Path,
-    words: Path,
-    failures: Path,
-    failure_samples: Path,
-    dataset: str,
-    labeller_head: Path | None = None,
+    flagged: Flagged,
+    seen: EncoderFiles,
+    named: LabellerFiles,
+    listed: Listed,
+    view: View,
+    selection: Selection | None = None,
     review: Path | None = None,
-    split: str = "train",
-    every_nth: int = 5,
-    max_cases_per_class: int = 2,
-    overlap: float = 0.5,
     top_n: int = 20,
     block_rows: int = 4096,
 ) -> Stamp:
     """Write the cases of a variant, by class and rank, and their images.
 
-    outliers, outlier_samples : what was flagged. embeddings, head, short, extended, words : of the
-    encoder, to tell kinds apart. labels (embeddings of the same images), labeller_head (if they are
-    class tokens), vocabulary : of the labeller. review : what a person decided before, if anything.
+    flagged : what mining wrote. seen : of the encoder, to tell kinds apart. named : of the labeller.
+    listed : outputs. review : what a person decided before, if anything. top_n : images that stand for a
+    component.
     The .meta.json beside the list has the absorbed components and the evidence of every case, and
     the reviewed cases that are gone. Returns the stamp; raises RelianceError if artifacts do not
     belong together or the review is of another SAE.
     """
-    flags, stamp = read_table(outliers, OUTLIERS)
-    samples, samples_stamp = read_table(outlier_samples, OUTLIER_SAMPLES)
-    check_same("outliers", (outlier_samples, samples_stamp.inputs["outliers"]), (outliers, stamp.id))
-    _check_images(outliers, stamp, {"split": split, "every_nth": every_nth})
-    origin, sae_id = Origin(outliers, stamp.inputs), stamp.inputs["sae"]
-    encoder = open_encoder_side(
-        index=index,
-        embeddings=embeddings,
-        head=head,
-        short=short,
-        extended=extended,
-        words=words,
-        split=split,
-        every_nth=every_nth,
-        origin=origin,
-    )
-    labeller = open_labeller_side(
-        components=components,
-        top_samples=top_samples,
-        labels=labels,
-        labeller_head=labeller_head,
-        vocabulary=vocabulary,
-        classes=classes,
-        origin=origin,
-    )
+    chosen = selection or Selection()
+    flags, stamp = read_table(flagged.outliers, OUTLIERS)
+    samples, samples_stamp = read_table(flagged.outlier_samples, OUTLIER_SAMPLES)
+    mined = (flagged.outliers, stamp.id)
+    check_same("outliers", (flagged.outlier_samples, samples_stamp.inputs["outliers"]), mined)
+    _check_images(flagged.outliers, stamp, {"split": view.split, "every_nth": view.every_nth})
+    origin, sae_id = Origin(flagged.outliers, stamp.inputs), stamp.inputs["sae"]
+    encoder = open_encoder_side(index, seen, view.split, view.every_nth, origin)
+    labeller = open_labeller_side(named, origin)
     reviews = read_reviews(review, sae_id) if review else {}
-    cases = select_cases(flags, samples, max_cases_per_class, overlap)
+    cases = select_cases(flags, samples, *chosen)
     evidence = gather_evidence(cases, encoder, labeller, top_n, block_rows)
     frame = apply_reviews(case_frame(cases, evidence, sae_id), reviews)
     names, lost = frame["failure_id"].tolist(), gone(frame, reviews)
-    params = {"dataset": dataset, "split": split, "every_nth": every_nth, "overlap": overlap}
-    params |= {"max_cases_per_class": max_cases_per_class, "top_n": top_n}
+    params = {**view._asdict(), **chosen._asdict(), "top_n": top_n}
     params |= {"review": hash_file(review) if review else None}
     ids = {**encoder.ids, **labeller.ids, "outliers": stamp.id, "sae": sae_id}
-    listed = derived_stamp(KIND, SCHEMA, params, ids)
-    write_failures(failures, frame, listed, gone=lost, cases=case_details(names, cases, evidence))
-    images = sample_frame(names, cases, dataset, split)
-    write_table(failure_samples, images, FAILURE_SAMPLES, {}, {"failures": listed.id})
+    written = derived_stamp(KIND, SCHEMA, params, ids)
+    details = case_details(names, cases, evidence)
+    write_failures(listed.failures, frame, written, gone=lost, cases=details)
+    images = sample_frame(names, cases, view.dataset, view.split)
+    write_table(listed.failure_samples, images, FAILURE_SAMPLES, {}, {"failures": written.id})
     log.info("%d cases from %d flags; reviewed cases that are gone: %s", len(frame), len(flags), lost)
-    return listed
+    return written
 
 
 def _check_images(path: Path, stamp: Stamp, asked: dict[str, Any]) -> None:

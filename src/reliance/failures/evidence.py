@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, project
+from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import WRITTEN
 from reliance.failures.kinds import Evidence
 from reliance.failures.selection import Case
@@ -33,10 +32,10 @@ def gather_evidence(
     owners = [case.class_id for case in cases] + classes
     images = [case.images for case in cases] + [encoder.class_images[c] for c in classes]
     text = np.array([encoder.texts.short[c] for c in owners])
-    groups = group_scores(encoder.embeddings, encoder.head, images, text, block_rows)
+    groups = group_scores(encoder.embeddings, images, text, block_rows)
     row = {c: len(cases) + i for i, c in enumerate(classes)}
     components = sorted({case.component for case in cases})
-    strongest = strongest_means(labeller.embeddings, labeller.head, labeller.top_samples, components, top_n)
+    strongest = strongest_means(labeller.embeddings, labeller.top_samples, components, top_n)
     vectors = {
         p[0]: t for p, t in zip(*(labeller.vocabulary[c] for c in ("prompts", "embedding")), strict=True)
     }
@@ -63,22 +62,22 @@ def gather_evidence(
 
 
 def group_scores(
-    embeddings: Parts, head: Head, groups: Sequence[np.ndarray], text: np.ndarray, block_rows: int
+    embeddings: Embeddings, groups: Sequence[np.ndarray], text: np.ndarray, block_rows: int
 ) -> Groups:
     """Mean embedding of each group of image_ids, and the spread of its y for text[group] [G, p].
 
-    Reads each block of the split once; groups may overlap.
+    Reads each block of the split once; groups may overlap, and all their images are readable.
     """
     row = np.concatenate([np.zeros(0, np.int64), *groups])
     group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     order = np.argsort(row, kind="stable")
     row, group = row[order], group[order]
-    total, y = np.zeros((len(groups), head.proj.shape[1])), np.zeros(len(row))
+    total, y = np.zeros((len(groups), embeddings.width)), np.zeros(len(row))
     for start, stop in embeddings.blocks(block_rows):
         low, high = np.searchsorted(row, (start, stop))
         if low < high:
             here, members = np.unique(row[low:high], return_inverse=True)
-            z = project(embeddings.read("x", start, stop)[here - start], head)
+            z = embeddings.z(start, stop)[here - start]
             unit = (z / np.linalg.norm(z, axis=1, keepdims=True))[members]
             np.add.at(total, group[low:high], unit)
             y[low:high] = (unit * text[group[low:high]]).sum(1)
@@ -88,21 +87,17 @@ def group_scores(
 
 
 def strongest_means(
-    labels: Parts, head: Head | None, top_samples: pd.DataFrame, components: Sequence[int], top_n: int
+    labels: Embeddings, top_samples: pd.DataFrame, components: Sequence[int], top_n: int
 ) -> dict[int, np.ndarray]:
     """Mean labeller embedding [p] of the `top_n` strongest images of each component (Eq. 2).
 
-    labels holds `embedding`, or `x` with the labeller's head given. top_samples : TOP_SAMPLES.
-    Unreadable images, and components without readable ones, are left out.
+    top_samples : TOP_SAMPLES. Unreadable images, and components without readable ones, are left out.
     """
     wanted = top_samples["component"].isin(components) & (top_samples["rank"] < top_n)
     chosen = top_samples.loc[wanted, ["component", "image_id"]]
     chosen = chosen[labels.read("valid")[chosen["image_id"]]]
     rows, place = np.unique(chosen["image_id"].to_numpy(np.int64), return_inverse=True)
-    if head is None:
-        vectors = labels.take("embedding", rows).astype(np.float32)
-    else:
-        vectors = project(labels.take("x", rows), head)
+    vectors = labels.z_of(rows)
     groups = pd.Series(place).groupby(chosen["component"].to_numpy())
     return {int(str(component)): vectors[where].mean(0) for component, where in groups}
 

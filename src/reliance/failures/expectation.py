@@ -10,109 +10,101 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
-from reliance.attribution.inputs import blocks, open_inputs, open_tables
-from reliance.base.artifacts import Stamp, write_table
+from reliance.attribution.schema import ATTRIBUTIONS, OUTPUTS
+from reliance.base.artifacts import Stamp, check_same, write_table
+from reliance.base.streams import TableReader
 from reliance.failures.schema import EXPECTATIONS
-from reliance.tails.head import FORMS, ImageTerms, image_terms, outputs, pair_relevance
 
 __all__ = ["EXPECTATIONS", "expectations"]
 log = logging.getLogger(__name__)
 
 
 class Moments(NamedTuple):
-    """Running sums over the images of each class; float64, changed in place by `add`."""
+    """Running sums over the images of each class; float64, changed in place by `add_images` and `add`."""
 
-    n: torch.Tensor  # images [C]
-    y: torch.Tensor  # sum of y and of y^2 [2, C]
-    n_active: torch.Tensor  # images on which a component fires [C, m]
-    relevance: torch.Tensor  # sum of R and of R^2 [2, C, m]
+    n: np.ndarray  # images [C]
+    y: np.ndarray  # sum of y and of y^2 [2, C]
+    n_active: np.ndarray  # images on which a component fires [C, m]
+    relevance: np.ndarray  # sum of R and of R^2 [2, C, m]
 
     @classmethod
-    def zeros(cls, classes: int, components: int, device: torch.device) -> "Moments":
+    def zeros(cls, classes: int, components: int) -> "Moments":
         """Sums of no images."""
         shapes = (classes,), (2, classes), (classes, components), (2, classes, components)
-        return cls(*(torch.zeros(shape, dtype=torch.float64, device=device) for shape in shapes))
+        return cls(*(np.zeros(shape) for shape in shapes))
 
-    def add(self, label: torch.Tensor, y: torch.Tensor, terms: ImageTerms, r: torch.Tensor) -> None:
-        """Add n images: label and own-class y [n], terms, and relevances R [n, k]."""
-        y, r = y.double(), r.double()
-        self.n.index_add_(0, label, torch.ones_like(y))
-        active = terms.values != 0
-        cell, r = (label[:, None] * self.n_active.shape[1] + terms.indices)[active], r[active]
-        ones = torch.ones_like(r)
-        self.n_active.view(-1).index_add_(0, cell, ones)
+    def add_images(self, label: np.ndarray, y: np.ndarray) -> None:
+        """Add n images: row of the class and output for it, [n] each."""
+        y = y.astype(np.float64)
+        np.add.at(self.n, label, 1.0)
         for power in (1, 2):
-            self.y[power - 1].index_add_(0, label, y**power)
-            self.relevance[power - 1].view(-1).index_add_(0, cell, r**power)
+            np.add.at(self.y[power - 1], label, y**power)
+
+    def add(self, label: np.ndarray, component: np.ndarray, r: np.ndarray) -> None:
+        """Add relevances R of components that fire on images of classes, [e] each."""
+        r = r.astype(np.float64)
+        cell = label * self.n_active.shape[1] + component
+        np.add.at(self.n_active.reshape(-1), cell, 1.0)
+        for power in (1, 2):
+            np.add.at(self.relevance[power - 1].reshape(-1), cell, r**power)
 
 
 def expectations(
     *,
-    index: Path,
-    embeddings: Path,
-    codes: Path,
-    sae: Path,
-    head: Path,
-    text: Path,
+    attributions: Path,
+    outputs: Path,
     expectations: Path,
-    split: str = "train",
-    every_nth: int = 5,
     relevance: str = "act_x_grad",
-    block_rows: int = 4096,
-    device: str = "cpu",
-    threads: int = 2,
-    dtype: str = "float32",
 ) -> Stamp:
     """Write the expected relevance of every component for every class (App. D.1).
 
-    Rows: one per (class, component that fires at least once on the class), and one per class with
-    component -1 that has mean and standard deviation of y. Standard deviations have ddof=1 and are
-    nan for a single image. Returns the stamp; raises RelianceError if artifacts do not match.
+    Parameters
+    ----------
+    attributions, outputs : of the images that expectations are from (`attribute_split`).
+    expectations : output. Rows: one per (class, component that fires at least once on the class), and one
+        per class with component -1 that has mean and standard deviation of y. Standard deviations have
+        ddof=1 and are nan for a single image.
+    relevance : "act_x_grad" | "ablation".
+
+    Tables are read by row groups: memory holds classes x components, whatever the number of images.
+    Returns the stamp; raises RelianceError if the two tables are not of one run.
     """
-    inputs = open_inputs(
-        index=index, embeddings=embeddings, codes=codes, sae=sae, head=head, text=text, split=split
-    )
-    tables, prompts = open_tables(inputs, device, threads, dtype)
-    moments = Moments.zeros(len(inputs.class_ids), len(inputs.decoder), tables.lens.device)
-    for block in blocks(inputs, every_nth, block_rows):
-        terms = image_terms(tables, block.x, block.values, block.indices)
-        label = torch.as_tensor(block.label, device=terms.unit.device)
-        rows = torch.arange(len(label), device=label.device)
-        y = outputs(terms, prompts)[rows, label]
-        coefficients = FORMS[relevance](tables, terms)
-        r = pair_relevance(coefficients, terms.indices, prompts, rows, label, y)
-        moments.add(label, y, terms, r)
-    frame = expectation_frame(moments, inputs.class_ids)
-    log.info("%d rows for %d classes", len(frame), int((moments.n > 0).sum()))
-    params = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": dtype}
-    return write_table(expectations, frame, EXPECTATIONS, params, inputs.ids)
+    relevances, scored = TableReader(attributions, ATTRIBUTIONS), TableReader(outputs, OUTPUTS)
+    own = (attributions, relevances.stamp.id)
+    check_same("attributions", (outputs, scored.stamp.inputs["attributions"]), own)
+    class_ids = np.unique(np.concatenate([c for (c,) in scored.groups(["class_id"])] or [np.zeros(0, int)]))
+    params = dict(relevances.stamp.params)
+    moments = Moments.zeros(len(class_ids), params.pop("components"))
+    for class_id, y in scored.groups(["class_id", "y"]):
+        moments.add_images(np.searchsorted(class_ids, class_id), y)
+    for class_id, component, r in relevances.groups(["class_id", "component", relevance]):
+        moments.add(np.searchsorted(class_ids, class_id), component, r)
+    frame = expectation_frame(moments, class_ids)
+    log.info("%d rows for %d classes", len(frame), len(class_ids))
+    ids = {**relevances.stamp.inputs, "attributions": relevances.stamp.id, "outputs": scored.stamp.id}
+    return write_table(expectations, frame, EXPECTATIONS, {**params, "relevance": relevance}, ids)
 
 
 def expectation_frame(moments: Moments, class_ids: np.ndarray) -> pd.DataFrame:
     """The table that `expectations` writes, from the sums over all images; class_ids [C]."""
-    label, component = torch.nonzero(moments.n_active, as_tuple=True)
+    label, component = np.nonzero(moments.n_active)
     n, n_active = moments.n[label], moments.n_active[label, component]
     mean, std = _mean_std(moments.relevance[:, label, component], n)
-    pairs = _columns(class_id=label, component=component, n=n, n_active=n_active, mean=mean, std=std)
-    seen = torch.nonzero(moments.n)[:, 0]
+    columns = {"class_id": label, "component": component, "n": n, "n_active": n_active}
+    pairs = pd.DataFrame({**columns, "mean": mean, "std": std})
+    seen = np.flatnonzero(moments.n)
     n = moments.n[seen]
     y_mean, y_std = _mean_std(moments.y[:, seen], n)
-    whole = _columns(
-        class_id=seen, component=torch.full_like(seen, -1), n=n, n_active=n, y_mean=y_mean, y_std=y_std
-    )
+    whole = pd.DataFrame({"class_id": seen, "component": -1, "n": n, "n_active": n})
+    whole = whole.assign(y_mean=y_mean, y_std=y_std)
     frame = pd.concat([pairs, whole]).sort_values(["class_id", "component"], ignore_index=True)
     frame["class_id"] = class_ids[frame["class_id"]]
     return frame.astype({"n": "int64", "n_active": "int64"})
 
 
-def _mean_std(sums: torch.Tensor, n: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _mean_std(sums: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (ddof=1, nan for n = 1) from the sums of values and squares [2, ...]."""
     mean = sums[0] / n
-    variance = (sums[1] - n * mean**2).clamp(min=0) / (n - 1)
-    return mean, torch.where(n > 1, variance, torch.nan).sqrt()
-
-
-def _columns(**columns: torch.Tensor) -> pd.DataFrame:
-    return pd.DataFrame({name: column.cpu().numpy() for name, column in columns.items()})
+    spread = np.where(n > 1, n - 1, np.nan)
+    return mean, np.sqrt((sums[1] - n * mean**2).clip(min=0) / spread)

@@ -14,11 +14,11 @@ import pandas as pd
 
 from reliance.base.artifacts import Stamp, derived_stamp, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError
+from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
     KIND,
-    KINDS,
     SCHEMA,
     SOURCES,
     write_failures,
@@ -77,7 +77,7 @@ def folder_cases(
 
     A case's rank is its place among the folders of its class, in the order of their names.
     """
-    if source not in SOURCES or (kind is not None and kind not in KINDS):
+    if source not in SOURCES or (kind is not None and kind not in FAILURE_KINDS):
         raise ValueError(f"unknown source {source!r} or kind {kind!r}")
     cases, samples = [], []
     ranks: dict[int, int] = {}

@@ -42,10 +42,10 @@ from reliance.base.artifacts import (
     write_meta,
 )
 from reliance.base.errors import RelianceError
+from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.writing import atomic
 
 KIND, SCHEMA = "failures", 1
-KINDS = ("polysemous", "compound", "typography", "spurious", "other")
 SOURCES = ("mined", "planted", "neuhaus", "user")
 MODES = ("", "caption", "artefact")
 NOTE_LIMIT = 2000  # characters
@@ -102,7 +102,7 @@ def _number(text: str) -> float:
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     "failure_id": short_text(ID_LIMIT, required=True),
     "rank": _whole,
-    "kind": one_of(*KINDS),
+    "kind": one_of(*FAILURE_KINDS),
     "mode": one_of(*MODES),
     "class_id": _whole,
     "source": one_of(*SOURCES),

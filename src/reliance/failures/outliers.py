@@ -21,7 +21,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reliance.attribution.inputs import Inputs, blocks, open_inputs, open_tables
+from reliance.attribution.inputs import (
+    COMPUTING,
+    LATENTS,
+    Computing,
+    Explained,
+    Inputs,
+    blocks,
+    open_inputs,
+    open_tail,
+)
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.base.errors import RelianceError, make_again
 from reliance.failures.reference import Reference, reference
@@ -32,38 +41,31 @@ __all__ = ["OUTLIERS", "OUTLIER_SAMPLES", "mine_outliers"]
 log = logging.getLogger(__name__)
 
 
-class Rule(NamedTuple):
+class Mining(NamedTuple):
     """When a (class, component) is flagged."""
 
-    min_z: float
-    min_samples: int
-    min_relevance: float  # share of the class's mean y
-    max_q: float | None  # None reports q without filtering by it
+    min_z: float = 3.0
+    min_samples: int = 10
+    min_relevance: float = 0.03  # share of the class's mean y
+    max_q: float | None = None  # None reports q without filtering by it
+    confidence_std: float = 1.5  # standard deviations of y below its mean that still score like the class
+
+
+MINING = Mining()
 
 
 def mine_outliers(
+    files: Explained,
     *,
-    index: Path,
-    embeddings: Path,
-    codes: Path,
-    sae: Path,
-    head: Path,
-    text: Path,
     expectations: Path,
     outliers: Path,
     outlier_samples: Path,
     split: str = "train",
     every_nth: int = 5,
     relevance: str = "act_x_grad",
-    min_z: float = 3.0,
-    min_samples: int = 10,
-    confidence_std: float = 1.5,
-    min_relevance: float = 0.03,
-    max_q: float | None = None,
-    block_rows: int = 4096,
-    device: str = "cpu",
-    threads: int = 2,
-    dtype: str = "float32",
+    rule: Mining = MINING,
+    units: str = LATENTS,
+    computing: Computing = COMPUTING,
 ) -> Stamp:
     """Write the flagged (class, component) pairs and their images.
 
@@ -71,32 +73,27 @@ def mine_outliers(
     cannot be mined are logged and listed in the stamp's params as `skipped`. Returns the stamp of
     `outliers`; raises RelianceError if the artifacts or settings do not match the expectations.
     """
-    inputs = open_inputs(
-        index=index, embeddings=embeddings, codes=codes, sae=sae, head=head, text=text, split=split
-    )
+    inputs = open_inputs(files, split, units)
     expected = read_table(expectations, EXPECTATIONS)
-    shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": dtype}
+    shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": computing.dtype}
     _check_expectations(expectations, expected, inputs, shared)
-    known = reference(expected.frame, inputs.class_ids, len(inputs.decoder), dtype)
+    known = reference(expected.frame, inputs.class_ids, inputs.units.m, computing.dtype)
     skipped = inputs.class_ids[~known.usable].tolist()
     log.info("%d of %d classes have no usable reference: %s", len(skipped), len(known.n), skipped)
-    tables, prompts = open_tables(inputs, device, threads, dtype)
-    lines = decision_lines(known, min_z, confidence_std, tables.lens.device)
-    miner = Miner(tables, prompts, lines, relevance)
-    tally = Tally.zeros(known.mean.shape, tables.lens.device)
-    for block in blocks(inputs, every_nth, block_rows):
+    tail = open_tail(inputs.units, inputs.head, inputs.text, computing)
+    miner = Miner(tail, decision_lines(known, rule.min_z, rule.confidence_std, tail.device), relevance)
+    tally = Tally.zeros(known.mean.shape, tail.device)
+    for block in blocks(inputs, every_nth, computing.block_rows):
         miner.count(block, tally)
-    rule = Rule(min_z, min_samples, min_relevance, max_q)
     frame = flag_pairs(tally, known, rule)
     kept = np.zeros(known.mean.shape, bool)
     kept[frame["row"], frame["component"]] = True
-    wanted = torch.as_tensor(kept, device=tables.lens.device)
-    found = [miner.collect(block, wanted) for block in blocks(inputs, every_nth, block_rows)]
+    wanted = torch.as_tensor(kept, device=tail.device)
+    found = [miner.collect(block, wanted) for block in blocks(inputs, every_nth, computing.block_rows)]
     samples = sample_frame(found, known, inputs.class_ids, split)
     frame["class_id"] = inputs.class_ids[frame["row"]]
-    params = {**shared, **rule._asdict(), "confidence_std": confidence_std, "skipped": skipped}
     ids = {**inputs.ids, "expectations": expected.stamp.id}
-    stamp = write_table(outliers, frame, OUTLIERS, params, ids)
+    stamp = write_table(outliers, frame, OUTLIERS, {**shared, **rule._asdict(), "skipped": skipped}, ids)
     write_table(outlier_samples, samples, OUTLIER_SAMPLES, {}, {"outliers": stamp.id})
     log.info("%d pairs flagged, %d images", len(frame), len(samples))
     return stamp
@@ -112,7 +109,7 @@ def decision_lines(known: Reference, min_z: float, confidence_std: float, device
     )
 
 
-def flag_pairs(tally: Tally, known: Reference, rule: Rule) -> pd.DataFrame:
+def flag_pairs(tally: Tally, known: Reference, rule: Mining) -> pd.DataFrame:
     """Columns of OUTLIERS, with `row` in place of class_id, for the flagged pairs; by class, component.
 
     The q-values are over all tested pairs; those with no flagged image have p = 1 and only count.

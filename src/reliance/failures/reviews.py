@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from reliance.base.errors import RelianceError
-from reliance.failures.files import KINDS, NOTE_LIMIT, one_of, read_tsv, short_text
+from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.failures.files import NOTE_LIMIT, one_of, read_tsv, short_text
 
 _ID = re.compile(r"\d+-\d+-[0-9a-f]{8}")
 
@@ -37,7 +38,7 @@ def read_reviews(path: str | Path, sae_id: str | None) -> dict[str, Review]:
     """
     parsers = {
         "failure_id": _known_id,
-        "kind": one_of(*KINDS),
+        "kind": one_of(*FAILURE_KINDS),
         "note": short_text(NOTE_LIMIT, required=False),
     }
     reviews: dict[str, Review] = {}

@@ -13,19 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from reliance.tails.head import (
-    FORMS,
-    Coefficients,
-    ImageTerms,
-    LatentTables,
-    PromptTables,
-    image_terms,
-    outputs,
-    pair_relevance,
-)
+from reliance.tails.protocol import Scores, Tail
 
 if TYPE_CHECKING:
-    from reliance.attribution.inputs import Block
+    from reliance.attribution.inputs import LabelledImages
 
 _CHUNK = 1 << 21  # relevances computed at a time
 
@@ -55,16 +46,14 @@ class Tally(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A block with its outputs and the coefficients of its relevances."""
+    """Images with their outputs and relevances."""
 
     image_id: np.ndarray  # int64 [n]
     label: torch.Tensor  # class row [n]
-    y: torch.Tensor  # [n, C]
-    terms: ImageTerms
-    coefficients: Coefficients
+    scores: Scores
 
 
-class Compared(NamedTuple):
+class Pairs(NamedTuple):
     """q pairs (image row, class row) and their k relevances beside the line."""
 
     rows: torch.Tensor  # [q]
@@ -76,13 +65,12 @@ class Compared(NamedTuple):
 
 
 class Miner:
-    """The closed form applied to blocks of images; `relevance` is act_x_grad or ablation."""
+    """A tail applied to blocks of images; `relevance` is one of its forms."""
 
-    def __init__(self, tables: LatentTables, prompts: PromptTables, lines: Lines, relevance: str) -> None:
-        self.tables, self.prompts, self.lines, self.form = tables, prompts, lines, FORMS[relevance]
-        self.components = tables.lens.shape[0]
+    def __init__(self, tail: Tail, lines: Lines, relevance: str) -> None:
+        self.tail, self.lines, self.form, self.components = tail, lines, relevance, tail.units
 
-    def count(self, block: Block, tally: Tally) -> None:
+    def count(self, block: LabelledImages, tally: Tally) -> None:
         """Add a block to a tally."""
         scored = self._score(block)
         rows, classes = self._confident(scored)
@@ -95,7 +83,7 @@ class Miner:
         for found in self._compare(scored, every, scored.label):
             _add(tally.n_own, found.cell, found.flagged)
 
-    def collect(self, block: Block, kept: torch.Tensor) -> list[np.ndarray]:
+    def collect(self, block: LabelledImages, kept: torch.Tensor) -> list[np.ndarray]:
         """Columns class row, component, image_id, y, relevance of the flagged cells of `kept`, bool [C, m].
 
         In no particular order.
@@ -107,33 +95,33 @@ class Miner:
         for found in self._compare(scored, rows[wanted], classes[wanted]):
             pair, position = torch.nonzero(found.flagged & kept.view(-1).take(found.cell), as_tuple=True)
             row, cell = found.rows[pair], found.cell[pair, position]
-            columns.append((row, cell, scored.y[row, found.classes[pair]], found.relevance[pair, position]))
-        image, place, y, r = (torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
-        return [place // self.components, place % self.components, scored.image_id[image], y, r]
+            columns.append(
+                (row, cell, scored.scores.y[row, found.classes[pair]], found.relevance[pair, position])
+            )
+        image, place, *numbers = (torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
+        return [place // self.components, place % self.components, scored.image_id[image], *numbers]
 
-    def _score(self, block: Block) -> Scored:
-        terms = image_terms(self.tables, block.x, block.values, block.indices)
-        label = torch.as_tensor(block.label, device=terms.unit.device)
-        y = outputs(terms, self.prompts)
-        return Scored(block.image_id, label, y, terms, self.form(self.tables, terms))
+    def _score(self, block: LabelledImages) -> Scored:
+        label = torch.as_tensor(block.label, device=self.tail.device)
+        return Scored(block.image_id, label, self.tail.score(block.x, block.values, block.indices))
 
     def _confident(self, scored: Scored) -> tuple[torch.Tensor, torch.Tensor]:
         """(rows, classes) of the high-confidence images of other classes, by class."""
-        confident = scored.y > self.lines.confident
+        confident = scored.scores.y > self.lines.confident
         confident[torch.arange(len(scored.label), device=scored.label.device), scored.label] = False
         classes, rows = confident.T.nonzero(as_tuple=True)
         return rows, classes
 
-    def _compare(self, scored: Scored, rows: torch.Tensor, classes: torch.Tensor) -> Iterator[Compared]:
+    def _compare(self, scored: Scored, rows: torch.Tensor, classes: torch.Tensor) -> Iterator[Pairs]:
         """Pairs in chunks of about `_CHUNK` relevances; at least one chunk, which may be empty."""
-        terms, prompts = scored.terms, self.prompts
-        size = max(1, _CHUNK // terms.indices.shape[1])
+        scores = scored.scores
+        size = max(1, _CHUNK // scores.indices.shape[1])
         for i, c in zip(torch.split(rows, size), torch.split(classes, size), strict=True):
-            r = pair_relevance(scored.coefficients, terms.indices, prompts, i, c, scored.y[i, c])
-            cell = terms.indices[i] + c[:, None] * self.components
-            active = terms.values[i] != 0
+            r = scores.relevance(self.form, i, c)
+            cell = scores.indices[i] + c[:, None] * self.components
+            active = scores.values[i] != 0
             flagged = active & (r > self.lines.unexpected.view(-1).take(cell))
-            yield Compared(i, c, cell, active, r, flagged)
+            yield Pairs(i, c, cell, active, r, flagged)
 
 
 def _add(table: torch.Tensor, cell: torch.Tensor, amount: torch.Tensor) -> None:

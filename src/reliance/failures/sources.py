@@ -9,9 +9,8 @@ import pandas as pd
 
 from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import check_same, read_table
-from reliance.base.rows import Parts
 from reliance.codes.top_samples import TOP_SAMPLES
-from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.images.tables import CLASSES, read_split
 from reliance.naming.table import COMPONENTS
@@ -39,8 +38,7 @@ class ClassTexts(NamedTuple):
 class EncoderSide(NamedTuple):
     """How the encoder sees images and names."""
 
-    embeddings: Parts
-    head: Head
+    embeddings: Embeddings
     texts: ClassTexts
     class_images: Mapping[int, np.ndarray]  # class_id -> image_ids of the split, ascending
     ids: dict[str, str]
@@ -49,8 +47,7 @@ class EncoderSide(NamedTuple):
 class LabellerSide(NamedTuple):
     """How the labeller sees images and names."""
 
-    embeddings: Parts
-    head: Head | None  # for a labeller that is stored as class tokens
+    embeddings: Embeddings
     top_samples: pd.DataFrame
     labels: Mapping[int, str]  # component -> label
     vocabulary: pd.DataFrame  # rows of TEXT
@@ -58,70 +55,65 @@ class LabellerSide(NamedTuple):
     ids: dict[str, str]
 
 
+class EncoderFiles(NamedTuple):
+    """What the encoder said of images, and of the names of their classes."""
+
+    embeddings: Path
+    short: Path
+    extended: Path
+    words: Path
+
+
+class LabellerFiles(NamedTuple):
+    """What the labeller said of the same images and of names, and the components that it named."""
+
+    components: Path
+    top_samples: Path
+    labels: Path
+    vocabulary: Path
+    classes: Path
+
+
 def open_encoder_side(
-    *,
-    index: Path,
-    embeddings: Path,
-    head: Path,
-    short: Path,
-    extended: Path,
-    words: Path,
-    split: str,
-    every_nth: int,
-    origin: Origin,
+    index: Path, files: EncoderFiles, split: str, every_nth: int, origin: Origin
 ) -> EncoderSide:
     """Open the encoder's artifacts; raises RelianceError if one is not what the outliers came from."""
-    parts = Parts(embeddings, "embeddings")
-    tower, head_stamp = load_head(head)
+    embeddings = Embeddings(files.embeddings)
     rows = read_split(index, split)
-    origin.check("embeddings", embeddings, parts.stamp.id)
-    origin.check("head", head, head_stamp.id)
+    origin.check("embeddings", files.embeddings, embeddings.stamp.id)
     origin.check("index", index, rows.stamp.id)
     vectors, ids = [], {"index": rows.stamp.id}
-    for name, path in (("short", short), ("extended", extended)):
+    for name, path in (("short", files.short), ("extended", files.extended)):
         prompts = read_prompts(path)
         origin.check("weights", path, prompts.stamp.inputs["weights"])
         vectors.append(dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True)))
         ids[name] = prompts.stamp.id
-    single, stamp = read_table(words, TEXT, columns=["class_id", "embedding"])
-    origin.check("weights", words, stamp.inputs["weights"])
+    single, stamp = read_table(files.words, TEXT, columns=["class_id", "embedding"])
+    origin.check("weights", files.words, stamp.inputs["weights"])
     grouped = single.groupby("class_id")["embedding"].agg(list)
     single_words = {int(str(c)): np.stack(found) for c, found in grouped.items()}
     texts = ClassTexts(vectors[0], vectors[1], single_words)
-    readable = np.flatnonzero(parts.read("valid"))
+    readable = np.flatnonzero(embeddings.read("valid"))
     used = readable[readable % every_nth == 0]
     images = pd.Series(used).groupby(rows.class_ids[used])
     class_images = {int(str(c)): found.to_numpy() for c, found in images}
-    return EncoderSide(parts, tower, texts, class_images, {**ids, "words": stamp.id})
+    return EncoderSide(embeddings, texts, class_images, {**ids, "words": stamp.id})
 
 
-def open_labeller_side(
-    *,
-    components: Path,
-    top_samples: Path,
-    labels: Path,
-    labeller_head: Path | None,
-    vocabulary: Path,
-    classes: Path,
-    origin: Origin,
-) -> LabellerSide:
+def open_labeller_side(files: LabellerFiles, origin: Origin) -> LabellerSide:
     """Open the labeller's artifacts; raises RelianceError if one is of other images or another SAE."""
-    parts = Parts(labels, "embeddings")
-    origin.check("index", labels, parts.stamp.inputs["index"])
-    strongest, strongest_stamp = read_table(top_samples, TOP_SAMPLES)
-    table, table_stamp = read_table(components, COMPONENTS, columns=["component", "label"])
-    origin.check("codes", top_samples, strongest_stamp.inputs["codes"])
-    origin.check("codes", components, table_stamp.inputs["codes"])
-    names, names_stamp = read_table(vocabulary, TEXT)
-    weights = labels, parts.stamp.inputs["weights"]
-    check_same("labeller weights", (vocabulary, names_stamp.inputs["weights"]), weights)
-    tower = None
-    if labeller_head is not None:
-        tower, head_stamp = load_head(labeller_head)
-        check_same("labeller weights", (labeller_head, head_stamp.inputs["weights"]), weights)
-    known, classes_stamp = read_table(classes, CLASSES, columns=["class_id", "short_name"])
+    embeddings = Embeddings(files.labels)
+    origin.check("index", files.labels, embeddings.stamp.inputs["index"])
+    strongest, strongest_stamp = read_table(files.top_samples, TOP_SAMPLES)
+    table, table_stamp = read_table(files.components, COMPONENTS, columns=["component", "label"])
+    origin.check("codes", files.top_samples, strongest_stamp.inputs["codes"])
+    origin.check("codes", files.components, table_stamp.inputs["codes"])
+    names, names_stamp = read_table(files.vocabulary, TEXT)
+    weights = files.labels, embeddings.stamp.inputs["weights"]
+    check_same("labeller weights", (files.vocabulary, names_stamp.inputs["weights"]), weights)
+    known, classes_stamp = read_table(files.classes, CLASSES, columns=["class_id", "short_name"])
     ids = {
-        "labels": parts.stamp.id,
+        "labels": embeddings.stamp.id,
         "top_samples": strongest_stamp.id,
         "components": table_stamp.id,
         "vocabulary": names_stamp.id,
@@ -129,4 +121,4 @@ def open_labeller_side(
     }
     labels_of = dict(zip(table["component"].tolist(), table["label"], strict=True))
     short_names = dict(zip(known["class_id"].tolist(), known["short_name"], strict=True))
-    return LabellerSide(parts, tower, strongest, labels_of, names, short_names, ids)
+    return LabellerSide(embeddings, strongest, labels_of, names, short_names, ids)

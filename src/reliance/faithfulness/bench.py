@@ -1,79 +1,64 @@
-"""What the protocols need of the SAE, the head, the prompts, and of a block of images."""
+"""What the protocols need of the units, the tail behind them, and of a block of images."""
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from reliance.attribution.baselines import logit_lens
-from reliance.attribution.integrated import Points, Prompted, locate, reconstruct, see_prompts
-from reliance.faithfulness.orderings import Forms, score_forms
 from reliance.faithfulness.sample import Images
 from reliance.faithfulness.schema import FROZEN
-from reliance.tails.head import ImageTerms, LatentTables, PromptTables
+from reliance.tails.protocol import Active, Stretch, Tail
 
 
 class Bench(NamedTuple):
     """What all blocks share, on one device in float64."""
 
-    tables: LatentTables
-    prompts: PromptTables  # of C classes
-    lens: torch.Tensor  # LogitLens_j(t) [C, m]
-    norms: torch.Tensor  # |v_j| [m]
-    bias: torch.Tensor  # b of the SAE [d]
+    tail: Tail  # of C classes
+    alone: torch.Tensor  # LogitLens_j(t) [C, m]
+    offset: torch.Tensor  # b of the units [d]
     steps: int  # S
-    path_steps: int  # points on the path of Integrated Gradients
 
 
-class Block(NamedTuple):
-    """n images."""
-
-    x: torch.Tensor  # class tokens [n, d]
-    values: torch.Tensor  # a [n, k], 0 is inactive
-    indices: torch.Tensor  # int64 [n, k]
-    sum: torch.Tensor  # aV [n, d]
+def open_bench(tail: Tail, offset: np.ndarray, steps: int) -> Bench:
+    """The bench of a tail and the offset [d] of its units."""
+    alone = tail.alone()
+    return Bench(tail, alone, torch.as_tensor(offset).to(alone), steps)
 
 
-def open_bench(
-    tables: LatentTables, prompts: PromptTables, bias: np.ndarray, steps: int, path_steps: int
-) -> Bench:
-    """The bench of a decoder, prompts and the SAE's bias [d]."""
-    norms = tables.decoder.norm(dim=1)
-    offset = torch.as_tensor(bias).to(norms)
-    return Bench(tables, prompts, logit_lens(tables, prompts), norms, offset, steps, path_steps)
+class Loaded(NamedTuple):
+    """n images on the device of the bench, in its dtype."""
+
+    x: torch.Tensor  # [n, d]
+    active: Active
+
+    @property
+    def values(self) -> torch.Tensor:
+        """Activations [n, k], 0 is inactive."""
+        return self.active.values
+
+    @property
+    def indices(self) -> torch.Tensor:
+        """int64 [n, k]."""
+        return self.active.indices
 
 
-def load(bench: Bench, images: Images) -> Block:
-    """Images on the device of the bench, in its dtype."""
-    x, values = (torch.as_tensor(a).to(bench.norms) for a in (images.x, images.values))
-    indices = torch.as_tensor(images.indices, device=x.device)
-    return Block(x, values, indices, reconstruct(bench.tables, values, indices))
+def load(bench: Bench, images: Images) -> Loaded:
+    """Images on the device of the bench."""
+    x = torch.as_tensor(images.x).to(bench.alone)
+    return Loaded(x, bench.tail.activate(images.values, images.indices))
 
 
-def path_ends(bench: Bench, block: Block, error_term: str) -> tuple[Points, Points]:
-    """Points of the class token without its active latents, and with them.
+def stretch_of(bench: Bench, loaded: Loaded, error_term: str) -> Stretch:
+    """From the class token without its active units to the one with them.
 
     frozen: x - aV and x as stored, so that the reconstruction error stays; dropped: b and aV + b.
     """
+    added = loaded.active.sum
     if error_term == FROZEN:
-        start, end = block.x - block.sum, block.x
-    else:
-        start, end = bench.bias.expand_as(block.x), block.sum + bench.bias
-    return locate(bench.tables, start, block.indices), locate(bench.tables, end, block.indices)
+        return loaded.active.stretch(loaded.x - added, loaded.x)
+    return loaded.active.stretch(bench.offset.expand_as(loaded.x), added + bench.offset)
 
 
-def forms_of(bench: Bench, block: Block, ends: tuple[Points, Points]) -> tuple[Forms, ImageTerms]:
-    """Forms of a block's scores, and its terms at the end with all latents."""
-    return score_forms(bench.tables, ends, block.values, block.indices, bench.norms, bench.path_steps)
-
-
-def reference_forms(bench: Bench, images: Images, error_term: str) -> Forms:
-    """Forms of reference images."""
-    block = load(bench, images)
-    return forms_of(bench, block, path_ends(bench, block, error_term))[0]
-
-
-def see(bench: Bench, rows: torch.Tensor, indices: torch.Tensor) -> tuple[Prompted, torch.Tensor]:
-    """Prompts `rows` int64 [n, C] and their LogitLens_j(t) [n, C, k], of latents `indices` [n, k]."""
-    lens = bench.lens[rows[:, :, None], indices[:, None, :]]
-    return see_prompts(bench.prompts, rows, indices), lens
+def see(bench: Bench, rows: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """LogitLens_j(t) [n, c, k] of prompts `rows` int64 [n, c] and units `indices` [n, k]."""
+    return bench.alone[rows[:, :, None], indices[:, None, :]]

@@ -9,63 +9,26 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from reliance.attribution.integrated import (
-    Form,
-    Points,
-    Prompted,
-    at_point,
-    integrated_gradients,
-    relevance,
-    terms_at,
-)
-from reliance.faithfulness.curves import Walk, advance, single_moves
-from reliance.tails.head import ImageTerms, LatentTables, ablation, act_x_grad
+from reliance.tails.protocol import ABLATION, ACT_X_GRAD, INTEGRATED, Active, Stretch, Walk
+
+FORMS = (ACT_X_GRAD, ABLATION, INTEGRATED)  # the scores that are relevances
 
 
-class Forms(NamedTuple):
-    """What the scores of n images need, up to the prompt."""
+class Scored(NamedTuple):
+    """n images as their scores see them."""
 
-    values: torch.Tensor  # a [n, k], 0 is inactive
-    indices: torch.Tensor  # int64 [n, k]
-    gradient: Form
-    ablation: Form
-    integrated: Form
-    energy: torch.Tensor  # a_j |v_j| [n, k]
+    active: Active
+    stretch: Stretch
 
 
-def score_forms(
-    tables: LatentTables,
-    ends: tuple[Points, Points],
-    values: torch.Tensor,
-    indices: torch.Tensor,
-    norms: torch.Tensor,
-    path_steps: int,
-) -> tuple[Forms, ImageTerms]:
-    """Forms of images, and their terms at x.
+def image_scores(images: Scored, rows: torch.Tensor, lens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Scores [n, C, k] that look at the image, by method, for prompts `rows` int64 [n, C].
 
-    ends : points of x - aV and x. norms : |v_j| [m]. path_steps : points of Integrated Gradients.
+    lens [n, C, k]: LogitLens_j(t) (Eq. 3).
     """
-    start, end = ends
-    terms = terms_at(tables, end, values, indices)
-    forms = Forms(
-        values,
-        indices,
-        at_point(act_x_grad(tables, terms), terms),
-        at_point(ablation(tables, terms), terms),
-        integrated_gradients(tables, start, end, values, indices, path_steps),
-        values * norms[indices],
-    )
-    return forms, terms
-
-
-def image_scores(forms: Forms, prompted: Prompted, lens: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Scores [n, C, k] that look at the image, by method. lens [n, C, k]: LogitLens_j(t) (Eq. 3)."""
-    return {
-        "act_x_grad": relevance(forms.gradient, prompted),
-        "ablation": relevance(forms.ablation, prompted),
-        "integrated_gradients": relevance(forms.integrated, prompted),
-        "act_x_lens": forms.values[:, None] * lens,
-        "energy": forms.energy[:, None].expand_as(lens),
+    return images.stretch.relevances(FORMS, rows) | {
+        "act_x_lens": images.active.values[:, None] * lens,
+        "energy": images.active.energy[:, None].expand_as(lens),
     }
 
 
@@ -114,10 +77,10 @@ def greedy(at: Walk, steps: int, sign: int) -> torch.Tensor:
     left = at.values != 0
     positions = []
     for _ in range(steps):
-        cost = torch.where(left, -sign * single_moves(at, sign), torch.inf)
+        cost = torch.where(left, -sign * at.single_moves(sign), torch.inf)
         best = cost.sort(dim=1, stable=True).indices[:, :1]
         position = torch.where(left.any(1), best[:, 0], -1)
         left = left.scatter(1, best, False)
-        at = advance(at, position, sign)
+        at = at.advance(position, sign)
         positions.append(position)
     return torch.stack(positions, 1)

@@ -5,15 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from reliance.attribution.baselines import equation_6
-from reliance.attribution.integrated import Prompted, at_point, relevance
-from reliance.faithfulness.bench import Bench, Block, forms_of, load, path_ends, see
+from reliance.faithfulness.bench import Bench, Loaded, load, see, stretch_of
 from reliance.faithfulness.class_orders import Orders, own_orders, reference_orders, to_orders
-from reliance.faithfulness.curves import Walk, curve, grams, output, walk
-from reliance.faithfulness.orderings import Forms, best_active, find, greedy, image_scores
+from reliance.faithfulness.orderings import Scored, best_active, find, greedy, image_scores
 from reliance.faithfulness.sample import Images, Randoms
 from reliance.faithfulness.schema import (
-    ERROR_TERMS,
     FROZEN,
     GLOBAL_DELETION,
     GREEDY,
@@ -21,7 +17,7 @@ from reliance.faithfulness.schema import (
     LOCAL_INSERTION,
     REFERENCE_DELETION,
 )
-from reliance.tails.head import ImageTerms
+from reliance.tails.protocol import ACT_X_GRAD, EQUATION_6, Stretch, Walk
 
 
 class Key(NamedTuple):
@@ -51,7 +47,7 @@ def block_curves(
     images: Images,
     label: np.ndarray,
     randoms: Randoms,
-    reference: dict[str, list[Forms]],
+    reference: dict[str, list[Scored]],
 ) -> tuple[Curves, Diagnostics]:
     """All curves of a block of whole classes.
 
@@ -59,50 +55,49 @@ def block_curves(
     ----------
     label : class of each image as a row of the bench's prompts, ascending, int64 [n].
     randoms : random orders of these images, and of all classes.
-    reference : forms of the reference images by error term.
+    reference : the reference images by error term; only these error terms are measured.
     """
     block, (classes, own) = load(bench, images), np.unique(label, return_inverse=True)
     rows, own_class = (torch.as_tensor(a, device=block.x.device) for a in (label, own))
-    prompted, lens = see(bench, rows[:, None], block.indices)
+    lens = see(bench, rows[:, None], block.indices)
     imageless = _imageless(bench, block, classes, own_class, randoms)
     fixed = _fixed(block, lens[:, 0], randoms, bench.steps) | {("logit_lens", False): imageless["logit_lens"]}
-    inner = grams(bench.tables, block.indices)
     curves: Curves = {}
     gap, change, eq6 = {}, {}, (0.0, 0.0)
-    for error_term in ERROR_TERMS:
-        ends = path_ends(bench, block, error_term)
-        forms, terms = forms_of(bench, block, ends)
-        scores = {name: found[:, 0] for name, found in image_scores(forms, prompted, lens).items()}
-        empty, full = (walk(bench.tables, inner, p, block.values, block.indices, prompted) for p in ends)
+    for error_term, others in reference.items():
+        stretch = stretch_of(bench, block, error_term)
+        found = image_scores(Scored(block.active, stretch), rows[:, None], lens)
+        scores = {name: score[:, 0] for name, score in found.items()}
+        empty, full = stretch.walks(rows)
         local = fixed | {(m, True): [best_active(s, block.values, bench.steps)] for m, s in scores.items()}
         orders = {
             GLOBAL_DELETION: own_orders(bench, block, label, scores),
-            REFERENCE_DELETION: reference_orders(bench, classes, reference[error_term]),
+            REFERENCE_DELETION: reference_orders(bench, classes, others),
         }
         curves |= _local_curves(empty, full, local, error_term, bench.steps)
         curves |= _class_curves(full, block, orders, own_class, error_term)
         curves |= _imageless_curves(full, imageless, error_term)
-        moved = (output(full, full.totals) - output(empty, empty.totals))[:, 0]
+        moved = full.output() - empty.output()
         gap[error_term] = _size(scores["integrated_gradients"].sum(1) - moved)
         change[error_term] = _size(moved)
         if error_term == FROZEN:
-            eq6 = _equation_6(bench, terms, prompted, scores["act_x_grad"])
+            eq6 = _equation_6(bench, stretch, rows)
     return curves, Diagnostics(gap, change, *eq6)
 
 
 def _imageless(
-    bench: Bench, block: Block, classes: np.ndarray, own_class: torch.Tensor, randoms: Randoms
+    bench: Bench, block: Loaded, classes: np.ndarray, own_class: torch.Tensor, randoms: Randoms
 ) -> dict[str, list[torch.Tensor]]:
     """Positions, for each image, of the orders that no image has a say in: one order or several."""
     drawn = torch.as_tensor(randoms.by_class[classes]).to(block.indices)
-    orders = {"logit_lens": [to_orders(bench, bench.lens[classes].cpu().numpy())], "random": drawn.unbind(1)}
+    orders = {"logit_lens": [to_orders(bench, bench.alone[classes].cpu().numpy())], "random": drawn.unbind(1)}
     return {
         method: [find(order[own_class], block.values, block.indices) for order in several]
         for method, several in orders.items()
     }
 
 
-def _fixed(block: Block, lens: torch.Tensor, randoms: Randoms, steps: int) -> Positions:
+def _fixed(block: Loaded, lens: torch.Tensor, randoms: Randoms, steps: int) -> Positions:
     """Positions of the local orders that are the same for both error terms; lens [n, k]."""
     active = torch.as_tensor(randoms.active, device=block.x.device)
     every = torch.as_tensor(randoms.all_latents).to(block.indices)
@@ -123,7 +118,7 @@ def _local_curves(empty: Walk, full: Walk, local: Positions, error_term: str, st
 
 
 def _class_curves(
-    full: Walk, block: Block, orders: dict[str, Orders], own_class: torch.Tensor, error_term: str
+    full: Walk, block: Loaded, orders: dict[str, Orders], own_class: torch.Tensor, error_term: str
 ) -> Curves:
     """Curves of the orders that a class shares; own_class int64 [n] is a row of the orders."""
     found = {}
@@ -146,16 +141,17 @@ def _imageless_curves(full: Walk, imageless: dict[str, list[torch.Tensor]], erro
 
 def _mean_curve(at: Walk, several: list[torch.Tensor], sign: int) -> np.ndarray:
     """y [n, S + 1], the mean over orders, each as positions int64 [n, S]."""
-    y = torch.stack([curve(at, positions, sign) for positions in several]).mean(0)
+    y = torch.stack([at.curve(positions, sign) for positions in several]).mean(0)
     found: np.ndarray = y.cpu().numpy()
     return found
 
 
-def _equation_6(
-    bench: Bench, terms: ImageTerms, prompted: Prompted, exact: torch.Tensor
-) -> tuple[float, float]:
-    """Sums of |Eq. 6 - act x grad| and |act x grad|."""
-    approximate = relevance(at_point(equation_6(bench.tables, terms), terms), prompted)[:, 0]
+def _equation_6(bench: Bench, stretch: Stretch, rows: torch.Tensor) -> tuple[float, float]:
+    """Sums of |Eq. 6 - act x grad| and |act x grad|; 0 for a tail without Eq. 6."""
+    if EQUATION_6 not in bench.tail.forms:
+        return 0.0, 0.0
+    found = stretch.relevances((ACT_X_GRAD, EQUATION_6), rows[:, None])
+    exact, approximate = (found[form][:, 0] for form in (ACT_X_GRAD, EQUATION_6))
     return _size(exact - approximate), _size(exact)
 
 

@@ -42,9 +42,20 @@ class Randoms(NamedTuple):
     by_class: np.ndarray  # and per class, int64 [C, R, S]
 
 
-def choose(
-    inputs: Inputs, classes: int, per_class: int, reference: int, seed: int, block_rows: int
-) -> Chosen:
+class Sampling(NamedTuple):
+    """Which images curves are measured on."""
+
+    classes: int = 100  # the first so many that have images
+    per_class: int = 50  # the first so many readable images of each
+    reference: int = 500  # random images
+    subsets: int = 9  # image i, class by class, belongs to subset i mod `subsets`
+    seed: int = 0  # of the reference and of random orders
+
+
+SAMPLING = Sampling()
+
+
+def choose(inputs: Inputs, sampling: Sampling, block_rows: int) -> Chosen:
     """The first `per_class` readable images of the first `classes` classes that have any.
 
     The reference is drawn with `seed` from all readable images with a class. Both are as large as asked
@@ -54,11 +65,11 @@ def choose(
     valid = np.concatenate([inputs.embeddings.read("valid", *range_) for range_ in ranges])
     usable = np.flatnonzero(valid & (inputs.labels >= 0))
     labels = inputs.labels[usable]
-    chosen = np.unique(labels)[:classes]
-    rows = [usable[labels == c][:per_class] for c in chosen]
+    chosen = np.unique(labels)[: sampling.classes]
+    rows = [usable[labels == c][: sampling.per_class] for c in chosen]
     label = np.repeat(np.arange(len(chosen)), [len(r) for r in rows])
-    rng = np.random.default_rng([seed, 0])
-    drawn = rng.choice(usable, min(reference, len(usable)), replace=False)
+    rng = np.random.default_rng([sampling.seed, 0])
+    drawn = rng.choice(usable, min(sampling.reference, len(usable)), replace=False)
     return Chosen(chosen, np.concatenate([usable[:0], *rows]), label, np.sort(drawn))
 
 
@@ -86,7 +97,7 @@ def read_images(inputs: Inputs, wanted: np.ndarray, block_rows: int) -> Images:
     return Images(x, values, indices)
 
 
-def draw(n: int, k: int, m: int, classes: int, steps: int, seed: int) -> Randoms:
+def random_orders(n: int, k: int, m: int, classes: int, steps: int, seed: int) -> Randoms:
     """The random orders of n images and `classes` classes."""
 
     def orders(stream: int, count: int, each: int) -> np.ndarray:

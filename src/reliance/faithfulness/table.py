@@ -2,77 +2,78 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reliance.attribution.inputs import open_inputs, open_tables
+from reliance.attribution.inputs import LATENTS, Computing, Explained, open_inputs, open_tail
 from reliance.base.artifacts import Stamp, derived_stamp, write_json, write_table
-from reliance.faithfulness.bench import Bench, open_bench, reference_forms
+from reliance.faithfulness.bench import Bench, load, open_bench, stretch_of
 from reliance.faithfulness.cells import Cells, by_cell, table
-from reliance.faithfulness.orderings import Forms
+from reliance.faithfulness.orderings import Scored
 from reliance.faithfulness.protocols import Diagnostics, Key, block_curves
-from reliance.faithfulness.sample import Chosen, Images, Randoms, check_subsets, choose, draw, read_images
+from reliance.faithfulness.sample import (
+    SAMPLING,
+    Chosen,
+    Images,
+    Randoms,
+    Sampling,
+    check_subsets,
+    choose,
+    random_orders,
+    read_images,
+)
 from reliance.faithfulness.schema import ERROR_TERMS, FAITHFULNESS, SUMMARY, SUMMARY_SCHEMA
 from reliance.faithfulness.summary import CURVE
-from reliance.units.sae.files import load_sae
 
 log = logging.getLogger(__name__)
 _IMAGES = 512  # images at once at most: each has two Gram matrices and a path of projected embeddings
+_ACTIVE = 1 << 16  # active units at once
+DOUBLE = Computing(device="auto", dtype="float64")
 
 
 def faithfulness(
+    files: Explained,
     *,
-    index: Path,
-    embeddings: Path,
-    codes: Path,
-    sae: Path,
-    head: Path,
-    text: Path,
     faithfulness: Path,
     summary: Path,
     split: str = "test",
-    classes: int = 100,
-    per_class: int = 50,
+    sampling: Sampling = SAMPLING,
     steps: int = 10,
     path_steps: int = 10,
-    reference: int = 500,
-    subsets: int = 9,
-    seed: int = 0,
-    block_rows: int = 4096,
-    device: str = "auto",
-    threads: int = 2,
+    error_terms: Sequence[str] = ERROR_TERMS,
+    units: str = LATENTS,
+    computing: Computing = DOUBLE,
 ) -> Stamp:
     """Write the curves of all protocols, methods and error terms, and a summary.
 
     Measured on the first `per_class` readable images of the first `classes` classes that have images,
-    or as many as there are; image i of them, class by class, belongs to subset i mod `subsets`. A class
-    with fewer images than subsets has no row in the others. Rows are read in blocks of `block_rows`;
-    memory also grows with `per_class` and `reference`. Returns the table's stamp. Raises RelianceError if
-    artifacts do not match or a subset has no image.
+    or as many as there are; a class with fewer images than subsets has no row in the others. Another kind
+    of `units` is measured on the same images with the same seeds. Rows are read in blocks of `block_rows`;
+    memory also grows with `per_class` and `reference`; all is float64. Returns the table's stamp. Raises
+    RelianceError if artifacts do not match or a subset has no image.
     """
-    inputs = open_inputs(
-        index=index, embeddings=embeddings, codes=codes, sae=sae, head=head, text=text, split=split
+    inputs = open_inputs(files, split, units)
+    chosen = choose(inputs, sampling, computing.block_rows)
+    check_subsets(chosen, sampling.subsets)
+    text, double = inputs.text[chosen.classes], computing._replace(dtype="float64")
+    bench = open_bench(
+        open_tail(inputs.units, inputs.head, text, double, path_steps), inputs.units.offset, steps
     )
-    chosen = choose(inputs, classes, per_class, reference, seed, block_rows)
-    check_subsets(chosen, subsets)
-    tables, prompts = open_tables(
-        inputs._replace(text=inputs.text[chosen.classes]), device, threads, "float64"
-    )
-    bench = open_bench(tables, prompts, load_sae(sae)[0].bias, steps, path_steps)
-    images = read_images(inputs, chosen.rows, block_rows)
-    at_once = min(block_rows, _IMAGES)
-    forms = _reference(bench, read_images(inputs, chosen.reference, block_rows), at_once)
+    images = read_images(inputs, chosen.rows, computing.block_rows)
     n, k = images.values.shape
-    randoms = draw(n, k, len(inputs.decoder), len(chosen.classes), steps, seed)
-    cells, found = _measure(bench, images, chosen, randoms, forms, subsets, at_once)
-    params = {"split": split, "classes": classes, "per_class": per_class, "steps": steps}
-    params |= {"path_steps": path_steps, "reference": reference, "subsets": subsets, "seed": seed}
-    frame = table(cells, CURVE, inputs.class_ids[chosen.classes], subsets)
+    at_once = min(computing.block_rows, _IMAGES, max(1, _ACTIVE // k))
+    reference = _reference(
+        bench, read_images(inputs, chosen.reference, computing.block_rows), at_once, error_terms
+    )
+    randoms = random_orders(n, k, inputs.units.m, len(chosen.classes), steps, sampling.seed)
+    cells, found = _measure(bench, images, chosen, randoms, reference, sampling.subsets, at_once)
+    params = {"split": split, "steps": steps, "path_steps": path_steps, **sampling._asdict()}
+    frame = table(cells, CURVE, inputs.class_ids[chosen.classes], sampling.subsets)
     stamp = write_table(faithfulness, frame, FAITHFULNESS, params, inputs.ids)
-    record = {"steps": steps, "subsets": subsets, "path_steps": path_steps}
+    record = {"steps": steps, "subsets": sampling.subsets, "path_steps": path_steps}
     record |= _sizes(images, chosen) | _errors(found)
     write_json(summary, record, derived_stamp(SUMMARY, SUMMARY_SCHEMA, params, inputs.ids))
     log.info("%d images of %d classes of %s", len(chosen.rows), len(chosen.classes), split)
@@ -90,10 +91,12 @@ def class_blocks(label: np.ndarray, at_once: int) -> Iterator[slice]:
         start = stop
 
 
-def _reference(bench: Bench, images: Images, at_once: int) -> dict[str, list[Forms]]:
-    """Forms of the reference images by error term, in blocks."""
-    parts = [images.take(slice(i, i + at_once)) for i in range(0, len(images.x), at_once)]
-    return {term: [reference_forms(bench, part, term) for part in parts] for term in ERROR_TERMS}
+def _reference(
+    bench: Bench, images: Images, at_once: int, error_terms: Sequence[str]
+) -> dict[str, list[Scored]]:
+    """The reference images by error term, in blocks."""
+    parts = [load(bench, images.take(slice(i, i + at_once))) for i in range(0, len(images.x), at_once)]
+    return {term: [Scored(p.active, stretch_of(bench, p, term)) for p in parts] for term in error_terms}
 
 
 def _measure(
@@ -101,7 +104,7 @@ def _measure(
     images: Images,
     chosen: Chosen,
     randoms: Randoms,
-    reference: dict[str, list[Forms]],
+    reference: dict[str, list[Scored]],
     subsets: int,
     at_once: int,
 ) -> tuple[dict[Key, list[Cells]], list[Diagnostics]]:
@@ -133,7 +136,7 @@ def _errors(found: list[Diagnostics]) -> dict[str, Any]:
     """Relative errors over all images; null where there is nothing to be relative to."""
     completeness = {
         term: _share(sum(f.gap[term] for f in found), sum(f.change[term] for f in found))
-        for term in ERROR_TERMS
+        for term in (found[0].gap if found else ())
     }
     beta = _share(sum(f.eq6_gap for f in found), sum(f.relevance for f in found))
     return {"completeness": completeness, "beta_error": beta}

@@ -15,6 +15,7 @@ from reliance.figures import style
 EDGE, RIGHT = 0.05, 0.08  # margins, inches
 HEADING, LEGEND_LINE, LEGEND_PAD = 0.2, 0.145, 0.075  # heights, inches
 BOLD = 1.15  # how much wider bold text is
+MOST = 4  # panels beside each other
 HANDLE = 0.27  # width of a legend's marker with its spacing, inches
 
 
@@ -77,6 +78,12 @@ class Head:
                 borderpad=0.4,
             )
         canvas.text(EDGE, 0.06, self.title, 8)
+
+
+def lines_of(count: int, most: int = MOST) -> list[range]:
+    """Panels by line: as many lines as needed, filled evenly."""
+    each = -(-count // -(-count // most))
+    return [range(i, min(i + each, count)) for i in range(0, count, each)]
 
 
 @functools.cache

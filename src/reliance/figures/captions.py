@@ -3,35 +3,7 @@
 import math
 from collections.abc import Sequence
 
-import pandas as pd
-
 from reliance.base.claims import Finding, bullets
-from reliance.robustness.findings import findings
-from reliance.robustness.summary import FOUND, PLANTED, same_cases, usable
-
-JUDGED = (
-    "What the paper found, held against these numbers (mean difference of areas and its 95 % interval by "
-    "Student's t, paired over cases, averaged over the variants shown):"
-)
-
-
-def figure_caption(
-    number: str, heading: str, frame: pd.DataFrame, content: str, skipped_lists: Sequence[str] = ()
-) -> str:
-    """Caption of a figure or table of the robustness benchmark.
-
-    Parameters
-    ----------
-    number : "Figure 5".
-    heading : title of the figure, with its note on random weights.
-    frame : rows per case, from `summary.read_results`.
-    content : what is shown, in sentences.
-    skipped_lists : external lists that are set but were not there to be scored.
-    """
-    skipped = [f"Lists without a folder or tables were skipped: {', '.join(skipped_lists)}."]
-    sentences = [content, *(skipped if skipped_lists else ()), *cautions(frame)]
-    found = bullets(findings(frame)) or "- There is no case to judge by."
-    return written(number, "Failure modes in text-image probing", heading, sentences, JUDGED, found)
 
 
 def compose(
@@ -88,30 +60,3 @@ def spread(values: Sequence[float], form: str = ".2f") -> str:
         return "no"
     low, high = (format(value, form).replace("-", "−") for value in (min(known), max(known)))
     return low if low == high else f"{low} to {high}"
-
-
-def cautions(frame: pd.DataFrame) -> list[str]:
-    """What a reader must know before comparing the bars, as sentences."""
-    said = []
-    origins = sorted(set(frame["discovered_on"]) - {""})
-    if origins:
-        said.append(
-            f"Mined cases were selected by the text output of {' and '.join(origins)}, so there the text "
-            "prompts are at a disadvantage by construction."
-        )
-    cases = frame.drop_duplicates(["variant", "source", "failure_id"])
-    found = cases.loc[cases["section"] == FOUND].drop_duplicates(["source", "failure_id"])["source"]
-    if found.nunique() > 1:
-        counts = ", ".join(f"{n} {source}" for source, n in found.value_counts().items())
-        said.append(f"Found cases by source: {counts}.")
-    if (frame["section"] == PLANTED).any():
-        said.append(
-            "Planted cases use all planted distractors, found or not. Spurious correlations learned from "
-            "captions and those only in the labelled data, which a linear probe picks up, are never averaged."
-        )
-    if not same_cases(frame):
-        said.append("The variants were scored on different cases: their means must not be compared.")
-    missing = len(cases) - len(usable(frame).drop_duplicates(["variant", "source", "failure_id"]))
-    if missing:
-        said.append(f"Left out, without distractors or class images: {missing} of {len(cases)} cases.")
-    return said

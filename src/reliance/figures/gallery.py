@@ -94,7 +94,7 @@ def look() -> Iterator[None]:
         yield
 
 
-def draw(sections: Sequence[Section], grid: Grid, title: str) -> Figure:
+def draw_gallery(sections: Sequence[Section], grid: Grid, title: str) -> Figure:
     """Draw the sections in reading order, under `look`; as wide as a page, as high as they need."""
     rows = [sections[i : i + grid.beside] for i in range(0, len(sections), grid.beside)]
     top = MARGIN + (TITLE if title else 0)

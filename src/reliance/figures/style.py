@@ -1,21 +1,16 @@
-"""How every figure looks, and how it is written.
+"""How every figure looks.
 
 One look for all: vector PDF with text as text, fonts that ship with matplotlib (so that a figure
 is the same on every machine), one colour and marker per probe and failure kind wherever it
 appears. The palettes keep their members apart for colour-blind readers.
 """
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import pandas as pd
-from matplotlib.figure import Figure
 
-from reliance.base.artifacts import Stamp, write_meta
-from reliance.base.writing import atomic
+from reliance.base.failure_kinds import FAILURE_KINDS
 
 PAGE = 6.9  # width of a page of text, inches
 PREVIEW_DPI = 220
@@ -39,13 +34,14 @@ PROBES: dict[str, Look] = {
     "both": Look("text: full + templates", "#3d1a5e", "D"),
     "linear": Look("linear probe", "#e0641b", "P"),
 }
-KINDS: dict[str, Look] = {
-    "polysemous": Look("Polysemous words", "#0072b2", "o"),
-    "compound": Look("Compound nouns", "#009e73", "s"),
-    "typography": Look("Visual typography", "#d68ab8", "^"),
-    "spurious": Look("Spurious correlations", "#d55e00", "D"),
-    "other": Look("Other", "#555555", "v"),
+_KINDS = {
+    "polysemous": ("#0072b2", "o"),
+    "compound": ("#009e73", "s"),
+    "typography": ("#d68ab8", "^"),
+    "spurious": ("#d55e00", "D"),
+    "other": ("#555555", "v"),
 }
+FAILURES: dict[str, Look] = {k: Look(FAILURE_KINDS[k].title, *look) for k, look in _KINDS.items()}
 METHODS: dict[str, Look] = {
     "act_x_grad": Look("Act × Grad", "#0072b2", "o"),
     "ablation": Look("Leave one out", "#6db8ee", "^", (1.5, 1)),
@@ -113,61 +109,3 @@ def rc() -> AbstractContextManager[None]:
     clean: Any = {**dict(mpl.rcParamsDefault.items()), **_RC}
     clean.pop("backend", None)
     return mpl.rc_context(clean)
-
-
-def heading(names: Sequence[str], random_weights: Sequence[bool]) -> str:
-    """The title of a figure about some models; it says which of their encoders were never trained.
-
-    Parameters
-    ----------
-    names : one per model; a single one is the title.
-    random_weights : one flag per model, or none at all if every encoder is trained.
-    """
-    untrained = [n for n, r in zip(names, random_weights, strict=True) if r] if random_weights else []
-    if len(names) == 1:
-        return f"{names[0]} (random weights)" if untrained else names[0]
-    return f"Random weights: {', '.join(untrained)}" if untrained else ""
-
-
-def save(
-    figure: Figure,
-    numbers: pd.DataFrame,
-    stamp: Stamp,
-    *,
-    pdf: Path,
-    png: Path,
-    csv: Path,
-    caption: Path,
-    words: str,
-) -> None:
-    """Write a figure, its preview, the numbers behind it and its caption, each atomically.
-
-    Beside each file lies `<file>.meta.json` with the stamp. Equal figures give equal bytes.
-    """
-    write_figure(figure, pdf, stamp)
-    write_figure(figure, png, stamp)
-    write_csv(numbers, csv, stamp)
-    write_text(words, caption, stamp)
-
-
-def write_figure(figure: Figure, path: Path, stamp: Stamp) -> None:
-    """Write a figure as PDF or PNG, by suffix, without date or version in the file."""
-    kind = path.suffix.lstrip(".")
-    hidden = {"pdf": ("CreationDate", "Producer", "Creator"), "png": ("Software",)}[kind]
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=PREVIEW_DPI, metadata=dict.fromkeys(hidden))
-    write_meta(path, stamp)
-
-
-def write_csv(numbers: pd.DataFrame, path: Path, stamp: Stamp) -> None:
-    """Write the numbers behind a figure; an unknown value is an empty cell."""
-    with atomic(path) as temporary:
-        numbers.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")
-    write_meta(path, stamp)
-
-
-def write_text(words: str, path: Path, stamp: Stamp) -> None:
-    """Write a text, UTF-8, ending in one line break."""
-    with atomic(path) as temporary:
-        temporary.write_text(words.rstrip("\n") + "\n", encoding="utf-8")
-    write_meta(path, stamp)

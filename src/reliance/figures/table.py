@@ -4,6 +4,7 @@ A new figure is one module with its function, and one row here. Rows stand as th
 """
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -18,9 +19,7 @@ class Row(NamedTuple):
     category: str  # of Snakemake's report
     reads: str  # what it is drawn from: a group of inputs and settings, in plan/figures.py
     about: str  # one line for the documentation
-    of: Literal["cases", "sae", "audit"] = (
-        "sae"  # which variants have it: all, those with an SAE, with an audit
-    )
+    of: Literal["cases", "sae", "audit"] = "sae"  # which variants have it: all, with an SAE, with an audit
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
@@ -36,7 +35,7 @@ _CASES, _SAE = "Pictures of the cases", "Interpretability"
 FIGURES = (
     Row(
         "fig6",
-        "reliance.figures.fig6:fig6",
+        "reliance.figures.audits.fig6:fig6",
         "Fig. 6",
         "Case study",
         "Case study",
@@ -47,7 +46,7 @@ FIGURES = (
     ),
     Row(
         "fig15",
-        "reliance.figures.fig15:fig15",
+        "reliance.figures.audits.fig15:fig15",
         "Fig. 15",
         "Case study",
         "Case study",
@@ -58,7 +57,7 @@ FIGURES = (
     ),
     Row(
         "fig12",
-        "reliance.figures.fig12:fig12",
+        "reliance.figures.failures.fig12:fig12",
         "Fig. 12",
         _CASES,
         "Robustness",
@@ -69,7 +68,7 @@ FIGURES = (
     ),
     Row(
         "fig13",
-        "reliance.figures.fig13:fig13",
+        "reliance.figures.failures.fig13:fig13",
         "Fig. 13",
         _CASES,
         "Robustness",
@@ -80,7 +79,7 @@ FIGURES = (
     ),
     Row(
         "fig5",
-        "reliance.figures.fig5:fig5",
+        "reliance.figures.robustness.fig5:fig5",
         "Fig. 5",
         "Failure modes",
         "Robustness",
@@ -92,7 +91,7 @@ FIGURES = (
     ),
     Row(
         "fig14",
-        "reliance.figures.fig14:fig14",
+        "reliance.figures.robustness.fig14:fig14",
         "Fig. 14",
         "Failure modes",
         "Robustness",
@@ -104,7 +103,7 @@ FIGURES = (
     ),
     Row(
         "table1",
-        "reliance.figures.table1:table1",
+        "reliance.figures.robustness.table1:table1",
         "Table 1",
         "Failure modes",
         "Robustness",
@@ -116,7 +115,7 @@ FIGURES = (
     ),
     Row(
         "fig3",
-        "reliance.figures.fig3:fig3",
+        "reliance.figures.faithfulness.fig3:fig3",
         "Fig. 3",
         "Faithfulness",
         "Faithfulness",
@@ -125,8 +124,18 @@ FIGURES = (
         about="deletion and insertion of the most relevant latents",
     ),
     Row(
+        "fig3b",
+        "reliance.figures.faithfulness.fig3b:fig3b",
+        "Fig. 3b",
+        "Faithfulness",
+        "Faithfulness",
+        reads="curves of bases",
+        shows="faithfulness",
+        about="the same for the latents of the SAE, principal axes and neurons side by side",
+    ),
+    Row(
         "fig7",
-        "reliance.figures.fig7:fig7",
+        "reliance.figures.faithfulness.fig7:fig7",
         "Fig. 7",
         "Faithfulness",
         "Faithfulness",
@@ -137,7 +146,7 @@ FIGURES = (
     ),
     Row(
         "fig8",
-        "reliance.figures.fig8:fig8",
+        "reliance.figures.faithfulness.fig8:fig8",
         "Fig. 8",
         "Faithfulness",
         "Faithfulness",
@@ -148,7 +157,7 @@ FIGURES = (
     ),
     Row(
         "fig4",
-        "reliance.figures.fig4:fig4",
+        "reliance.figures.concepts.fig4:fig4",
         "Fig. 4",
         _SAE,
         _SAE,
@@ -159,7 +168,7 @@ FIGURES = (
     ),
     Row(
         "fig9",
-        "reliance.figures.fig9:fig9",
+        "reliance.figures.concepts.fig9:fig9",
         "Fig. 9",
         _SAE,
         _SAE,
@@ -170,7 +179,7 @@ FIGURES = (
     ),
     Row(
         "fig10",
-        "reliance.figures.fig10:fig10",
+        "reliance.figures.concepts.fig10:fig10",
         "Fig. 10",
         _SAE,
         _SAE,
@@ -180,7 +189,7 @@ FIGURES = (
     ),
     Row(
         "fig11",
-        "reliance.figures.fig11:fig11",
+        "reliance.figures.concepts.fig11:fig11",
         "Fig. 11",
         _SAE,
         _SAE,
@@ -206,10 +215,23 @@ def numbered(rows: Iterable[Row]) -> list[Row]:
 
 
 def markdown() -> str:
-    """The table as the documentation has it."""
-    lines = ["| | shows | of | compares |", "|---|---|---|---|"]
+    """The documentation of all figures."""
+    lines = [
+        "# Figures and tables",
+        "",
+        "Each lies in `results/{variant}/`, with a preview (PNG), the numbers behind it (CSV), its caption;",
+        "those that compare several variants lie in `results/compare/{comparison}/` too. Written by",
+        "`python -m reliance.figures.table > docs/figures.md` from the table of figures.",
+        "",
+        "| | shows | of | compares |",
+        "|---|---|---|---|",
+    ]
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
         lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {'yes' if row.compares else ''} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

@@ -19,6 +19,7 @@ from reliance.images.decode import Unreadable, load_image, stored_bytes
 from reliance.images.tables import INDEX
 
 COLORS = 128
+DATASET = "dataset"  # the name of one that is alone
 KEY = ["dataset", "split", "image_id"]
 DRAWN, MISSING, UNREADABLE, CHANGED = "yes", "missing", "unreadable", "changed"
 
@@ -30,29 +31,34 @@ class Thumbnail(NamedTuple):
     drawn: str  # "yes" | "missing" | "unreadable" | "changed"
 
 
-class Album:
-    """The images of some data sets.
+class Reading(NamedTuple):
+    """How images are decoded, see images.decode."""
 
-    Parameters
-    ----------
-    datasets : their names. indexes : INDEX of each. roots : the folder of each.
-    apply_exif, max_pixels : how files are decoded, see images.decode.
+    apply_exif: bool = False
+    max_pixels: int = 200_000_000
+
+
+AS_STORED = Reading()
+
+
+class Pictured(NamedTuple):
+    """The data sets whose images a figure shows."""
+
+    datasets: Sequence[str]  # names
+    indexes: Sequence[Path]  # INDEX of each
+    roots: Sequence[str]  # the folder of each
+
+
+class Album:
+    """The images of some data sets, decoded in one way.
 
     `ids` are those of the indexes, by "index_<data set>". Raises RelianceError if a root is no folder.
     """
 
-    def __init__(
-        self,
-        datasets: Sequence[str],
-        indexes: Sequence[Path],
-        roots: Sequence[str],
-        *,
-        apply_exif: bool,
-        max_pixels: int,
-    ) -> None:
-        self.apply_exif, self.max_pixels = apply_exif, max_pixels
-        self.indexes = dict(zip(datasets, indexes, strict=True))
-        self.roots = dict(zip(datasets, map(Path, roots), strict=True))
+    def __init__(self, pictured: Pictured, reading: Reading = AS_STORED) -> None:
+        self.reading = reading
+        self.indexes = dict(zip(pictured.datasets, pictured.indexes, strict=True))
+        self.roots = dict(zip(pictured.datasets, map(Path, pictured.roots), strict=True))
         tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
         self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
         self._rows = {name: table.frame for name, table in tables.items()}
@@ -99,12 +105,23 @@ class Album:
         try:
             if stored_bytes(path) != size_in_bytes:
                 return Thumbnail(None, CHANGED)
-            image = load_image(path, apply_exif=self.apply_exif, max_pixels=self.max_pixels)
+            image = load_image(path, **self.reading._asdict())
         except (OSError, RelianceError):  # of the disk; galleries with nothing else are refused
             return Thumbnail(None, MISSING)
         except Unreadable:
             return Thumbnail(None, UNREADABLE)
         return Thumbnail(few_colors(square(image, size)), DRAWN)
+
+
+def strongest(chosen: pd.DataFrame, top: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The strongest images of the chosen components, in their order: component, place (from 1),
+    image_id, image_activation.
+    """
+    first = top[top["component"].isin(chosen["component"]) & (top["rank"] < most)]
+    order = first["component"].map({c: i for i, c in enumerate(chosen["component"])})
+    first = first.assign(order=order, place=first["rank"] + 1).sort_values(["order", "rank"])
+    renamed = first.rename(columns={"activation": "image_activation"})
+    return renamed[["component", "place", "image_id", "image_activation"]].reset_index(drop=True)
 
 
 def square(image: Image.Image, size: int) -> Image.Image:

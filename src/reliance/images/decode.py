@@ -8,7 +8,6 @@
 | float | scaled from 0..1; other ranges are refused, because their scale is unknown |
 | animation | the first frame |
 
-Formats are restricted to FORMATS: Pillow's other readers run programs or are rarely used.
 A path "crops.hdf5/NAME" is the image file stored under that name inside an HDF5 file.
 """
 
@@ -26,7 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from reliance.base.errors import RelianceError
 from reliance.images.depth import largest, warn_if_dark
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow's other readers run programs
 HDF5 = (".hdf5", ".h5")
 CHANNELS = {"red": (0,), "green": (1,), "blue": (2,), "all": (0, 1, 2)}
 BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
@@ -43,9 +42,9 @@ class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure 
 class Reading(NamedTuple):
     """How image files become pixels."""
 
-    root: str  # folder the index's paths are relative to
-    apply_exif: bool
-    max_pixels: int
+    dataset_root: str  # folder the index's paths are relative to
+    apply_exif: bool = False
+    max_pixels: int = 200_000_000
     transform: Mapping[str, Any] | None = None  # of the decoded image: the arguments of `channel_gain`
     jpeg_decoding: str = "exact"  # a key of SPARE
 
@@ -88,7 +87,7 @@ class Images:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Pixels:
-        path, reading = Path(self.reading.root, self.paths[row]), self.reading
+        path, reading = Path(self.reading.dataset_root, self.paths[row]), self.reading
         nothing = np.zeros((*self._size, 3), np.uint8)
         try:
             size = self.sizes[row] if self.sizes is not None else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from reliance.base.errors import RelianceError
-from reliance.images.names import refuse_truth
+from reliance.base.text import refuse_truth
 
 
 def class_ids(path: Path, classes: pd.DataFrame, given: Sequence[str | int], where: str) -> set[int]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
 from reliance.base.telling import tell
-from reliance.images.names import unfit
+from reliance.base.text import unfit
 from reliance.images.suffixes import (
     NO_IMAGES,
     NOT_READ,

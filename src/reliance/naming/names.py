@@ -43,10 +43,10 @@ class Names(NamedTuple):
     runner_up: np.ndarray  # object [c]; "" if the vocabulary has one name
 
 
-def pool_top(top: Top, m: int, embed: Callable[[int, int], np.ndarray], rows: int, block_rows: int) -> Pooled:
+def pool_top(top: Top, m: int, z: Callable[[int, int], np.ndarray], rows: int, block_rows: int) -> Pooled:
     """Pool the embeddings of every component's top images, reading each range of images once.
 
-    embed(start, stop) gives embeddings [n, p] of images [start, stop); a zero row is an unreadable
+    z(start, stop) gives embeddings [n, p] of images [start, stop); a zero row is an unreadable
     image and is left out. rows : images of the split.
     """
     order = np.argsort(top.image_id, kind="stable")
@@ -55,7 +55,7 @@ def pool_top(top: Top, m: int, embed: Callable[[int, int], np.ndarray], rows: in
     for start in range(0, rows, block_rows):
         stop = min(start + block_rows, rows)
         low, high = np.searchsorted(image_id, [start, stop])
-        embedding = embed(start, stop).astype(np.float64)
+        embedding = z(start, stop).astype(np.float64)
         if pooled is None:
             zeros = np.zeros((m, embedding.shape[1]))
             pooled = Pooled(zeros, zeros.copy(), np.zeros(m, np.int64))

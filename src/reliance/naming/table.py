@@ -1,6 +1,5 @@
 """Stage `component_table`: statistics, clarity and name of every component (Eq. 2, Figs. 4 and 9)."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -9,13 +8,13 @@ import pandas as pd
 
 from reliance.base.artifacts import TableSpec, check_same, read_table, write_table
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.codes.statistics import Statistics, component_statistics
-from reliance.codes.store import Activations, Codes, open_codes
+from reliance.codes.store import Codes, open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Top, strongest
-from reliance.encoders.head import load_head, project
+from reliance.encoders.stored import Embeddings
 from reliance.naming.clarity import clarity
 from reliance.naming.names import Pooled, Vocabulary, name_components, pool_top, read_vocabulary
+from reliance.units.protocol import Activations
 
 COMPONENTS = TableSpec(
     "components",
@@ -50,7 +49,6 @@ def component_table(
     vocabulary: Path,
     components: Path,
     top_samples: Path | None = None,
-    labeller_head: Path | None = None,
     top_n: int = 20,
     min_active: int = 20,
     block_rows: int = 16384,
@@ -58,13 +56,13 @@ def component_table(
     """Write statistics, clarity and name of every component of a split, as COMPONENTS.
 
     codes : of the split. top_samples : of the same codes; found again without it.
-    labels : the labeller's embeddings of the same images; labeller_head, if they are class tokens.
+    labels : the labeller's embeddings of the same images.
     vocabulary : the labeller's text vectors of names. top_n images give a component its clarity and
     name; one that fires on fewer than min_active images gets neither.
     Raises RelianceError if the inputs do not belong together.
     """
     split = open_codes(codes)
-    labeller = open_labeller(split, labels, vocabulary, labeller_head)
+    labeller = open_labeller(split, labels, vocabulary)
     top = None if top_samples is None else _read_top(top_samples, split, _needed(top_n))
     frame = table_of(split, labeller, top, top_n, min_active, block_rows)
     params = {"top_n": top_n, "min_active": min_active}
@@ -74,23 +72,20 @@ def component_table(
 class Labeller(NamedTuple):
     """What gives names to the components of a split."""
 
-    embed: Callable[[int, int], np.ndarray]  # embeddings [n, p] of rows [start, stop), zero if unreadable
+    embeddings: Embeddings  # z of the images, zero if unreadable
     vocabulary: Vocabulary
     ids: dict[str, str]  # name -> id of the artifacts it was read from
 
 
-def open_labeller(
-    split: Source, labels: Path, vocabulary: Path, labeller_head: Path | None = None
-) -> Labeller:
+def open_labeller(split: Source, labels: Path, vocabulary: Path) -> Labeller:
     """Open the labeller's view of the images of `split`; arguments as in `component_table`.
 
-    Raises RelianceError for labels of other images, or a vocabulary or head of another labeller.
+    Raises RelianceError for labels of other images, or a vocabulary of another labeller.
     """
-    images = Parts(labels, "embeddings")
+    images = Embeddings(labels)
     words, words_stamp = read_vocabulary(vocabulary)
     _check_inputs(split, images, (vocabulary, words_stamp.inputs["weights"]))
-    embed, head_ids = embedder(images, labeller_head)
-    return Labeller(embed, words, {"labels": images.stamp.id, "vocabulary": words_stamp.id, **head_ids})
+    return Labeller(images, words, {"labels": images.stamp.id, "vocabulary": words_stamp.id})
 
 
 def table_of(
@@ -106,7 +101,7 @@ def table_of(
         top = strongest(split, _needed(top_n), block_rows)
     statistics = component_statistics(split, top, block_rows)
     chosen = Top(*(column[top.rank < top_n] for column in top))
-    pooled = pool_top(chosen, split.m, labeller.embed, split.rows, block_rows)
+    pooled = pool_top(chosen, split.m, labeller.embeddings.z, split.rows, block_rows)
     return build_table(statistics, pooled, labeller.vocabulary, min_active)
 
 
@@ -135,7 +130,7 @@ def _needed(top_n: int) -> int:
     return max(top_n, _STATISTICS_TOP)
 
 
-def _check_inputs(split: Source, images: Parts, vocabulary: tuple[Path, str]) -> None:
+def _check_inputs(split: Source, images: Embeddings, vocabulary: tuple[Path, str]) -> None:
     """Refuse labels of other images than the activations', or a vocabulary of another labeller."""
     check_same("labeller weights", vocabulary, (images.path, images.stamp.inputs["weights"]))
     index = (split.path, split.stamp.inputs["index"])
@@ -148,35 +143,6 @@ def _check_inputs(split: Source, images: Parts, vocabulary: tuple[Path, str]) ->
             allowed=f"{split.rows} rows",
             next_step="labels of another split were given: check which manifest the rule names",
         )
-
-
-def embedder(
-    images: Parts, labeller_head: Path | None = None
-) -> tuple[Callable[[int, int], np.ndarray], dict[str, str]]:
-    """(embeddings [n, p] of a range of images, zero where unreadable; id of the head if one is used).
-
-    Raises RelianceError for class tokens without a head, or with the head of another encoder.
-    """
-    if "embedding" in images.layouts:
-        return lambda start, stop: images.read("embedding", start, stop), {}
-    if labeller_head is None:
-        raise RelianceError(
-            images.path,
-            "a labeller's embeddings are image embeddings, or come with its head",
-            found="class tokens without a head",
-            allowed="the array 'embedding', or 'x' and labeller_head",
-            next_step="name the labeller's head.safetensors as input of the rule",
-        )
-    head, stamp = load_head(labeller_head)
-    weights = (images.path, images.stamp.inputs["weights"])
-    check_same("labeller weights", (labeller_head, stamp.inputs["weights"]), weights)
-
-    def embed(start: int, stop: int) -> np.ndarray:
-        readable = images.read("valid", start, stop)[:, None]
-        embedding: np.ndarray = project(images.read("x", start, stop), head) * readable
-        return embedding
-
-    return embed, {"labeller_head": stamp.id}
 
 
 def _read_top(path: Path, split: Codes, needed: int) -> Top:

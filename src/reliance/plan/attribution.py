@@ -4,6 +4,7 @@ from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.kinds import KINDS
 
 
 def explained(plan: Plan, variant: str, split: str) -> Paths:
@@ -34,7 +35,8 @@ STAGES = (
         name="attribute_split",
         entry="reliance.attribution.table:attribute_split",
         inputs=lambda plan, w: explained(plan, w.variant, attributed_split(w)),
-        outputs={"attributions": paths.ATTRIBUTIONS},
+        outputs={"attributions": paths.ATTRIBUTIONS, "outputs": paths.OUTPUTS},
+        also=(KINDS["sae"],),
         constraints={"attributed": "subset|test"},
         settings=attributing,
         untracked=in_blocks,

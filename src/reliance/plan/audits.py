@@ -5,6 +5,7 @@ from reliance.plan.attribution import explained
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.kinds import KINDS
 
 
 def to_split(plan: Plan, w: Wildcards) -> Paths:
@@ -76,7 +77,6 @@ def to_test(plan: Plan, w: Wildcards) -> Paths:
         **changed_images(plan, w.variant, "embeddings", "increased", "reduced"),
         "index": plan.path(paths.INDEX, w.variant),
         "audit_split": at(paths.AUDIT_SPLIT, variant=w.variant),
-        "head": plan.path(paths.HEAD, w.variant),
         "probe": at(paths.AUDIT_PROBE, variant=w.variant),
         "choice": at(paths.AUDIT_CHOICE, variant=w.variant),
     }
@@ -95,6 +95,7 @@ STAGES = (
     Stage(
         name="fit_audit",
         entry="reliance.audits.probe_audit:fit_audit",
+        also=(KINDS["sae"],),
         inputs=to_fit,
         outputs={"probe": paths.AUDIT_PROBE, "choice": paths.AUDIT_CHOICE},
         settings=fitting,
@@ -108,6 +109,7 @@ STAGES = (
     Stage(
         name="audit_relevances",
         entry="reliance.audits.probe_audit:audit_relevances",
+        also=(KINDS["sae"],),
         inputs=to_attribute,
         outputs={"relevances": paths.AUDIT_RELEVANCES},
         settings=attributing,

@@ -4,6 +4,7 @@ from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.sae.kinds import DEFAULT, KINDS, Kind
 
 
 def to_encode(plan: Plan, w: Wildcards) -> Paths:
@@ -12,8 +13,9 @@ def to_encode(plan: Plan, w: Wildcards) -> Paths:
 
 
 def encoding(plan: Plan, w: Wildcards) -> Values:
-    """Which part."""
-    return {"part_index": int(w.part), "parts": int(w.parts), **plan.compute}
+    """Which part, and how SAEs of this kind are applied."""
+    encoder = KINDS[plan.sae(w.variant).kind].encoder
+    return {"part_index": int(w.part), "parts": int(w.parts), "encoder": encoder, **plan.compute}
 
 
 def to_gather(plan: Plan, w: Wildcards) -> Paths:
@@ -23,10 +25,13 @@ def to_gather(plan: Plan, w: Wildcards) -> Paths:
     return {"parts": [at(paths.CODES_PART, **names, part=str(part)) for part in range(int(parts))]}
 
 
-STAGES = (
-    Stage(
-        name="encode",
+def encode(name: str, kind: Kind) -> Stage:
+    """The stage that applies SAEs of one kind."""
+    return Stage(
+        name="encode" if name == DEFAULT else f"encode_of_{name}",
         entry="reliance.codes.encode:encode_part",
+        also=(kind.encoder,),
+        variants=lambda plan: plan.of_kind(name),
         inputs=to_encode,
         outputs={"part": paths.CODES_PART},
         folders=("part",),
@@ -38,7 +43,11 @@ STAGES = (
         threads=True,
         gpu=True,
         message="Encoding the split {wildcards.split} of {wildcards.variant}, part {wildcards.part}",
-    ),
+    )
+
+
+STAGES = (
+    *(encode(name, kind) for name, kind in KINDS.items()),
     Stage(
         name="gather_codes",
         entry="reliance.codes.store:gather_codes",

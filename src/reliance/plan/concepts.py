@@ -1,7 +1,7 @@
 """What components stand for: other bases, alignments, names that nobody would expect (Figs. 4, 10, 11)."""
 
 from reliance.plan import paths
-from reliance.plan.naming import components_of, labeller_head, labels, naming
+from reliance.plan.naming import components_of, labels, naming
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
@@ -21,16 +21,16 @@ def to_align(plan: Plan, w: Wildcards) -> Paths:
     here = {"encoder": w.encoder, "dataset": w.dataset}
     return {
         "index": at(paths.INDEX, dataset=w.dataset),
-        "labels": plan.embeddings(w.encoder, w.dataset, "test"),
+        "labels": plan.embeddings(w.encoder, w.site, w.dataset, "test"),
         "names": at(paths.TEXT, **here, prompt_set=names),
         "vocabulary": at(paths.TEXT, **here, prompt_set="vocabulary"),
-        **labeller_head(plan, w.encoder),
     }
 
 
 def alignments(plan: Plan, variant: str) -> str:
     """How well classes look like their names to the variant's labeller."""
-    return plan.path(paths.ALIGNMENTS, variant, encoder=plan.labeller(variant))
+    labeller, site = plan.labeller(variant), plan.labelled_at(variant)
+    return plan.path(paths.ALIGNMENTS, variant, encoder=labeller, site=site)
 
 
 def to_find_hidden(plan: Plan, w: Wildcards) -> Paths:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reliance.config.models import Encoder
 from reliance.config.resolve import BUILT_IN, check_file, known
+from reliance.config.sites import SITES, rule_of
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
 from reliance.plan import paths
@@ -70,7 +71,6 @@ def embedding(plan: Plan, w: Wildcards) -> Values:
         "dataset_root": plan.root(w.dataset),
         "part_index": int(w.part),
         "parts": int(w.parts),
-        "stores": "embedding" if plan.encoder(w.encoder).role == "labeller" else "x",
     }
 
 
@@ -86,7 +86,7 @@ def split_and_transform(plan: Plan, name: str) -> Values:
 def to_gather(plan: Plan, w: Wildcards) -> Paths:
     """The parts of a split."""
     parts = str(plan.parts(w.dataset))
-    names = {"encoder": w.encoder, "dataset": w.dataset, "split": w.split, "parts": parts}
+    names = {"encoder": w.encoder, "site": w.site, "dataset": w.dataset, "split": w.split, "parts": parts}
     found = [at(paths.EMBEDDINGS_PART, **names, part=str(part)) for part in range(int(parts))]
     return {"parts": found, "index": at(paths.INDEX, dataset=w.dataset)}
 
@@ -150,6 +150,37 @@ def _texts(*prompt_sets: str) -> dict[str, str | list[str]]:
     return {"texts": [paths.TEXT.replace("{prompt_set}", name) for name in prompt_sets]}
 
 
+def at_site(site: str) -> tuple[Stage, Stage]:
+    """The stages that read an encoder at one site. Their functions are its own: no site reruns another."""
+    embed = Stage(
+        name=rule_of("embed_images", site),
+        entry=SITES[site].entry("embed_images"),
+        inputs=to_embed,
+        outputs={"part": paths.EMBEDDINGS_PART.replace("{site}", site)},
+        folders=("part",),
+        constraints={"split": paths.CHANGED_SPLIT},
+        settings=embedding,
+        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
+        resumes=True,
+        memory=lambda s: 10000 + 0.001 * s.train,
+        minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
+        threads=True,
+        gpu=True,
+        cpus=lambda plan: plan.config.compute.threads + plan.config.embedding.workers,
+        message="Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, "
+        "part {wildcards.part}",
+    )
+    export = Stage(
+        name=rule_of("export_head", site),
+        entry=SITES[site].entry("export_head"),
+        inputs=lambda plan, w: {"weights": at(paths.WEIGHTS, encoder=w.encoder)},
+        outputs={"head": paths.HEAD.replace("{site}", site)},
+        memory=8000,
+        message="Exporting the head of {wildcards.encoder}",
+    )
+    return embed, export
+
+
 # Names and templates are separate jobs, so that other templates do not rerun what only needs names.
 EMBED_TEXT = Stage(
     name="embed_text",
@@ -176,32 +207,7 @@ STAGES = (
         local=True,
         message="Finding the weights of {wildcards.encoder}",
     ),
-    Stage(
-        name="export_head",
-        entry="reliance.encoders.head:export_head",
-        inputs=lambda plan, w: {"weights": at(paths.WEIGHTS, encoder=w.encoder)},
-        outputs={"head": paths.HEAD},
-        memory=8000,
-        message="Exporting the head of {wildcards.encoder}",
-    ),
-    Stage(
-        name="embed_images",
-        entry="reliance.encoders.vision:embed_images",
-        inputs=to_embed,
-        outputs={"part": paths.EMBEDDINGS_PART},
-        folders=("part",),
-        constraints={"split": paths.CHANGED_SPLIT},
-        settings=embedding,
-        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
-        resumes=True,
-        memory=lambda s: 10000 + 0.001 * s.train,
-        minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
-        threads=True,
-        gpu=True,
-        cpus=lambda plan: plan.config.compute.threads + plan.config.embedding.workers,
-        message="Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, "
-        "part {wildcards.part}",
-    ),
+    *(stage for site in SITES for stage in at_site(site)),
     Stage(
         name="gather_embeddings",
         entry="reliance.encoders.gather:gather_embeddings",

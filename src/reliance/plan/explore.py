@@ -5,7 +5,6 @@ from typing import Any
 
 from reliance.plan import paths
 from reliance.plan.figures import figures_of
-from reliance.plan.naming import labeller_head
 from reliance.plan.paths import Wildcards, at, sheet
 from reliance.plan.plan import Plan
 from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
@@ -54,7 +53,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
     v = plan.variant(name)
     if not v.sae:
         return {}
-    labeller, dataset = plan.labeller(name), v.dataset
+    labeller, site, dataset = plan.labeller(name), plan.labelled_at(name), v.dataset
     mined = {
         "expectations": at(paths.EXPECTATIONS, variant=name),
         "outliers": at(paths.OUTLIERS, variant=name),
@@ -68,9 +67,8 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "attributions": {
             part: at(paths.ATTRIBUTIONS, variant=name, attributed=part) for part in ("subset", "test")
         },
-        "labels": {split: plan.embeddings(labeller, dataset, split) for split in SPLITS},
+        "labels": {split: plan.embeddings(labeller, site, dataset, split) for split in SPLITS},
         "vocabulary": at(paths.TEXT, encoder=labeller, dataset=dataset, prompt_set="vocabulary"),
-        **labeller_head(plan, labeller),
         **(mined if v.failures_from == name else {}),
     }
 

@@ -8,27 +8,31 @@ from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, beside
 from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.kinds import KINDS
 
 
 def to_expect(plan: Plan, w: Wildcards) -> Paths:
-    """What the training images are explained from."""
-    return explained(plan, w.variant, "train")
+    """What the images of the subset are attributed to."""
+    plan.sae(w.variant)
+    files = {"attributions": paths.ATTRIBUTIONS, "outputs": paths.OUTPUTS}
+    return {name: at(path, variant=w.variant, attributed="subset") for name, path in files.items()}
 
 
 def expecting(plan: Plan, w: Wildcards) -> Values:
-    """Which images, and what counts as relevance."""
-    return {**some(plan.variant(w.variant).failures, "every_nth", "relevance"), **plan.compute}
+    """What counts as relevance."""
+    return some(plan.variant(w.variant).failures, "relevance")
 
 
 def to_mine(plan: Plan, w: Wildcards) -> Paths:
-    """The same, and what was expected."""
-    return {**to_expect(plan, w), "expectations": at(paths.EXPECTATIONS, variant=w.variant)}
+    """What the training images are explained from, and what was expected."""
+    return {**explained(plan, w.variant, "train"), "expectations": at(paths.EXPECTATIONS, variant=w.variant)}
 
 
 def mining(plan: Plan, w: Wildcards) -> Values:
     """When reliance counts as unexpected."""
     tests = ("min_z", "min_samples", "confidence_std", "min_relevance", "max_q")
-    return {**expecting(plan, w), **some(plan.variant(w.variant).failures, *tests)}
+    failures = some(plan.variant(w.variant).failures, "every_nth", "relevance", *tests)
+    return {**failures, **plan.compute}
 
 
 def to_list(plan: Plan, w: Wildcards) -> Paths:
@@ -43,7 +47,6 @@ def to_list(plan: Plan, w: Wildcards) -> Paths:
         "top_samples": at(paths.TOP_SAMPLES, variant=w.variant),
         "components": at(paths.COMPONENTS, variant=w.variant),
         "embeddings": plan.embedded(w.variant, "train"),
-        "head": plan.path(paths.HEAD, w.variant),
         **{
             name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in ("short", "extended", "words")
         },
@@ -78,16 +81,14 @@ STAGES = (
         inputs=to_expect,
         outputs={"expectations": paths.EXPECTATIONS},
         settings=expecting,
-        untracked=in_blocks,
-        memory=lambda s: 4000 + 8e-5 * s.classes * s.latents,
-        minutes=lambda s: 10 + s.train / 25000,
-        threads=True,
-        gpu=True,
+        memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
+        minutes=lambda s: 10 + s.train / 100000,
         message="Estimating what each class of {wildcards.variant} is expected to rely on",
     ),
     Stage(
         name="mine_outliers",
         entry="reliance.failures.outliers:mine_outliers",
+        also=(KINDS["sae"],),
         inputs=to_mine,
         outputs={"outliers": paths.OUTLIERS, "outlier_samples": paths.OUTLIER_SAMPLES},
         settings=mining,

@@ -10,6 +10,7 @@ from reliance.config.resolve import Resolved
 from reliance.figures.table import FIGURES, Row, numbered
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
+from reliance.plan.faithfulness import BASES, of
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, each, some
@@ -48,6 +49,24 @@ def curves(plan: Plan, names: Names) -> Paths:
         "faithfulness": each(paths.FAITHFULNESS, names),
         "summary": each(paths.FAITHFULNESS_SUMMARY, names),
     }
+
+
+def curves_of_bases(plan: Plan, names: Names) -> Paths:
+    """The same of the SAE's latents and of each other basis, for one variant."""
+    (name,) = names
+    tables, summaries = (
+        [at(sae, variant=name), *(at(of(other, basis), variant=name) for basis in BASES)]
+        for sae, other in (
+            (paths.FAITHFULNESS, paths.BASIS_FAITHFULNESS),
+            (paths.FAITHFULNESS_SUMMARY, paths.BASIS_FAITHFULNESS_SUMMARY),
+        )
+    )
+    return {"faithfulness": tables, "summary": summaries}
+
+
+def compared_bases(plan: Plan, names: Names) -> Values:
+    """Which variant, and which bases stand side by side."""
+    return {**shown(plan, names), "bases": ["sae", *BASES]}
 
 
 def bases(plan: Plan, names: Names) -> Paths:
@@ -155,6 +174,7 @@ def audited_images(plan: Plan, names: Names) -> Paths:
 GROUPS = {
     "robustness": Group(robustness, benchmarked),
     "curves": Group(curves, shown),
+    "curves of bases": Group(curves_of_bases, compared_bases),
     "bases": Group(bases, shown),
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),

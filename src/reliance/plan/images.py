@@ -53,7 +53,7 @@ def indexing(plan: Plan, w: Wildcards) -> Values:
 
 def to_exclude(plan: Plan, w: Wildcards) -> Paths:
     """What an encoder's embeddings say of images that it could not read."""
-    manifests = [plan.embeddings(w.encoder, w.dataset, split) for split in SPLITS]
+    manifests = [plan.embeddings(w.encoder, w.site, w.dataset, split) for split in SPLITS]
     return {"index": at(paths.INDEX, dataset=w.dataset), "manifests": manifests}
 
 

@@ -10,16 +10,9 @@ def labels(plan: Plan, variant: str, split: str, prompt_set: str = "vocabulary")
     """What the variant's labeller says of the images of a split and of names."""
     labeller, dataset = plan.labeller(variant), plan.variant(variant).dataset
     return {
-        "labels": plan.embeddings(labeller, dataset, split),
+        "labels": plan.embeddings(labeller, plan.labelled_at(variant), dataset, split),
         "vocabulary": at(paths.TEXT, encoder=labeller, dataset=dataset, prompt_set=prompt_set),
-        **labeller_head(plan, labeller),
     }
-
-
-def labeller_head(plan: Plan, labeller: str) -> Paths:
-    """The head of a labeller that stores class tokens."""
-    stores_tokens = plan.encoder(labeller).role == "encoder"
-    return {"labeller_head": at(paths.HEAD, encoder=labeller)} if stores_tokens else {}
 
 
 def to_name(plan: Plan, w: Wildcards) -> Paths:

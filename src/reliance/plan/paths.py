@@ -5,6 +5,8 @@
 
 from typing import NamedTuple
 
+from reliance.config.sites import SITES
+
 DATASET = "results/datasets/{dataset}"
 INDEX = f"{DATASET}/index.parquet"
 CLASSES = f"{DATASET}/classes.parquet"
@@ -21,17 +23,19 @@ CASES_SAMPLES = f"{DATASET}/cases_samples.parquet"
 
 ENCODER = "results/encoders/{encoder}"
 WEIGHTS = f"{ENCODER}/weights.json"
-HEAD = f"{ENCODER}/head.safetensors"
 CHECKPOINT = f"{ENCODER}/checkpoint.safetensors"
 HALFWAY = f"{ENCODER}/halfway.safetensors"
 TRAINING = f"{ENCODER}/training.parquet"
 
-EMBEDDED = f"{ENCODER}/{{dataset}}"
+TEXT = f"{ENCODER}/{{dataset}}/text/{{prompt_set}}.parquet"
+
+READ = f"{ENCODER}/{{site}}"  # at a site: what is read there, and what is learned from its image embeddings
+HEAD = f"{READ}/head.safetensors"
+EMBEDDED = f"{READ}/{{dataset}}"
 PART = "part-{part}-of-{parts}.zarr"
 EMBEDDINGS = f"{EMBEDDED}/{{split}}/manifest.json"
 EMBEDDINGS_PART = f"{EMBEDDED}/{{split}}/{PART}"
 EXCLUDED = f"{EMBEDDED}/excluded.parquet"
-TEXT = f"{EMBEDDED}/text/{{prompt_set}}.parquet"
 PROBE = f"{EMBEDDED}/probe.safetensors"
 ALIGNMENTS = f"{EMBEDDED}/alignments.parquet"
 
@@ -46,6 +50,7 @@ COMPONENTS = f"{VARIANT}/components.parquet"
 OTHER_COMPONENTS = f"{VARIANT}/components/{{basis}}/{{split}}.parquet"
 HIDDEN = f"{VARIANT}/hidden.parquet"
 ATTRIBUTIONS = f"{VARIANT}/attributions/{{attributed}}.parquet"
+OUTPUTS = f"{VARIANT}/outputs/{{attributed}}.parquet"
 EXPECTATIONS = f"{VARIANT}/expectations.parquet"
 OUTLIERS = f"{VARIANT}/outliers.parquet"
 OUTLIER_SAMPLES = f"{VARIANT}/outlier_samples.parquet"
@@ -55,6 +60,8 @@ TRUTH = f"{VARIANT}/truth.json"
 ROBUSTNESS = f"{VARIANT}/robustness.parquet"
 FAITHFULNESS = f"{VARIANT}/faithfulness.parquet"
 FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness.json"
+BASIS_FAITHFULNESS = f"{VARIANT}/faithfulness/{{basis}}.parquet"
+BASIS_FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness/{{basis}}.json"
 AUDIT = f"{VARIANT}/audit/audit.json"
 AUDIT_SPLIT = f"{VARIANT}/audit/split.parquet"
 AUDIT_PROBE = f"{VARIANT}/audit/probe.safetensors"
@@ -74,6 +81,7 @@ CONSTRAINTS = {  # regular expressions of what may stand for a name
     "variant": r"(?!(compare|datasets|encoders|logs|benchmarks)/)[^/]+",
     "dataset": r"[^/]+",
     "encoder": r"[^/]+",
+    "site": "|".join(SITES),
     "comparison": r"[^/]+",
     "split": "train|test|cases",
     "part": r"\d+",
@@ -88,6 +96,7 @@ class Wildcards(NamedTuple):
     variant: str = ""
     dataset: str = ""
     encoder: str = ""
+    site: str = ""
     comparison: str = ""
     split: str = ""
     part: str = ""

@@ -1,6 +1,7 @@
 """The configuration as the stages ask for it: by the names that folders have, with one clear error each."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
@@ -9,10 +10,12 @@ from pydantic import BaseModel
 
 from reliance.base.errors import RelianceError
 from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
-from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
-from reliance.config.stages import AuditSettings, Sae
+from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve, site_of_labeller
+from reliance.config.sae import SaeTraining
+from reliance.config.stages import AuditSettings
 from reliance.plan import paths
 from reliance.plan.paths import at, base_name, rehearsed
+from reliance.units.sae.kinds import DEFAULT
 
 
 class Plan:
@@ -51,11 +54,11 @@ class Plan:
     def path(self, pattern: str, variant: str, **names: str) -> str:
         """A file of a variant, of its encoder, or of its data set."""
         v = self.variant(variant)
-        return at(pattern, **{"variant": variant, "encoder": v.encoder, "dataset": v.dataset, **names})
+        return at(pattern, **{**_of(variant, v), **names})
 
-    def embeddings(self, encoder: str, dataset: str, split: str) -> str:
+    def embeddings(self, encoder: str, site: str, dataset: str, split: str) -> str:
         """Manifest of a split's embeddings; of another run's if the encoder's `embeddings_from` names one."""
-        path = at(paths.EMBEDDINGS, encoder=encoder, dataset=dataset, split=split)
+        path = at(paths.EMBEDDINGS, encoder=encoder, site=site, dataset=dataset, split=split)
         folder = self.encoder(encoder).embeddings_from
         if folder is None:
             return path
@@ -66,7 +69,7 @@ class Plan:
     def embedded(self, variant: str, split: str) -> str:
         """The same of a variant's encoder on its data set."""
         v = self.variant(variant)
-        return self.embeddings(v.encoder, v.dataset, split)
+        return self.embeddings(v.encoder, v.site, v.dataset, split)
 
     def root(self, dataset: str) -> str | None:
         """Folder below which the paths of a data set's index lie."""
@@ -114,7 +117,7 @@ class Plan:
 
     # ---- variants
 
-    def sae(self, variant: str) -> Sae:
+    def sae(self, variant: str) -> SaeTraining:
         """A variant's SAE."""
         return self.variant(variant).sae or _refuse(
             f"variants.{base_name(variant)}.sae",
@@ -124,10 +127,26 @@ class Plan:
             next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
         )
 
+    def of_kind(self, kind: str) -> str:
+        """Pattern of the variants whose SAE is of a kind, with or without a rehearsal suffix.
+
+        The default kind has all that no other kind has, so that a wrong name reaches its clear error.
+        """
+        kinds = {name: self.config.sae_of(name) for name in self.config.variants}
+        others = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind != DEFAULT]
+        if kind == DEFAULT:
+            return "".join(f"(?!{name}(\\.n\\d+)?/)" for name in others) + paths.CONSTRAINTS["variant"]
+        own = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind == kind]
+        return f"({'|'.join(own) or '(?!)'})(\\.n\\d+)?"
+
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
         self.sae(variant)
         return str(self.variant(variant).labeller)
+
+    def labelled_at(self, variant: str) -> str:
+        """The site that the labeller of a variant is read at."""
+        return site_of_labeller(self.config, self.labeller(variant), self.variant(variant))
 
     def audit(self, variant: str) -> AuditSettings:
         """The audit of a variant."""
@@ -190,6 +209,10 @@ class Plan:
             allowed="at least one variant with a section sae",
             next_step="give one an SAE, or ask for fig5 or fig14, which need none",
         )
+
+
+def _of(variant: str, v: Resolved) -> dict[str, str]:
+    return {"variant": variant, "encoder": v.encoder, "site": v.site, "dataset": v.dataset}
 
 
 def some(section: BaseModel, *names: str) -> dict[str, Any]:

@@ -43,7 +43,6 @@ def to_score(plan: Plan, w: Wildcards) -> Paths:
         "index": plan.path(paths.INDEX, w.variant),
         "classes": plan.path(paths.CLASSES, w.variant),
         "embeddings": plan.embedded(w.variant, "train"),
-        "head": plan.path(paths.HEAD, w.variant),
         "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
         "expectations": at(paths.EXPECTATIONS, variant=w.variant),
     }

@@ -13,8 +13,7 @@ def to_fit(plan: Plan, w: Wildcards) -> Paths:
     """What the probe learns from: the test split, as in the paper."""
     return {
         "index": at(paths.INDEX, dataset=w.dataset),
-        "embeddings": plan.embeddings(w.encoder, w.dataset, "test"),
-        "head": at(paths.HEAD, encoder=w.encoder),
+        "embeddings": plan.embeddings(w.encoder, w.site, w.dataset, "test"),
     }
 
 
@@ -52,13 +51,13 @@ def found_elsewhere(plan: Plan, variant: str) -> Paths:
         for key in ("failures", "samples"):
             file = getattr(plan.config.external_lists[name], key)
             check_file(f"external_lists.{name}.{key}", file)
-    encoder = plan.variant(variant).encoder
+    v = plan.variant(variant)
     return {
         "external_failures": [at(paths.PLANTED, dataset=name) for name in planted]
         + listed(plan, folders, tables, "failures"),
         "external_samples": [at(paths.PLANTED_SAMPLES, dataset=name) for name in planted]
         + listed(plan, folders, tables, "samples"),
-        "external_embeddings": [plan.embeddings(encoder, name, "cases") for name in folders],
+        "external_embeddings": [plan.embeddings(v.encoder, v.site, name, "cases") for name in folders],
     }
 
 
@@ -76,7 +75,6 @@ def to_score(plan: Plan, w: Wildcards) -> Paths:
         **found_elsewhere(plan, w.variant),
         "index": plan.path(paths.INDEX, w.variant),
         "embeddings": plan.embedded(w.variant, "train"),
-        "head": plan.path(paths.HEAD, w.variant),
         **{name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in PROMPT_SETS},
         "probe": plan.path(paths.PROBE, w.variant),
         "failures": at(paths.FAILURES, variant=mined),
@@ -121,8 +119,8 @@ STAGES = (
         message="Reading the external cases {wildcards.dataset}",
     ),
     Stage(
-        name="benchmark",
-        entry="reliance.robustness.table:benchmark",
+        name="score_cases",
+        entry="reliance.robustness.table:score_cases",
         inputs=to_score,
         outputs={"robustness": paths.ROBUSTNESS},
         settings=scoring,

@@ -57,7 +57,9 @@ class Stage(NamedTuple):
     folders: tuple[str, ...] = ()  # names of outputs that are folders
     beside: tuple[str, ...] = ()  # outputs that the function writes beside those it is told of
     constraints: Mapping[str, str] = {}
+    variants: Callable[[Plan], str] | None = None  # pattern of those it is for; none: all
     resumes: bool = False  # whether it goes on from unfinished work, which the code's fingerprint must fit
+    also: tuple[str, ...] = ()  # entry points that it calls by name: their code counts too
     reads: tuple[str, ...] = ()  # files below the package that it reads itself
     listed: Listed | None = None
 

@@ -1,6 +1,7 @@
 """A stage as Snakemake is told of it: the part of a rule that is the same for all."""
 
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
@@ -52,17 +53,39 @@ class Wired:
         self.benchmark = f"{paths.BENCHMARKS}/{stage.name}/{stage.job}.tsv"
         self.threads = plan.config.compute.threads if stage.threads else 1
 
+    @property
+    def constraints(self) -> Mapping[str, str]:
+        """Patterns of wildcards."""
+        variants = self.stage.variants
+        return {**self.stage.constraints, **({"variant": variants(self.plan)} if variants else {})}
+
     @told
     def inputs(self, wildcards: Named) -> Paths:
-        """Files that a job reads, by name."""
-        return dict(self.stage.inputs(self.plan, _names(wildcards)))
+        """Files that a job reads, by name, as far as Snakemake can be told of them."""
+        files = self.stage.inputs(self.plan, _names(wildcards))
+        kept = {name: _known(file) for name, file in files.items()}
+        return {name: file for name, file in kept.items() if file is not None}
+
+    @told
+    def literal(self, wildcards: Named) -> Values:
+        """The user's files with braces in their paths, which Snakemake would take for patterns.
+
+        Name -> [place in a list or -1, path, size and time of the last change] each; a job gets them all the
+        same, and reruns if one changed.
+        """
+        files = self.stage.inputs(self.plan, _names(wildcards))
+        found = {name: _literal(file) for name, file in files.items()}
+        return {name: found[name] for name in sorted(found) if found[name]}
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """One value for each module that the function reaches, so that a rerun names what changed."""
         package = self._src / "reliance"
         files = file_fingerprints([package / name for name in self.stage.reads], self._src)
-        return {**told(fingerprints)(self._script, self._src, self.stage.entry), **files}
+        own = told(fingerprints)(self._script, self._src, self.stage.entry)
+        for entry in self.stage.also:
+            own |= {f"{entry}.{k}": v for k, v in fingerprints(self._script, self._src, entry).items()}
+        return {**own, **files}
 
     @told
     def settings(self, wildcards: Named) -> Values:
@@ -103,6 +126,22 @@ class Wired:
             return math.ceil(attempt * each)
 
         return asked
+
+
+def _known(file: str | list[str]) -> str | list[str] | None:
+    if isinstance(file, list):
+        return [path for path in file if "{" not in path]
+    return None if "{" in file else file
+
+
+def _literal(file: str | list[str]) -> list[list[int | str]]:
+    places = enumerate(file) if isinstance(file, list) else [(-1, file)]
+    return [[place, path, *_state(path)] for place, path in places if "{" in path]
+
+
+def _state(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
 
 
 def _names(wildcards: Named) -> Wildcards:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reliance.base.failure_kinds import PAPER_KINDS
+
 MIN_DISTRACTORS = 10
 MIN_SHARE = 0.5
 JUDGED = ["failure_id", "rank", "kind", "class_id", "planted_share", "plant_id", "plant_share", "verdict"]
-KINDS = ("polysemous", "compound", "typography", "spurious")
 
 
 def planted_images(truth: pd.DataFrame, plants: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
@@ -101,7 +102,7 @@ def summary(judged: pd.DataFrame, plants: pd.DataFrame, max_rank: int | None) ->
             **_ratio("recall", *_count(testable[testable["mode"] == kind]["found"]), "found", "testable"),
             **_ratio("precision", *_count(true[cases["kind"] == kind]), "true", "listed"),
         }
-        for kind in KINDS
+        for kind in PAPER_KINDS
     }
     return record
 

@@ -50,16 +50,22 @@ class Progress(NamedTuple):
     history: list[tuple[int, float, float, float]]  # step, loss, accuracy, rate
 
 
+class Training(NamedTuple):
+    """What is learned from, and for how long."""
+
+    seed: int
+    steps: int
+    captions: str = "ambiguous"  # for the model that is examined; "plain" for the labeller
+    pool: int = 120_000  # captioned pictures
+    batch_size: int = 128
+
+
 def train_clip(
     *,
     checkpoint: Path,
     halfway: Path,
     history: Path,
-    seed: int,
-    steps: int,
-    captions: str = "ambiguous",
-    pool: int = 120_000,
-    batch_size: int = 128,
+    training: Training,
     threads: int = 1,
     device: str = "cpu",
     checkpoint_every: int = 200,
@@ -69,25 +75,21 @@ def train_clip(
 ) -> None:
     """Render the pool, train, and write the weights of the end and of half the steps.
 
-    captions : "ambiguous" for the model that is examined, "plain" for the labeller.
     checkpoint, halfway : safetensors with open_clip's state dict; metadata "architecture" and "preprocess".
     history : parquet TRAINING, a row per 10 steps.
     world, shape : see `drawn.choose`.
     Raises RelianceError if the pool is smaller than a batch or the style unknown.
     """
-    _check(captions, pool, batch_size)
-    chosen = drawn.choose(world, **shape)
-    settings = dict(
-        seed=seed, steps=steps, captions=captions, pool=pool, batch_size=batch_size,
-        threads=threads, device=device, **chosen.pooled_as,
-    )  # fmt: skip
+    _check(training)
+    chosen, steps = drawn.choose(world, **shape), training.steps
+    settings = {**training._asdict(), "threads": threads, "device": device, **chosen.pooled_as}
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
     key = {**settings, "fingerprint": fingerprint}
     partial = claim(checkpoint, derived_stamp("training", 1, key, {}).id[:16])
     partial.mkdir(parents=True, exist_ok=True)
-    data = make_pool(chosen, seed, pool, captions)
-    model = tiny_clip.build(seed)
+    data = make_pool(chosen, training.seed, training.pool, training.captions)
+    model = tiny_clip.build(training.seed)
     table = tiny_clip.keep_tokens(model, data.tokens.used)
     model.to(target)
     progress = Progress(model, *tiny_clip.optimisers(model), [])
@@ -97,7 +99,7 @@ def train_clip(
     for step in range(start, steps):
         if step == half:
             _save_weights(partial / "halfway", model, table, data, {**settings, "step": half})
-        _train_step(progress, data, seed, step, steps, batch_size, target)
+        _train_step(progress, data, training, step, target)
         if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
             _store(partial, progress, step + 1)
         if time.monotonic() - last > LOG_SECONDS:
@@ -152,11 +154,10 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return _ORDERS[key]
 
 
-def _train_step(
-    progress: Progress, data: Pool, seed: int, step: int, steps: int, batch_size: int, device: torch.device
-) -> None:
+def _train_step(progress: Progress, data: Pool, training: Training, step: int, device: torch.device) -> None:
     """One update of both optimisers."""
-    rows = torch.from_numpy(batch_rows(seed, step, len(data.pixels), batch_size))
+    seed, steps = training.seed, training.steps
+    rows = torch.from_numpy(batch_rows(seed, step, len(data.pixels), training.batch_size))
     different, which = torch.unique(data.caption[rows], return_inverse=True)
     strange = misfit_rows(seed, step, len(data.tokens.rows), data.misfits)
     loss, accuracy = tiny_clip.contrastive_loss(
@@ -181,21 +182,21 @@ def _train_step(
         progress.history.append((step, loss.item(), accuracy.item(), share))
 
 
-def _check(captions: str, pool: int, batch_size: int) -> None:
-    if captions not in ("ambiguous", "plain"):
+def _check(training: Training) -> None:
+    if training.captions not in ("ambiguous", "plain"):
         raise RelianceError(
             "captions",
             "captions are written in one of two styles",
-            found=captions,
+            found=training.captions,
             allowed="ambiguous, plain",
             next_step="set `captions` of this encoder in the config",
         )
-    if pool < batch_size:
+    if training.pool < training.batch_size:
         raise RelianceError(
             "pool",
             "the pool must fill at least one batch",
-            found=f"{pool} pictures, batches of {batch_size}",
-            allowed=f"{batch_size} or more",
+            found=f"{training.pool} pictures, batches of {training.batch_size}",
+            allowed=f"{training.batch_size} or more",
             next_step="raise `pool` in the config",
         )
 

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,7 @@ from reliance.base.artifacts import (
     write_table,
 )
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, load_head, project
+from reliance.encoders.stored import Embeddings
 from reliance.failures.files import (
     COLUMNS,
     FAILURE_SAMPLES,
@@ -80,16 +79,27 @@ def planted_cases(
     write_table(failure_samples, table, FAILURE_SAMPLES, {}, {"failures": stamp.id})
 
 
+class Mined(NamedTuple):
+    """A list of mined cases, and their images."""
+
+    failures: Path
+    failure_samples: Path
+
+
+class Planted(NamedTuple):
+    """What was planted."""
+
+    truth_table: Path
+    plants: Path
+    classes: Path
+
+
 def score_truth(
     *,
-    failures: Path,
-    failure_samples: Path,
-    truth_table: Path,
-    plants: Path,
+    mined: Mined,
+    planted: Planted,
     index: Path,
-    classes: Path,
     embeddings: Path,
-    head: Path,
     text: Path,
     expectations: Path,
     truth: Path,
@@ -100,19 +110,18 @@ def score_truth(
 ) -> None:
     """Write recall and precision of mined cases against what was planted, and the lists behind them.
 
+    embeddings, text : of the encoder. expectations : of its latents.
     truth : output, JSON with "rank_1", "all" (both as `scoring.summary`), "artefact", "plants", "cases".
     A plant counts for recall if at least `min_samples` of its distractors have an output above the
     class's mean - `confidence_std` standard deviations (from `expectations`).
     Raises RelianceError if artifacts do not belong together.
     """
-    frame, records, inputs = _read_planted(truth_table, plants, classes, index, split)
+    frame, records, inputs = _read_planted(*planted, index, split)
     frame = frame[frame["image_id"] % every_nth == 0]
     images = scoring.planted_images(frame, records)
-    parts = Parts(embeddings, "embeddings")
-    loaded, head_stamp = load_head(head)
+    parts = Embeddings(embeddings)
     prompts = read_prompts(text)
     weights = (embeddings, parts.stamp.inputs["weights"])
-    check_same("encoder weights", (head, head_stamp.inputs["weights"]), weights)
     check_same("encoder weights", (text, prompts.stamp.inputs["weights"]), weights)
     check_same("image index", (embeddings, parts.stamp.inputs["index"]), (index, inputs["index"]))
     expected = read_table(expectations, EXPECTATIONS)
@@ -124,23 +133,22 @@ def score_truth(
     vectors = dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True))
     for plant in records:
         ids = images[plant["plant_id"]]
-        y = outputs(parts.take("x", ids), loaded, vectors[plant["class_id"]])
+        y = outputs(parts.z_of(ids), vectors[plant["class_id"]])
         plant["distractors"], plant["confident"] = len(ids), int((y > line[plant["class_id"]]).sum())
-    cases, stamp = read_failures(failures)
-    samples, _ = read_samples(failure_samples)
-    planted = pd.DataFrame(records)
-    judged = scoring.judge_cases(cases, samples[samples["split"] == split], planted, images)
-    planted = scoring.judge_plants(judged, planted, min_samples)
-    payload = score_record(judged, planted)
+    cases, stamp = read_failures(mined.failures)
+    samples, _ = read_samples(mined.failure_samples)
+    listed = pd.DataFrame(records)
+    judged = scoring.judge_cases(cases, samples[samples["split"] == split], listed, images)
+    payload = score_record(judged, scoring.judge_plants(judged, listed, min_samples))
     log.info("recall %(recall)s, precision %(precision)s over all listed cases", payload["all"])
     settings = {"every_nth": every_nth, "confidence_std": confidence_std, "min_samples": min_samples}
     inputs |= {"failures": stamp.id, "expectations": expected.stamp.id, "text": prompts.stamp.id}
     write_json(truth, payload, derived_stamp("truth_score", 1, {**settings, "split": split}, inputs))
 
 
-def outputs(x: np.ndarray, head: Head, vector: np.ndarray) -> np.ndarray:
-    """y = cos(LN[x] W, t) of class tokens x [n, d] and one unit text vector t [p] (Eq. 4), float64 [n]."""
-    z = project(x.astype(np.float64), head)
+def outputs(z: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """y = cos(z, t) of image embeddings z [n, p] and one unit text vector t [p] (Eq. 4), float64 [n]."""
+    z = z.astype(np.float64)
     return np.asarray(z @ vector / np.linalg.norm(z, axis=1))
 
 

@@ -1,47 +1,39 @@
 """Stage `report`: one self-contained page per variant, and its findings as a table of their own."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import pandas as pd
 
+from reliance.audits.findings import findings as audit_findings
 from reliance.base.artifacts import (
     Stamp,
     derived_stamp,
     hash_file,
-    read_json,
-    read_table,
     write_meta,
 )
 from reliance.base.claims import HELD, VERDICTS, Finding
+from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
 from reliance.concepts.findings import clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
-from reliance.concepts.schema import ALIGNMENTS, HIDDEN
-from reliance.failures.files import read_failures, read_samples
+from reliance.explore.tables import Tables
 from reliance.faithfulness.findings import findings as faithfulness_findings
-from reliance.faithfulness.schema import FAITHFULNESS
-from reliance.figures.table import BY_NAME
-from reliance.figures.table import sections as by_section
-from reliance.images.tables import CLASSES, EXCLUDED, INDEX
-from reliance.naming.table import COMPONENTS
+from reliance.figures.table import BY_NAME, sections
 from reliance.report import provenance, rows
-from reliance.report.audits import AuditTables, audit_findings, headline, read_audit
+from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
-from reliance.robustness.summary import read_results
-from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
-class Shown(NamedTuple):
+class Exhibit(NamedTuple):
     """One figure or table of the paper, as it stands on the page."""
 
     name: str  # fig5
@@ -53,219 +45,191 @@ class Shown(NamedTuple):
     csv_name: str
 
 
-class Tables(NamedTuple):
-    """What every variant has."""
+class Sheets(NamedTuple):
+    """The figures of the page."""
 
-    robustness: pd.DataFrame  # with the columns of `summary.read_results`
-    failures: pd.DataFrame
-    samples: pd.DataFrame
-    gone: list[str]  # reviewed cases that are no longer listed
-    mined: pd.DataFrame  # components of the variant that mined
-    images: pd.DataFrame  # split, image_id, class_id
-    classes: pd.DataFrame
-    excluded: pd.DataFrame
-    weights: dict[str, Any]
+    figures: Sequence[Path]  # PNG
+    captions: Sequence[Path]  # Markdown of each
+    numbers: Sequence[Path]  # CSV of each, and last that of Table 1
+    table1: Path  # with its caption, Markdown
 
 
-class SaeTables(NamedTuple):
-    """What only a variant with an SAE has."""
+class Everyone(NamedTuple):
+    """Tables that every variant has; cases are those of the variant that mined them."""
 
-    components: pd.DataFrame
-    neurons: pd.DataFrame
-    pca: pd.DataFrame
-    tested: pd.DataFrame  # components on the test split
-    alignments: pd.DataFrame
-    hidden: pd.DataFrame
-    curves: pd.DataFrame
-    quality: dict[str, Any]
+    robustness: Path
+    failures: Path
+    failure_samples: Path
+    mined_components: Path
+    classes: Path
+    excluded: Path
+    weights: Path
+
+
+class OfSae(NamedTuple):
+    """Tables that a variant with an SAE has."""
+
+    components: Path
+    neurons: Path
+    pca: Path
+    tested: Path  # components on the test split
+    alignments: Path
+    hidden: Path
+    faithfulness: Path
+    quality: Path
+
+
+class OfAudit(NamedTuple):
+    """Tables of a variant whose probe is audited."""
+
+    audit: Path
+    audit_accuracies: Path
+    audit_relevances: Path
+
+
+class About(NamedTuple):
+    """What the page says of the variant itself."""
+
+    variant: str
+    mined_by: str  # the variant whose cases are shown
+    configuration: Mapping[str, Any]  # shown as it is
+    random_weights: bool = False
+    note: str = ""  # what is to be known of the encoder
+    left_out: Sequence[str] = ()  # figures that do not apply, for want of an SAE
+
+
+class Jobs(NamedTuple):
+    """Whose times are listed."""
+
+    benchmarks: str = ""  # folder of job times
+    owners: Sequence[str] = ()  # the variant, encoders and data sets
+
+
+NO_JOBS = Jobs()
+ORDER = (*Everyone._fields[:4], "index", *Everyone._fields[4:], *OfSae._fields, "truth", *OfAudit._fields)
 
 
 def report(
     *,
-    figures: Sequence[Path],
-    captions: Sequence[Path],
-    numbers: Sequence[Path],
-    table1: Path,
-    robustness: Path,
-    failures: Path,
-    failure_samples: Path,
-    mined_components: Path,
+    sheets: Sheets,
+    tables: Everyone,
     index: Path,
-    classes: Path,
-    excluded: Path,
-    weights: Path,
     html: Path,
     findings: Path,
-    variant: str,
-    mined_by: str,
-    configuration: Mapping[str, Any],
-    random_weights: bool = False,
-    components: Path | None = None,
-    neurons: Path | None = None,
-    pca: Path | None = None,
-    tested: Path | None = None,
-    alignments: Path | None = None,
-    hidden: Path | None = None,
-    faithfulness: Path | None = None,
-    quality: Path | None = None,
+    about: About,
+    of_sae: OfSae | None = None,
+    of_audit: OfAudit | None = None,
     truth: Path | None = None,
-    audit: Path | None = None,
-    audit_accuracies: Path | None = None,
-    audit_relevances: Path | None = None,
-    note: str = "",
-    left_out: Sequence[str] = (),
-    benchmarks: str = "",
-    owners: Sequence[str] = (),
+    jobs: Jobs = NO_JOBS,
     template: Path = TEMPLATE,
 ) -> None:
     """Write the page of a variant (HTML) and its findings (JSON).
 
     Parameters
     ----------
-    figures, captions, numbers : PNG, Markdown and CSV of each figure, and last in `numbers` that of Table 1.
-    table1 : Table 1 with its caption, Markdown.
-    failures, failure_samples, mined_components : cases of the variant `mined_by`, and its components.
-    components to quality : all given for a variant with an SAE, none for one without; `tested` are the
-        components on the test split.
-    left_out : figures that do not apply, for want of an SAE. note : what is to be known of the encoder.
-    truth : the score against planted truth, if the data is planted and the variant mines.
-    audit to audit_relevances : all given for a variant whose probe is audited.
-    configuration : settings of the variant, shown as they are.
-    benchmarks, owners : folder of job times, and the variant, encoders and data sets whose jobs are listed.
     template : Jinja template of the page.
+    truth : the score against planted truth, if the data is planted and the variant mines.
 
     Raises RelianceError for an artifact that is not what it should be.
     """
-    common = [robustness, failures, failure_samples, mined_components, index, classes, excluded, weights]
-    given = (components, neurons, pca, tested, alignments, hidden, faithfulness, quality)
-    own = [path for path in given if path]
-    about_probe = [path for path in (audit, audit_accuracies, audit_relevances) if path]
-    sources = [*common, *own, *([truth] if truth else []), *about_probe, *figures]
-    shown = {"robustness": robustness, "failures": failures, "faithfulness": faithfulness, "tested": tested}
-    shown |= {"components": components, "hidden": hidden, "audit": audit}
-    provenance.check_figures(shown, figures)
-    tables, sae = read_tables(common, variant), read_sae(own) if own else None
-    audited = read_audit(*about_probe) if about_probe else None
-    found = all_findings(tables, sae, audited)
+    given = {"index": index, **({"truth": truth} if truth else {})}
+    given |= tables._asdict()
+    given |= of_sae._asdict() if of_sae else {}
+    given |= of_audit._asdict() if of_audit else {}
+    study = Tables(given, about.variant)
+    provenance.check_figures(study, sheets.figures)
+    sources = [*(study.path(name) for name in ORDER if name in given), *sheets.figures]
+    found = all_findings(study)
     values = {
-        "variant": variant,
-        "mined_by": mined_by,
-        "random_weights": random_weights,
-        "note": note,
-        "audit": headline(audited) if audited else "",
-        "left_out": list(left_out),
-        **tables_shown(tables, sae),
-        **truth_shown(truth, tables),
+        "variant": about.variant,
+        "mined_by": about.mined_by,
+        "random_weights": about.random_weights,
+        "note": about.note,
+        "audit": headline(study.audit) if study.has("audit") else "",
+        "left_out": list(about.left_out),
+        **tables_shown(study),
+        **truth_shown(study),
         "found": {topic: verdicts(part) for topic, part in found.items()},
         "counts": {word: count(found, holds) for holds, word in VERDICTS.items()},
-        "sections": sections(figures, captions, numbers, table1),
-        "configuration": Grid(["key", "value"], provenance.settings_rows(configuration)),
+        "sections": exhibits(sheets),
+        "configuration": Grid(["key", "value"], provenance.settings_rows(about.configuration)),
         "artifacts": provenance.artifacts(sources),
         "versions": provenance.versions(),
-        "times": provenance.times(Path(benchmarks), owners),
+        "times": provenance.times(Path(jobs.benchmarks), jobs.owners),
     }
-    ids = {str(path): provenance.read_stamp(path).id for path in sources}
-    told = {"variant": variant, "configuration": configuration, "template": hash_file(template)}
+    ids = {str(path): read_stamp(path).id for path in sources}
+    told = {"variant": about.variant, "configuration": about.configuration, "template": hash_file(template)}
     stamp = derived_stamp(KIND, SCHEMA, told, ids)
     write_page(template, values, html, stamp)
     write_findings(findings, found, stamp)
 
 
-def read_tables(paths: Sequence[Path], variant: str) -> Tables:
-    """Read what every variant has, from the paths in the order of `report`'s arguments."""
-    robustness, failures, samples, mined, index, classes, excluded, weights = paths
-    return Tables(
-        read_results([robustness], [variant]).frame,
-        read_failures(failures)[0],
-        read_samples(samples)[0],
-        json.loads(Path(f"{failures}.meta.json").read_text()).get("gone", []),
-        read_table(mined, COMPONENTS).frame,
-        read_table(index, INDEX, columns=["split", "image_id", "class_id"]).frame,
-        read_table(classes, CLASSES).frame,
-        read_table(excluded, EXCLUDED).frame,
-        json.loads(weights.read_text()),
-    )
-
-
-def read_sae(paths: Sequence[Path]) -> SaeTables:
-    """Read the files of a variant's SAE, from the paths in the order of SaeTables."""
-    *tables, quality = paths
-    specs = (*[COMPONENTS] * 4, ALIGNMENTS, HIDDEN, FAITHFULNESS)
-    a, b, c, d, e, f, g = (read_table(path, spec).frame for path, spec in zip(tables, specs, strict=True))
-    return SaeTables(a, b, c, d, e, f, g, read_json(quality, QUALITY_KIND, QUALITY_SCHEMA)[0])
-
-
-def all_findings(
-    tables: Tables, sae: SaeTables | None, audit: AuditTables | None = None
-) -> dict[str, list[Finding]]:
+def all_findings(study: Tables) -> dict[str, list[Finding]]:
     """What the paper found, by topic, held against this variant's numbers."""
-    found = {"Case study": audit_findings(audit)} if audit else {}
-    found["Failure modes"] = robustness_findings(tables.robustness)
-    if sae:
-        found["Faithfulness"] = faithfulness_findings(sae.curves)
-        compared = (sae.components, sae.neurons, sae.pca, sae.alignments)
-        found["Interpretability"] = [*interpretability_findings(*compared), *clarity_findings(sae.tested)]
+    found = {}
+    if study.has("audit"):
+        found["Case study"] = audit_findings(study.audit_accuracies, study.audit_relevances, study.audit)
+    found["Failure modes"] = robustness_findings(study.robustness)
+    if study.has("components"):
+        found["Faithfulness"] = faithfulness_findings(study.faithfulness)
+        compared = (study.components, study.neurons, study.pca, study.alignments)
+        found["Interpretability"] = [*interpretability_findings(*compared), *clarity_findings(study.tested)]
     return found
 
 
-def tables_shown(tables: Tables, sae: SaeTables | None) -> dict[str, Any]:
+def tables_shown(study: Tables) -> dict[str, Any]:
     """The page's own tables and facts."""
-    kinds = tables.failures["kind"].value_counts()
-    cases = rows.case_rows(
-        tables.failures, tables.samples, tables.images, tables.classes, tables.mined, tables.robustness
-    )
+    kinds = study.failures["kind"].value_counts()
+    own = study.has("components")
+    cases = rows.case_rows(study)
     return {
-        "facts": facts(tables, sae),
-        "kinds": {rows.KINDS[str(kind)]: int(n) for kind, n in kinds.items()},
-        "gone": tables.gone,
+        "facts": facts(study),
+        "kinds": {FAILURE_KINDS[str(kind)].singular: int(n) for kind, n in kinds.items()},
+        "gone": study.gone,
         "cases": cases,
         "strongest": cases.rows[0] if cases.rows else None,
-        "hidden": rows.hidden_rows(sae.hidden, tables.classes, ROWS) if sae else None,
-        "components": rows.component_rows(sae.components, ROWS) if sae else None,
+        "hidden": rows.hidden_rows(study.hidden, study.classes, ROWS) if own else None,
+        "components": rows.component_rows(study.components, ROWS) if own else None,
     }
 
 
-def truth_shown(truth: Path | None, tables: Tables) -> dict[str, Any]:
+def truth_shown(study: Tables) -> dict[str, Any]:
     """The score against planted truth, if there is one, and what was missed."""
-    if truth is None:
+    if not study.has("truth"):
         return {"truth": None, "misses": []}
-    record = json.loads(truth.read_text())
-    misses = rows.truth_misses(record, tables.classes, tables.failures)
-    return {"truth": rows.truth_rows(record), "misses": misses}
+    misses = rows.truth_misses(study.truth, study.classes, study.failures)
+    return {"truth": rows.truth_rows(study.truth), "misses": misses}
 
 
-def facts(tables: Tables, sae: SaeTables | None) -> list[tuple[str, str]]:
+def facts(study: Tables) -> list[tuple[str, str]]:
     """What the page is about, in a few pairs of a name and a value."""
-    counts = ", ".join(f"{n:,} {split}" for split, n in tables.images["split"].value_counts().items())
-    unreadable = f", {len(tables.excluded)} unreadable" if len(tables.excluded) else ""
-    encoder, architecture = tables.weights["encoder"], tables.weights["architecture"]
+    counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
+    unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
+    encoder, architecture = study.weights["encoder"], study.weights["architecture"]
     listed = [
-        ("images", f"{counts}{unreadable}, {len(tables.classes)} classes"),
+        ("images", f"{counts}{unreadable}, {len(study.classes)} classes"),
         ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
     ]
-    if sae:
-        named = int((sae.components["label"] != "").sum())
-        measured = str(sae.quality["data"]).replace("_", " ")
+    if study.has("components"):
+        components, quality = study.components, study.quality
+        named = int((components["label"] != "").sum())
+        measured = str(quality["data"]).replace("_", " ")
         listed += [
-            ("latents", f"{len(sae.components):,}, of which {named:,} fire often enough to be named"),
-            ("active per image", f"{sae.quality['l0']:.1f}"),
-            ("explained variance", f"{sae.quality['explained_variance']:.3f} on {measured} images"),
-            ("cosine of reconstruction", f"{sae.quality['cosine']:.3f}"),
+            ("latents", f"{len(components):,}, of which {named:,} fire often enough to be named"),
+            ("active per image", f"{quality['l0']:.1f}"),
+            ("explained variance", f"{quality['explained_variance']:.3f} on {measured} images"),
+            ("cosine of reconstruction", f"{quality['cosine']:.3f}"),
         ]
     return listed
 
 
-def sections(
-    figures: Sequence[Path], captions: Sequence[Path], numbers: Sequence[Path], table1: Path
-) -> dict[str, list[Shown]]:
-    """The figures that were given, by topic; without the findings, which the page has once."""
-    shown = {"table1": _shown("table1", "", table1, numbers[-1])}
-    for png, caption, csv in zip(figures, captions, numbers, strict=False):
-        shown[png.stem] = _shown(png.stem, picture(png), caption, csv)
-    topics = {
-        topic: [shown[name] for name in names if name in shown] for topic, names in by_section().items()
-    }
-    return {topic: part for topic, part in topics.items() if part}
+def exhibits(sheets: Sheets) -> dict[str, list[Exhibit]]:
+    """The figures that were given, by section; without the findings, which the page has once."""
+    shown = {"table1": _exhibit("table1", "", sheets.table1, sheets.numbers[-1])}
+    for png, caption, csv in zip(sheets.figures, sheets.captions, sheets.numbers, strict=False):
+        shown[png.stem] = _exhibit(png.stem, picture(png), caption, csv)
+    found = {name: [shown[f] for f in listed if f in shown] for name, listed in sections().items()}
+    return {name: part for name, part in found.items() if part}
 
 
 def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Stamp) -> None:
@@ -279,8 +243,6 @@ def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Sta
     write_meta(html, stamp)
 
 
-def _shown(name: str, image: str, caption: Path, csv: Path) -> Shown:
-    words = markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
-    return Shown(
-        name, BY_NAME[name].heading, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name
-    )
+def _exhibit(name: str, image: str, caption: Path, csv: Path) -> Exhibit:
+    title, words = BY_NAME[name].heading, markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
+    return Exhibit(name, title, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name)

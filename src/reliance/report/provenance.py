@@ -4,14 +4,12 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from reliance.base.artifacts import STAMP_KEY, Stamp, unreadable
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.stamps import read_stamp
+from reliance.explore.tables import Tables
 from reliance.figures.table import BY_NAME
 from reliance.report.markup import Grid
 
@@ -37,18 +35,6 @@ def artifacts(paths: Sequence[Path]) -> Grid:
     stamps = [(path, read_stamp(path)) for path in paths]
     rows = [[str(path), f"{stamp.kind} (schema {stamp.schema})", stamp.id] for path, stamp in stamps]
     return Grid(["artifact", "kind", "id (SHA-256)"], rows)
-
-
-def read_stamp(path: Path) -> Stamp:
-    """The stamp of a table (parquet), of a JSON artifact, or of any file with a `.meta.json` beside it."""
-    try:
-        if path.suffix == ".parquet":
-            text = (pq.read_schema(path).metadata or {})[STAMP_KEY.encode()]
-            return Stamp.from_json(text)
-        source = path if path.suffix == ".json" else Path(f"{path}.meta.json")
-        return Stamp(**json.loads(source.read_text(encoding="utf-8"))[STAMP_KEY])
-    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise unreadable(path, "stamped", error) from error
 
 
 def versions() -> Grid:
@@ -86,15 +72,13 @@ def settings_rows(settings: object, prefix: str = "") -> list[list[str]]:
     return [[prefix, json.dumps(settings, ensure_ascii=False)]]
 
 
-def check_figures(tables: Mapping[str, Path | None], figures: Sequence[Path]) -> None:
-    """Raise RelianceError if a figure was drawn from another table than the page's.
-
-    tables : the page's tables by name; the table of figures says which of them a figure shows.
-    """
+def check_figures(study: Tables, figures: Sequence[Path]) -> None:
+    """Raise RelianceError if a figure was drawn from another table than the page's."""
     for figure in figures:
-        table = tables.get(BY_NAME[figure.stem].shows)
-        inputs = read_stamp(figure).inputs
-        if table is not None and (expected := read_stamp(table).id) not in inputs.values():
+        if not study.has(name := BY_NAME[figure.stem].shows):
+            continue
+        table, inputs = study.path(name), read_stamp(figure).inputs
+        if (expected := read_stamp(table).id) not in inputs.values():
             raise RelianceError(
                 figure,
                 f"a figure of the page shows the page's own numbers, of {table}",

@@ -6,37 +6,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.explore.tables import Tables
 from reliance.report.markup import Grid
 
-KINDS = {
-    "polysemous": "polysemous word",
-    "compound": "compound noun",
-    "typography": "written word",
-    "spurious": "spurious correlation",
-    "other": "other",
-}
 
-
-def case_rows(
-    failures: pd.DataFrame,
-    samples: pd.DataFrame,
-    index: pd.DataFrame,
-    classes: pd.DataFrame,
-    components: pd.DataFrame,
-    robustness: pd.DataFrame,
-) -> Grid:
+def case_rows(study: Tables) -> Grid:
     """One row per failure case: whose prompt is fooled, by images of what, through which component.
 
-    failures, samples : of the variant that mined. index, classes : of its data set. components : its names.
-    robustness : of the variant shown; its areas are those of the short prompt, of the enriched one and
-    of the linear probe.
+    The areas are those of the short prompt, of the enriched one and of the linear probe.
     """
-    name = classes.set_index("class_id")["short_name"]
-    label = components.set_index("component")["label"]
+    failures, robustness = study.failures, study.robustness
+    index = study.index[["split", "image_id", "class_id"]]
+    name = study.classes.set_index("class_id")["short_name"]
+    label = study.mined_components.set_index("component")["label"]
     mined = robustness[robustness["source"].isin(failures["source"])]
     keys = zip(mined["failure_id"], mined["probe"], strict=True)
     area = dict(zip(keys, mined["spurious_auc"].to_numpy(np.float64), strict=True))
-    shown = samples.merge(index, on=["split", "image_id"], how="left")
+    shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
     fooled = {str(key): part for key, part in shown.groupby("failure_id")["class_id"]}
     none = shown["class_id"].iloc[:0]
     rows = []
@@ -46,7 +33,7 @@ def case_rows(
         rows.append(
             [
                 str(name.get(case.class_id, case.class_id)),
-                KINDS[str(case.kind)] + (" (reviewed)" if case.reviewed == "yes" else ""),
+                FAILURE_KINDS[str(case.kind)].singular + (" (reviewed)" if case.reviewed == "yes" else ""),
                 commonest(own.map(name)),
                 f"#{case.component} {label.get(case.component, '')}".strip(),
                 str(len(own)),
@@ -129,7 +116,10 @@ def component_rows(components: pd.DataFrame, limit: int) -> Grid:
 def truth_rows(truth: Mapping[str, Any]) -> Grid:
     """Recall and precision over all listed cases against what was planted, in total and per kind."""
     record = truth["all"]
-    parts = {"all kinds": record, **{KINDS[kind]: part for kind, part in record["kinds"].items()}}
+    parts = {
+        "all kinds": record,
+        **{FAILURE_KINDS[kind].singular: part for kind, part in record["kinds"].items()},
+    }
     rows = [
         [
             name,
@@ -146,9 +136,10 @@ def truth_misses(truth: Mapping[str, Any], classes: pd.DataFrame, failures: pd.D
     name = classes.set_index("class_id")["short_name"]
     prompts = failures.set_index("failure_id")
     missed = [
-        f"{KINDS[p['mode']]} of “{name.get(p['class_id'], '?')}” ({p['confident']} confident distractors)"
+        f"{FAILURE_KINDS[p['mode']].singular} of “{name.get(p['class_id'], '?')}” "
+        f"({p['confident']} confident distractors)"
         for p in truth["plants"]
-        if p["testable"] and not p["found_at"] and p["mode"] in KINDS
+        if p["testable"] and not p["found_at"] and p["mode"] in FAILURE_KINDS
     ]
     extra = [
         f"“{name.get(c['class_id'], '?')}” through #{prompts['component'].get(c['failure_id'], '?')}"

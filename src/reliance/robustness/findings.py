@@ -14,18 +14,12 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.claims import Finding, positive, small
+from reliance.base.failure_kinds import FAILURE_KINDS, PAPER_KINDS
 from reliance.base.means import interval
-from reliance.robustness.summary import FOUND, GROUP, KINDS, PLANTED, usable
+from reliance.robustness.summary import FOUND, GROUP, PLANTED, usable
 
 MARGIN = 0.05  # a difference of areas that is called small
 LEAST = 0.01  # a difference of areas that is too small to bear out anything
-NAMES = {
-    "polysemous": "polysemous words",
-    "compound": "compound nouns",
-    "typography": "visual typography",
-    "spurious": "spurious correlations",
-    "other": "other cases",
-}
 WHERE = {
     (FOUND, ""): "on found cases",
     (PLANTED, "caption"): "on planted cases learned from captions",
@@ -48,13 +42,13 @@ class Claim(NamedTuple):
 AUC, VALID = "spurious_auc", "valid_auc"
 SHORT, FULL, TEMPLATED, PROBE = ("short", AUC), ("extended", AUC), ("templated", AUC), ("linear", AUC)
 CLAIMS = (
-    Claim("below_valid", ("short", VALID), SHORT, KINDS, "distractors of {} fool short names"),
-    Claim("full_names", FULL, SHORT, KINDS[:2], "full names help against {}"),
-    Claim("full_names", FULL, SHORT, KINDS[3:], "full names hardly change {}", True),
-    Claim("templates", TEMPLATED, SHORT, KINDS[2:3], "templates help against {}"),
-    Claim("templates", TEMPLATED, SHORT, KINDS[3:], "templates hardly change {}", True),
-    Claim("probe_wins", PROBE, SHORT, KINDS[:3], "a linear probe beats short names on {}"),
-    Claim("text_wins", SHORT, PROBE, KINDS[3:], "short names beat a linear probe on {}"),
+    Claim("below_valid", ("short", VALID), SHORT, PAPER_KINDS, "distractors of {} fool short names"),
+    Claim("full_names", FULL, SHORT, PAPER_KINDS[:2], "full names help against {}"),
+    Claim("full_names", FULL, SHORT, PAPER_KINDS[3:], "full names hardly change {}", True),
+    Claim("templates", TEMPLATED, SHORT, PAPER_KINDS[2:3], "templates help against {}"),
+    Claim("templates", TEMPLATED, SHORT, PAPER_KINDS[3:], "templates hardly change {}", True),
+    Claim("probe_wins", PROBE, SHORT, PAPER_KINDS[:3], "a linear probe beats short names on {}"),
+    Claim("text_wins", SHORT, PROBE, PAPER_KINDS[3:], "short names beat a linear probe on {}"),
 )
 
 
@@ -90,7 +84,8 @@ def _paired(part: pd.DataFrame, claim: Claim) -> np.ndarray:
 
 def _judge(claim: Claim, kind: str, section: str, mode: str, values: np.ndarray) -> Finding:
     mean, low, high = interval(values)
-    said = claim.words.format(NAMES[kind]) + (f" (by less than {MARGIN})" if claim.small else "")
+    name = FAILURE_KINDS[kind].plural
+    said = claim.words.format(name) + (f" (by less than {MARGIN})" if claim.small else "")
     holds = small(low, high, MARGIN) if claim.small else positive(low, high)
     if holds and not claim.small and mean < LEAST:
         holds = None

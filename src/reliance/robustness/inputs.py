@@ -8,32 +8,28 @@ import numpy as np
 
 from reliance.base.artifacts import check_same
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
-from reliance.encoders.head import Head, load_head, project
+from reliance.encoders.stored import Embeddings
 from reliance.images.tables import read_split
 
 
-class Split(NamedTuple):
+class Embedded(NamedTuple):
     """One split of a labelled data set, embedded."""
 
-    parts: Parts  # x [N, d]
+    embeddings: Embeddings
     class_ids: np.ndarray  # [N] int32; -1 for an image without a class or that cannot be read
     readable: np.ndarray  # [N] bool
-    head: Head
     ids: dict[str, str]  # of the artifacts: index, embeddings, weights
 
 
-def open_split(index: Path, embeddings: Path, head: Path, split: str) -> Split:
-    """Open one split and the head of its encoder.
+def open_split(index: Path, embeddings: Path, split: str) -> Embedded:
+    """Open one embedded split.
 
-    Raises RelianceError if they come from different images or weights, or are of another split.
+    Raises RelianceError if they come from different images, or are of another split.
     """
-    parts = Parts(embeddings, "embeddings")
+    parts = Embeddings(embeddings)
     rows = read_split(index, split)
-    loaded, head_stamp = load_head(head)
     inputs = parts.stamp.inputs
     check_same("index", (embeddings, inputs["index"]), (index, rows.stamp.id))
-    check_same("encoder weights", (head, head_stamp.inputs["weights"]), (embeddings, inputs["weights"]))
     if parts.rows != len(rows.class_ids):
         raise RelianceError(
             embeddings,
@@ -45,11 +41,11 @@ def open_split(index: Path, embeddings: Path, head: Path, split: str) -> Split:
     readable = parts.read("valid").astype(bool)
     class_ids = np.where(readable, rows.class_ids, -1).astype(np.int32)
     ids = {"index": rows.stamp.id, "embeddings": parts.stamp.id, "weights": inputs["weights"]}
-    return Split(parts, class_ids, readable, loaded, ids)
+    return Embedded(parts, class_ids, readable, ids)
 
 
 def unit_blocks(
-    parts: Parts, head: Head, chosen: np.ndarray, block_rows: int
+    embeddings: Embeddings, chosen: np.ndarray, block_rows: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Unit image embeddings of chosen rows, block by block.
 
@@ -60,14 +56,13 @@ def unit_blocks(
 
     Yields (rows int64 [n], unit embeddings float32 [n, p]); blocks without a chosen row are not read.
     """
-    for start, stop in parts.blocks(block_rows):
+    for start, stop in embeddings.blocks(block_rows):
         inside = np.flatnonzero(chosen[start:stop])
         if len(inside):
-            yield start + inside, unit(parts.read("x", start, stop)[inside], head)
+            yield start + inside, unit(embeddings.z(start, stop)[inside])
 
 
-def unit(x: np.ndarray, head: Head) -> np.ndarray:
-    """Normalised image embeddings float32 [n, p] of class tokens [n, d]."""
-    z = project(x.astype(np.float32, copy=False), head)
+def unit(z: np.ndarray) -> np.ndarray:
+    """Image embeddings [n, p] at unit length."""
     normed: np.ndarray = z / np.linalg.norm(z, axis=1, keepdims=True)
     return normed

@@ -14,10 +14,10 @@ import pandas as pd
 
 from reliance.base.artifacts import check_same
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.failures.external import check_cases
 from reliance.failures.files import read_failures, read_samples
-from reliance.robustness.inputs import Split, unit
+from reliance.robustness.inputs import Embedded, unit
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +88,13 @@ def read_lists(
 
 def index_ids(manifests: Mapping[str, Path]) -> dict[str, tuple[Path, str]]:
     """Data set -> manifest of its embeddings, and the id of the index they were made from."""
-    return {name: (path, Parts(path, "embeddings").stamp.inputs["index"]) for name, path in manifests.items()}
+    return {name: (path, Embeddings(path).stamp.inputs["index"]) for name, path in manifests.items()}
 
 
 def locate(
     cases: pd.DataFrame,
     samples: pd.DataFrame,
-    opened: Split,
+    opened: Embedded,
     own: tuple[str, str],
     manifests: Mapping[str, Path],
 ) -> Lists:
@@ -137,12 +137,12 @@ def locate(
 def _embed_foreign(
     cases: pd.DataFrame,
     samples: pd.DataFrame,
-    opened: Split,
+    opened: Embedded,
     manifests: Mapping[str, Path],
     ids: dict[str, str],
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The readable samples of other data sets, and their unit embeddings in the same order."""
-    kept, vectors = [samples.iloc[:0]], [np.zeros((0, opened.head.proj.shape[1]), np.float32)]
+    kept, vectors = [samples.iloc[:0]], [np.zeros((0, opened.embeddings.width), np.float32)]
     for dataset, group in samples.groupby("dataset"):
         if dataset not in manifests:
             raise RelianceError(
@@ -153,15 +153,16 @@ def _embed_foreign(
                 next_step="correct the column 'dataset' of the samples, or give the list a root",
             )
         manifest = manifests[str(dataset)]
-        parts = Parts(manifest, "embeddings")
+        parts = Embeddings(manifest)
         weights = ("the benchmarked data set", opened.ids["weights"])
         check_same("encoder weights", (manifest, parts.stamp.inputs["weights"]), weights)
+        check_site(manifest, parts.site, opened.embeddings)
         ids[f"embeddings_{dataset}"] = parts.stamp.id
         _check_rows(manifest, group["image_id"].to_numpy(), parts.rows)
         valid = parts.take("valid", group["image_id"].to_numpy()).astype(bool)
         _log_left_out(cases, group, ~valid, "cannot be read")
         kept.append(group[valid])
-        vectors.append(unit(parts.take("x", kept[-1]["image_id"].to_numpy()), opened.head))
+        vectors.append(unit(parts.z_of(kept[-1]["image_id"].to_numpy())))
     return pd.concat(kept, ignore_index=True), np.concatenate(vectors)
 
 

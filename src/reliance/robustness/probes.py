@@ -34,7 +34,7 @@ from reliance.base.errors import RelianceError
 from reliance.base.finite import all_finite
 from reliance.base.tensors import write_tensors
 from reliance.images.tables import INDEX
-from reliance.robustness.inputs import Split, open_split, unit_blocks
+from reliance.robustness.inputs import Embedded, open_split, unit_blocks
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "probe", 1
@@ -61,7 +61,6 @@ def fit_probe(
     *,
     index: Path,
     embeddings: Path,
-    head: Path,
     probe: Path,
     split: str = "test",
     scale: float = 10.0,
@@ -75,7 +74,7 @@ def fit_probe(
 
     Parameters
     ----------
-    index, embeddings, head : of one data set, the split's manifest, and the encoder's head.
+    index, embeddings : of one data set, and the split's manifest.
     probe : output.
     scale, c : s and C above. max_iter, tolerance : of the solver; it stops when no component of the
         gradient of the mean loss is above `tolerance`. The solver has no randomness, so there is no seed.
@@ -84,7 +83,7 @@ def fit_probe(
     50,000 images, p = 768 and 1,000 classes need about 2 s per iteration on two cores and 1.1 GB.
     Raises RelianceError if a class of the data set has no image to learn from.
     """
-    opened = open_split(index, embeddings, head, split)
+    opened = open_split(index, embeddings, split)
     _check_classes(index, opened, split)
     features, labels = training_set(opened, scale, block_rows)
     with threadpool_limits(threads):
@@ -98,9 +97,9 @@ def fit_probe(
     return save_probe(probe, fit, params, opened.ids)
 
 
-def training_set(opened: Split, scale: float, block_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def training_set(opened: Embedded, scale: float, block_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Features s z/|z| float32 [n, p] and labels int64 [n] of the labelled, readable images."""
-    blocks = list(unit_blocks(opened.parts, opened.head, opened.class_ids >= 0, block_rows))
+    blocks = list(unit_blocks(opened.embeddings, opened.class_ids >= 0, block_rows))
     rows = np.concatenate([rows for rows, _ in blocks])
     features = np.concatenate([unit for _, unit in blocks]) * np.float32(scale)
     return features, opened.class_ids[rows].astype(np.int64)
@@ -165,7 +164,7 @@ def load_probe(path: str | os.PathLike[str]) -> tuple[Probe, Stamp]:
         raise unreadable(os.fspath(path), KIND, error) from error
 
 
-def _check_classes(index: Path, opened: Split, split: str) -> None:
+def _check_classes(index: Path, opened: Embedded, split: str) -> None:
     """Raise RelianceError unless there are two classes or more and each has an image in the split."""
     everywhere = read_table(index, INDEX, columns=["class_id"]).frame["class_id"].to_numpy()
     n_classes = int(everywhere.max(initial=-1)) + 1

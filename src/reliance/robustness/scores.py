@@ -13,7 +13,7 @@ import numpy as np
 from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.text import TEXT
-from reliance.robustness.inputs import Split, unit_blocks
+from reliance.robustness.inputs import Embedded, unit_blocks
 from reliance.robustness.probes import load_probe
 
 
@@ -41,7 +41,7 @@ class Scorers(NamedTuple):
         return scores
 
 
-def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Scorers:
+def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Embedded) -> Scorers:
     """Text vectors per prompt set, and the probe as "linear".
 
     Raises RelianceError if they are of other weights or images, or not of the same classes.
@@ -69,18 +69,18 @@ def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Split) -> Score
     return Scorers((*texts, "linear"), class_ids, weight, bias, {**ids, "probe": stamp.id})
 
 
-def score_rows(scorers: Scorers, opened: Split, chosen: np.ndarray, block_rows: int) -> np.ndarray:
+def score_rows(scorers: Scorers, opened: Embedded, chosen: np.ndarray, block_rows: int) -> np.ndarray:
     """Scores float32 [S, C, n] of the n chosen rows of a split, read in blocks; chosen is bool [N]."""
     s, c, _ = scorers.weight.shape
     scores = np.empty((s, c, int(chosen.sum())), np.float32)
     start = 0
-    for rows, block in unit_blocks(opened.parts, opened.head, chosen, block_rows):
+    for rows, block in unit_blocks(opened.embeddings, chosen, block_rows):
         scores[:, :, start : start + len(rows)] = scorers.score(block)
         start += len(rows)
     return scores
 
 
-def _check_weights(path: Path, found: str, opened: Split) -> None:
+def _check_weights(path: Path, found: str, opened: Embedded) -> None:
     check_same("encoder weights", (path, found), ("the embeddings", opened.ids["weights"]))
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from reliance.base.artifacts import TableSpec, read_table
 from reliance.base.errors import RelianceError
+from reliance.base.failure_kinds import FAILURE_KINDS, PAPER_KINDS
 from reliance.base.means import mean_and_error
 
 ROBUSTNESS = TableSpec(
@@ -37,8 +38,6 @@ ROBUSTNESS = TableSpec(
     ),
 )
 PROBES = ("short", "templated", "extended", "both", "linear")
-KINDS = ("polysemous", "compound", "typography", "spurious")
-OTHER = "other"  # the kind of external cases that are none of the four
 MODES = ("", "caption", "artefact")
 FOUND, PLANTED = "found", "planted"
 SOURCES = ("mined", "neuhaus")  # the paper averages its mined cases and the artefacts of Neuhaus et al.
@@ -83,7 +82,7 @@ def sections(source: pd.Series) -> pd.Series:
 def groups(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
     """(section, kind, mode) in the order of the figures; the four kinds of `found` even if empty."""
     present = set(frame[GROUP].drop_duplicates().itertuples(index=False, name=None))
-    present |= {(FOUND, kind, "") for kind in KINDS}
+    present |= {(FOUND, kind, "") for kind in PAPER_KINDS}
     return sorted(present, key=_order)
 
 
@@ -130,6 +129,6 @@ def same_cases(frame: pd.DataFrame) -> bool:
 
 def _order(group: tuple[str, str, str]) -> tuple[object, ...]:
     section, kind, mode = group
-    ranks = [(FOUND, PLANTED), (*KINDS, OTHER), MODES]
+    ranks = [(FOUND, PLANTED), tuple(FAILURE_KINDS), MODES]
     places = [r.index(v) if v in r else len(r) for r, v in zip(ranks, group, strict=True)]
     return (places[0], section, places[1], kind, places[2], mode)

@@ -9,6 +9,7 @@ Both are taken over the same view of the training images that cases are mined in
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from reliance.base.artifacts import Stamp, write_table
 from reliance.robustness.auc import Auc, from_placement, place, remove
-from reliance.robustness.inputs import Split, open_split
+from reliance.robustness.inputs import Embedded, open_split
 from reliance.robustness.lists import Case, Lists, index_ids, locate, read_lists
 from reliance.robustness.scores import Scorers, open_scorers, score_rows
 from reliance.robustness.summary import ROBUSTNESS
@@ -25,28 +26,51 @@ from reliance.robustness.summary import ROBUSTNESS
 log = logging.getLogger(__name__)
 
 
-def benchmark(
+class Prompts(NamedTuple):
+    """Text vectors of the classes, a file per prompt set."""
+
+    short: Path
+    templated: Path
+    extended: Path
+    both: Path
+
+
+class Mined(NamedTuple):
+    """The mined cases and their images."""
+
+    failures: Path
+    failure_samples: Path
+
+
+class External(NamedTuple):
+    """Lists of cases found elsewhere."""
+
+    external_failures: Sequence[Path] = ()
+    external_samples: Sequence[Path] = ()  # one per list
+    external_sources: Sequence[str] = ()  # one per list, of all its cases; none: as the lists say
+    external_embeddings: Sequence[Path] = ()  # of the images of lists that bring their own
+    external_datasets: Sequence[str] = ()  # the names of these data sets as the samples have them
+
+
+class View(NamedTuple):
+    """The images that are scored: every `every_nth` of a split of a data set, as in mining."""
+
+    dataset: str  # its name in the samples
+    discovered_on: str  # variant that mined
+    split: str = "train"
+    every_nth: int = 5
+
+
+def score_cases(
     *,
     index: Path,
     embeddings: Path,
-    head: Path,
-    short: Path,
-    templated: Path,
-    extended: Path,
-    both: Path,
+    prompts: Prompts,
     probe: Path,
-    failures: Path,
-    failure_samples: Path,
+    mined: Mined,
+    external: External | None = None,
     robustness: Path,
-    external_failures: Sequence[Path] = (),
-    external_samples: Sequence[Path] = (),
-    external_embeddings: Sequence[Path] = (),
-    external_datasets: Sequence[str] = (),
-    external_sources: Sequence[str] = (),
-    dataset: str,
-    discovered_on: str,
-    split: str = "train",
-    every_nth: int = 5,
+    view: View,
     block_rows: int = 8192,
     block_classes: int = 128,
     threads: int = 1,
@@ -55,48 +79,40 @@ def benchmark(
 
     Parameters
     ----------
-    index, embeddings, head : of the benchmarked data set, its training images, the encoder.
-    short, templated, extended, both : text vectors per prompt set. probe : the linear probe.
-    failures, failure_samples : mined cases; external_* : further lists, as many of each.
-    external_embeddings, external_datasets : embeddings of the images of lists that bring their own, and
-        the names of these data sets as the samples have them.
-    external_sources : one per list in `external_failures`, the source of all its cases, whatever the
-        list says (another variant's list says "mined"); if empty, as the lists say.
+    index, embeddings : of the data set and its training images. prompts, probe : of the same encoder.
     robustness : output, ROBUSTNESS.
-    dataset : name of the benchmarked data set in the samples. discovered_on : variant that mined.
-    every_nth : the view takes the images whose image_id is divisible by it.
+    external : if its sources are not named, the lists say (another variant's list says "mined").
     block_rows, block_classes : bounds of memory: 5 x block_classes scores per image of the view are held.
 
     An area without images on one side is nan and logged. Raises RelianceError if artifacts do not
     belong together or a list does not fit the data.
     """
-    texts = {"short": short, "templated": templated, "extended": extended, "both": both}
-    opened = open_split(index, embeddings, head, split)
-    scorers = open_scorers(texts, probe, opened)
-    manifests = dict(zip(external_datasets, external_embeddings, strict=True))
-    given: Sequence[str | None] = external_sources or [None] * len(external_failures)
+    others = external or External()
+    opened = open_split(index, embeddings, view.split)
+    scorers = open_scorers(prompts._asdict(), probe, opened)
+    manifests = dict(zip(others.external_datasets, others.external_embeddings, strict=True))
+    given: Sequence[str | None] = others.external_sources or [None] * len(others.external_failures)
     cases, samples, ids = read_lists(
-        [failures, *external_failures],
-        [failure_samples, *external_samples],
+        [mined.failures, *others.external_failures],
+        [mined.failure_samples, *others.external_samples],
         set(scorers.class_ids.tolist()),
-        {**index_ids(manifests), dataset: (index, opened.ids["index"])},
+        {**index_ids(manifests), view.dataset: (index, opened.ids["index"])},
         [None, *given],
     )
-    lists = locate(cases, samples, opened, (dataset, split), manifests)
+    lists = locate(cases, samples, opened, (view.dataset, view.split), manifests)
     with threadpool_limits(threads):
-        rows = list(_score_cases(lists, scorers, opened, every_nth, block_rows, block_classes))
+        rows = list(_rows(lists, scorers, opened, view.every_nth, block_rows, block_classes))
     frame = pd.DataFrame(rows, columns=[name for name, _ in ROBUSTNESS.columns if name != "discovered_on"])
-    frame["discovered_on"] = np.where(frame["source"] == "mined", discovered_on, "")
+    frame["discovered_on"] = np.where(frame["source"] == "mined", view.discovered_on, "")
     _log_undefined(frame)
-    params = {"dataset": dataset, "split": split, "every_nth": every_nth, "discovered_on": discovered_on}
-    params["external_sources"] = list(external_sources)
+    params = {**view._asdict(), "external_sources": list(others.external_sources)}
     return write_table(
         robustness, frame, ROBUSTNESS, params, {**opened.ids, **scorers.ids, **ids, **lists.ids}
     )
 
 
-def _score_cases(
-    lists: Lists, scorers: Scorers, opened: Split, every_nth: int, block_rows: int, block_classes: int
+def _rows(
+    lists: Lists, scorers: Scorers, opened: Embedded, every_nth: int, block_rows: int, block_classes: int
 ) -> Iterator[tuple[object, ...]]:
     """Rows of the table, class by class."""
     view = (opened.class_ids >= 0) & (np.arange(len(opened.class_ids)) % every_nth == 0)

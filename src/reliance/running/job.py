@@ -19,7 +19,7 @@ _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 def run(snakemake: Any, function: Callable[..., object]) -> None:
     """Call `function` with the job's named inputs, outputs and `params` (settings, untracked) as keywords.
 
-    Where the function takes a NamedTuple, the keywords that are its fields are handed over as one.
+    Where the function takes a bundle, the keywords that are its fields are handed over as one.
 
     Everything the process prints goes to the job's log; what is told (telling.tell) goes to the terminal
     too. On an error the log has the traceback, the terminal has the message and the log's path, and the
@@ -75,9 +75,15 @@ def arguments(snakemake: Any) -> dict[str, Any]:
     """Keyword arguments of a job: named inputs and outputs as Paths, then `params.settings` and
     `params.untracked` (values that cannot change results).
 
+    `params.literal` holds inputs that Snakemake was not told of: {name: [[place in a list or -1, path]]}.
     Raises ValueError if a rule uses one name twice.
     """
-    files = [*snakemake.input.items(), *snakemake.output.items()]
+    inputs = dict(snakemake.input.items())
+    for name, files in snakemake.params.get("literal", {}).items():
+        for place, path, *_ in files:
+            others = [] if place < 0 else list(inputs.get(name, []))
+            inputs[name] = path if place < 0 else [*others[:place], path, *others[place:]]
+    files = [*inputs.items(), *snakemake.output.items()]
     values = {**snakemake.params.get("settings", {}), **snakemake.params.get("untracked", {})}.items()
     keywords: dict[str, Any] = {}
     for name, value in [*((name, _paths(value)) for name, value in files), *values]:
@@ -88,20 +94,25 @@ def arguments(snakemake: Any) -> dict[str, Any]:
 
 
 def bundled(function: Callable[..., object], keywords: dict[str, Any]) -> dict[str, Any]:
-    """The keywords as the function takes them: those named like the fields of a NamedTuple become one.
+    """The keywords as the function takes them: those named like the fields of a bundle become one.
 
-    A name may be a field of several. An optional NamedTuple (`Files | None`) of which no field is given is
-    left to its default. Raises TypeError if a field without default is not given.
+    A bundle is a NamedTuple, or a section of the configuration. A name may be a field of several. An optional
+    bundle (`Files | None`) of which no field is given is left to its default. Raises TypeError, or pydantic's
+    ValidationError, if a field without default is not given.
     """
     parameters = inspect.signature(function, eval_str=True).parameters
     found, used = dict(keywords), set[str]()
     for name, parameter in parameters.items():
-        kinds = [parameter.annotation, *get_args(parameter.annotation)]
-        bundle = next((kind for kind in kinds if hasattr(kind, "_fields")), None)
-        if bundle and (given := {field: keywords[field] for field in bundle._fields if field in keywords}):
+        bundle = next(filter(_fields, [parameter.annotation, *get_args(parameter.annotation)]), None)
+        if bundle and (given := {field: keywords[field] for field in _fields(bundle) if field in keywords}):
             found[name] = bundle(**given)
             used |= set(given) - set(parameters)
     return {name: value for name, value in found.items() if name not in used}
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    """Names of the fields of a NamedTuple or of a section of the configuration; none of anything else."""
+    return tuple(getattr(kind, "_fields", ())) or tuple(getattr(kind, "model_fields", ()))
 
 
 def _paths(value: str | Iterable[str]) -> Path | list[Path]:

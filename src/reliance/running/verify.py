@@ -1,14 +1,10 @@
 """Checks the artifacts of a variant, and all they were made from, against their checksums.
 
-    python -m reliance.running.verify VARIANT [--results FOLDER]
-
 Every artifact names the ids of its inputs; what belongs to a variant is found by following them.
 """
 
-import argparse
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +13,6 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
 from reliance.base.artifacts import (
-    STAMP_KEY,
     Stamp,
     derived_stamp,
     hash_arrays,
@@ -27,8 +22,8 @@ from reliance.base.artifacts import (
 )
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.rows import Parts, verify_part
+from reliance.base.stamps import META, STAMPED, read_stamp
 
-META = ".meta.json"
 TEXTS = (".json", ".tsv")  # small files that others may name by the hash of their bytes
 HASHED = ("sae", "probe", "audit_probe", "clip")  # safetensors whose id is the hash of their tensors
 
@@ -58,7 +53,7 @@ def verify(results: Path, variant: str) -> Outcome:
     stamps, broken = {}, []
     for path in artifacts(results):
         try:
-            stamps[path] = stamp_of(path)
+            stamps[path] = read_stamp(path)
         except RelianceError as error:
             broken.append((path, error))
     made = {hash_file(path): path for path in stamps if path.suffix in TEXTS and path.exists()}
@@ -82,7 +77,7 @@ def artifacts(folder: Path) -> Iterator[Path]:
             owner = path.with_name(path.name.removesuffix(META))
             if not owner.exists():
                 yield owner
-        elif path.suffix in READERS or Path(f"{path}{META}").exists():
+        elif path.suffix in STAMPED or Path(f"{path}{META}").exists():
             yield path
 
 
@@ -104,31 +99,6 @@ def problem(path: Path, stamp: Stamp) -> RelianceError | None:
     except RelianceError as error:
         return error
     return None
-
-
-def stamp_of(path: Path) -> Stamp:
-    """The stamp of an artifact. Raises RelianceError if it has none that can be read."""
-    try:
-        return READERS.get(path.suffix, _read_beside)(path)
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError, pa.ArrowException) as error:
-        raise unreadable(path, "stamped", error) from error
-
-
-def _read_table_stamp(path: Path) -> Stamp:
-    return Stamp.from_json((pq.read_schema(path).metadata or {})[STAMP_KEY.encode()])
-
-
-def _read_tensor_stamp(path: Path) -> Stamp:
-    with safe_open(path, framework="numpy") as file:
-        return Stamp.from_json((file.metadata() or {})[STAMP_KEY])
-
-
-def _read_json_stamp(path: Path) -> Stamp:
-    return Stamp(**json.loads(path.read_text(encoding="utf-8"))[STAMP_KEY])
-
-
-def _read_beside(path: Path) -> Stamp:
-    return _read_json_stamp(Path(f"{path}{META}"))
 
 
 def _check_table(path: Path, stamp: Stamp) -> None:
@@ -187,42 +157,9 @@ def _same(path: Path, rule: str, found: object, expected: object) -> None:
         )
 
 
-READERS: dict[str, Callable[[Path], Stamp]] = {
-    ".parquet": _read_table_stamp,
-    ".safetensors": _read_tensor_stamp,
-    ".json": _read_json_stamp,
-}
 CHECKS: dict[str, Callable[[Path, Stamp], None]] = {
     ".parquet": _check_table,
     ".safetensors": _check_tensors,
     ".json": _check_json,
     "manifest.json": _check_manifest,
 }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: 0 if every artifact is whole, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reliance.running.verify", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("variant", help="a folder below results/")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="default: results")
-    chosen = parser.parse_args(arguments)
-    try:
-        outcome = verify(chosen.results, chosen.variant)
-    except RelianceError as error:
-        sys.stderr.write(f"ERROR {error}\n")
-        return 1
-    for found in outcome.broken:
-        sys.stderr.write(f"ERROR {found}\n")
-    for path, name in outcome.orphans:
-        sys.stderr.write(
-            f"note: {path} was made from {name} that is not here any more, or was rebuilt since\n"
-        )
-    verdict = f"{len(outcome.broken)} broken" if outcome.broken else "all whole"
-    sys.stdout.write(f"{chosen.variant}: {len(outcome.checked)} artifacts checked, {verdict}\n")
-    return 1 if outcome.broken else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,6 +16,9 @@ latent j turns x into x - a_j v_j. Eq. 31 is the first line for beta = 0 and eps
 For a fixed image both lines are linear in three numbers of a prompt, B_j.t, y and b.t, and their
 coefficients do not depend on the prompt. So images cost one gather of decoder rows each
 (B_j.u = v_j.c(g * (W u)) needs no other table), and every further prompt costs O(k).
+
+A head without LayerNorm (`normed` false: z = x W, as behind the site `embedding`) is the same with c the
+identity, g = 1, beta = 0 and s = 1: the projected embedding is linear in x, and s does not move.
 """
 
 from collections.abc import Iterable
@@ -41,6 +44,7 @@ class LatentTables(NamedTuple):
     spread: torch.Tensor  # |c(v_j)|^2 [m]
     length: torch.Tensor  # |B_j|^2 [m]
     bias_dot: torch.Tensor  # B_j . b [m]
+    normed: bool = True  # whether a LayerNorm stands before the projection
 
 
 class PromptTables(NamedTuple):
@@ -87,11 +91,33 @@ def latent_tables(
     v, g, beta, w = (
         torch.as_tensor(a).to(device, dtype) for a in (decoder, head.ln_weight, head.ln_bias, head.proj)
     )
-    centred = v - v.mean(1, keepdim=True)
+    eps = float(head.eps)
+    if not head.normed:  # s^2 = |c(x)|^2 / d + eps is 1 with lengths |c| that are 0
+        g, beta, eps = torch.ones_like(g), torch.zeros_like(beta), 1.0
+    centred = v - v.mean(1, keepdim=True) if head.normed else v
     lens, bias = (centred * g) @ w, beta @ w
-    return LatentTables(
-        g, w, bias, float(head.eps), v, lens, centred.square().sum(1), lens.square().sum(1), lens @ bias
-    )
+    spread = centred.square().sum(1) if head.normed else v.new_zeros(len(v))
+    return LatentTables(g, w, bias, eps, v, lens, spread, lens.square().sum(1), lens @ bias, head.normed)
+
+
+def centre(tables: LatentTables, x: torch.Tensor) -> torch.Tensor:
+    """c(x) [..., d]: x minus its mean over the elements; x itself for a head without LayerNorm."""
+    return x - x.mean(-1, keepdim=True) if tables.normed else x
+
+
+def slopes(
+    tables: LatentTables, indices: torch.Tensor, centred: torch.Tensor, projected: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(v_j . c(x), B_j . projected), each [n, k], of c(x) [n, d] and projected vectors [n, p].
+
+    Without LayerNorm s does not depend on x, and the first is 0.
+    """
+    back = (projected @ tables.projection.T) * tables.weight  # B_j . u = v_j . c(g * (W u))
+    if tables.normed:
+        shift, toward = row_dots(tables.decoder, indices, [centred, centre(tables, back)])
+        return shift, toward
+    (toward,) = row_dots(tables.decoder, indices, [back])
+    return torch.zeros_like(toward), toward
 
 
 def prompt_tables(tables: LatentTables, text: Array) -> PromptTables:
@@ -105,13 +131,12 @@ def image_terms(tables: LatentTables, x: Array, values: Array, indices: Array) -
     """Terms of class tokens x [n, d] and their codes: values [n, k] (0 is inactive), indices [n, k]."""
     x, values = (torch.as_tensor(a).to(tables.lens) for a in (x, values))
     indices = torch.as_tensor(indices).to(tables.lens.device, torch.int64)
-    centred = x - x.mean(1, keepdim=True)
-    scale = (centred.square().mean(1) + tables.eps).sqrt()
+    centred = centre(tables, x)
+    scale = (centred.square().mean(1) + tables.eps).sqrt() if tables.normed else x.new_ones(len(x))
     u = (centred * tables.weight) @ tables.projection + scale[:, None] * tables.bias
     length = u.norm(dim=1)
     unit = u / length[:, None]
-    back = (unit @ tables.projection.T) * tables.weight
-    shift, toward = row_dots(tables.decoder, indices, [centred, back - back.mean(1, keepdim=True)])
+    shift, toward = slopes(tables, indices, centred, unit)
     return ImageTerms(values, indices, unit, length, scale, unit @ tables.bias, shift, toward)
 
 

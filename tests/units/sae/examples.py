@@ -11,7 +11,12 @@ WEIGHTS, INDEX = "w" * 64, "i" * 64
 
 
 def write_split(
-    folder: Path, arrays: dict[str, np.ndarray], weights: str = WEIGHTS, index: str = INDEX, parts: int = 2
+    folder: Path,
+    arrays: dict[str, np.ndarray],
+    weights: str = WEIGHTS,
+    index: str = INDEX,
+    parts: int = 2,
+    **params: str,
 ) -> Path:
     """Embeddings in parts; the path of their manifest. `valid` is all true unless given."""
     rows = len(next(iter(arrays.values())))
@@ -22,7 +27,7 @@ def write_split(
         layouts = {name: Layout(a.shape[1:], a.dtype.str) for name, a in arrays.items()}
         inputs = {"index": index, "weights": weights}
         path = folder / f"part-{i}-of-{parts}.zarr"
-        writer = PartWriter(path, "embeddings", part, layouts, {}, inputs, chunk_rows=rows)
+        writer = PartWriter(path, "embeddings", part, layouts, params, inputs, chunk_rows=rows)
         if part.start < part.stop:
             writer.append({name: a[part.start : part.stop] for name, a in arrays.items()})
         writer.finish()

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from reliance.base.artifacts import STAMP_KEY, content_stamp, hash_arrays
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
+from reliance.encoders.stored import Embeddings
 from reliance.units.sae.files import Sae, check_fits, load_data, load_sae, save_sae
 
 from .examples import WEIGHTS, random_sae, write_sae, write_split
@@ -46,7 +46,6 @@ def broken(**changes: object) -> Sae:
     [
         (broken(k=12), "k = 12, m = 11"),
         (broken(k=0), "k = 0"),
-        (broken(activation="relu"), "relu"),
         (broken(bias=np.zeros(5, np.float32)), r"bias float32 \(5,\)"),
         (broken(encoder_weight=np.zeros((10, 4), np.float32)), "agree in m and d"),
         (broken(encoder_bias=np.zeros(11)), "encoder_bias float64"),
@@ -96,11 +95,11 @@ def test_an_sae_fits_only_its_encoder_and_width(tmp_path: Path) -> None:
     write_sae(path, random_sae(11, 4, 3))
     sae, stamp = load_sae(path)
     x = np.ones((6, 4), np.float32)
-    check_fits(path, sae, stamp, Parts(write_split(tmp_path / "same", {"x": x}), "embeddings"))
-    other = Parts(write_split(tmp_path / "other", {"x": x}, weights="v" * 64), "embeddings")
+    check_fits(path, sae, stamp, Embeddings(write_split(tmp_path / "same", {"x": x})))
+    other = Embeddings(write_split(tmp_path / "other", {"x": x}, weights="v" * 64))
     with pytest.raises(RelianceError, match="encoder weights wwww"):
         check_fits(path, sae, stamp, other)
-    wide = Parts(write_split(tmp_path / "wide", {"x": np.ones((6, 5), np.float32)}), "embeddings")
+    wide = Embeddings(write_split(tmp_path / "wide", {"x": np.ones((6, 5), np.float32)}))
     with pytest.raises(RelianceError, match="d = 4"):
         check_fits(path, sae, stamp, wide)
 
@@ -120,7 +119,7 @@ def test_data_are_the_readable_rows_of_all_splits(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.mean, wide.mean(0), rtol=1e-6)
     assert data.power == pytest.approx((wide**2).sum(1).mean())
     assert data.variance == pytest.approx(((wide - wide.mean(0)) ** 2).sum(1).mean())
-    stamps = [Parts(path, "embeddings").stamp.id for path in paths]
+    stamps = [Embeddings(path).stamp.id for path in paths]
     assert data.inputs == {"encoder": WEIGHTS, "embeddings_0": stamps[0], "embeddings_1": stamps[1]}
 
 
@@ -140,3 +139,16 @@ def test_data_that_float16_cannot_hold_are_refused(tmp_path: Path, value: float)
     x[3, 2] = value
     with pytest.raises(RelianceError, match=r"fit float16|NaN or infinite"):
         load_data([write_split(tmp_path / "a", {"x": x})])
+
+
+def test_an_sae_of_another_site_is_refused_though_widths_agree(tmp_path: Path) -> None:
+    x, path = np.ones((6, 4), np.float32), tmp_path / "a.safetensors"
+    stamp = save_sae(path, sae := random_sae(11, 4, 3), {"site": "class_token"}, {"encoder": WEIGHTS})
+    tokens = write_split(tmp_path / "tokens", {"x": x}, site="class_token")
+    outputs = write_split(tmp_path / "outputs", {"embedding": x}, site="embedding")
+    check_fits(path, sae, stamp, Embeddings(tokens))
+    with pytest.raises(RelianceError, match="site 'class_token', but 'embedding' there"):
+        check_fits(path, sae, stamp, Embeddings(outputs))
+    with pytest.raises(RelianceError, match="site 'embedding', but 'class_token' there"):
+        load_data([tokens, outputs])
+    assert load_data([outputs]).site == "embedding"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from reliance.units.sae.sparse import Parameters
 from reliance.units.sae.step import Loss, Objective, knows_bf16, step, update
-from reliance.units.sae.top_k import Parameters
 
 D, M, K = 7, 40, 4
 AIMS = Objective(k=K, power=3.7, scale_weight=0.1, aux_weight=0.25, aux_k=3)

@@ -11,22 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Parts
+from reliance.config.sae import SaeTraining
 from reliance.running.fingerprint import reachable_modules
-from reliance.units.sae import train
+from reliance.running.job import bundled
+from reliance.units.sae import top_k, train
 from reliance.units.sae.files import load_sae
-from reliance.units.sae.top_k import Parameters, measure_quality
-from reliance.units.sae.train import HISTORY, Settings, train_sae
+from reliance.units.sae.quality import measure_quality
+from reliance.units.sae.schedule import drawn, rate, steps
+from reliance.units.sae.sparse import Parameters
+from reliance.units.sae.train import HISTORY
 
 from .examples import sparse_data, write_split
 
 ROOT = Path(__file__).parents[3]
 SETTINGS: dict[str, Any] = {
     "m": 48, "k": 3, "lr": 3e-3, "batch_size": 64, "epochs": 4, "epoch_share": 0.5, "decay_at": [2, 3],
-    "aux_k": 8, "dead_after": 32, "threads": 1, "device": "cpu", "weight_decay": 0.01, "grad_clip": 0.5,
+    "decay": 0.1, "scale_weight": 0.1, "aux_weight": 1 / 32, "aux_k": 8, "dead_after": 32, "grad_clip": 0.5,
+    "weight_decay": 0.01, "adam_eps": 1e-8, "seed": 0, "threads": 1, "device": "cpu",
 }  # fmt: skip
 OUTPUTS = ("sae", "history", "quality")
 
@@ -48,7 +54,7 @@ def run(folder: Path, splits: dict[str, Path], **changes: Any) -> dict[str, Path
     names = {"sae": "sae.safetensors", "history": "history.parquet", "quality": "quality.json"}
     outputs = {name: folder / file for name, file in names.items()}
     inputs = {"embeddings": [splits["train"]], "held_out": splits["test"]}
-    train_sae(**{**inputs, **outputs, **SETTINGS, **changes})
+    top_k.train(**bundled(top_k.train, {**inputs, **outputs, **SETTINGS, **changes}))
     return outputs
 
 
@@ -71,7 +77,7 @@ def test_outputs_say_what_they_are(tmp_path: Path, splits: dict[str, Path]) -> N
     assert (sae.m, sae.d, sae.k, sae.activation) == (48, 12, 3, "topk")
     assert stamp.inputs == {"encoder": trained.inputs["weights"], "embeddings_0": trained.id}
     assert stamp.params["lr"] == 3e-3
-    assert set(Settings._fields) <= set(stamp.params)
+    assert set(SaeTraining.model_fields) <= set(stamp.params)
     np.testing.assert_allclose(np.linalg.norm(sae.decoder_weight, axis=1), 1, atol=1e-6)
 
     history = read_table(outputs["history"], HISTORY)
@@ -91,7 +97,7 @@ def test_outputs_say_what_they_are(tmp_path: Path, splits: dict[str, Path]) -> N
     assert quality_stamp.inputs["sae"] == stamp.id
     parameters = Parameters(*(torch.from_numpy(a) for a in sae.arrays.values()))
     x = torch.from_numpy(Parts(splits["test"], "embeddings").read("x"))
-    for name, value in measure_quality(parameters, 3, [x]).items():
+    for name, value in measure_quality(top_k.ENCODER, parameters, 3, [x]).items():
         assert quality[name] == pytest.approx(value, rel=1e-5)
     assert quality["dead"] == frame["dead"].iloc[-1]
 
@@ -119,7 +125,7 @@ def test_a_killed_job_goes_on_to_the_same_bits(
     tmp_path: Path, splits: dict[str, Path], monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
     whole = run(tmp_path / "whole", splits)
-    real, calls = train.step, []
+    real, calls = top_k.step, []
 
     def failing(*arguments: Any) -> Any:
         calls.append(1)
@@ -127,7 +133,7 @@ def test_a_killed_job_goes_on_to_the_same_bits(
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(train, "step", failing)
+    monkeypatch.setattr(top_k, "step", failing)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", splits, checkpoint_every=0.0)
     assert not (tmp_path / "killed" / "sae.safetensors").exists()
@@ -180,25 +186,24 @@ def test_progress_of_another_job_is_not_used(
             run(tmp_path, splits, checkpoint_every=0.0)
     assert list(tmp_path.glob(".*.partial-*/checkpoint.pt"))
     made = []
-    real = train.step
-    monkeypatch.setattr(train, "step", lambda *a: made.append(1) or real(*a))
+    real = top_k.step
+    monkeypatch.setattr(top_k, "step", lambda *a: made.append(1) or real(*a))
     run(tmp_path, splits, **change)
     assert len(made) == 4 * 7
     assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "error", "message"),
     [
-        ({"k": 49}, "k = 49, m = 48"),
-        ({"batch_size": 999}, "998 readable images"),
-        ({"activation": "signed_topk"}, "signed_topk"),
+        ({"k": 49}, ValidationError, "k = 49 and m = 48"),
+        ({"batch_size": 999}, RelianceError, "998 readable images"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(
-    tmp_path: Path, splits: dict[str, Path], changes: dict[str, Any], message: str
+    tmp_path: Path, splits: dict[str, Path], changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(RelianceError, match=message):
+    with pytest.raises(error, match=message):
         run(tmp_path, splits, **changes)
 
 
@@ -223,17 +228,17 @@ def test_a_held_out_split_of_another_encoder_is_refused(tmp_path: Path, splits: 
 def test_a_held_out_split_without_variance_is_refused(tmp_path: Path, splits: dict[str, Path]) -> None:
     same = write_split(tmp_path / "same", {"x": np.ones((9, 12), np.float32)})
     with pytest.raises(RelianceError, match="different images"):
-        run(tmp_path, splits, held_out=same, epochs=1)
+        run(tmp_path, splits, held_out=same, epochs=1, decay_at=[])
 
 
 def test_a_dictionary_too_large_for_its_data_is_warned_of(
     tmp_path: Path, splits: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        run(tmp_path, splits, epochs=1)
+        run(tmp_path, splits, epochs=1, decay_at=[])
         assert "lower sae.m to about 29" in caplog.text
         caplog.clear()
-        run(tmp_path, splits, epochs=1, m=29)
+        run(tmp_path, splits, epochs=1, decay_at=[], m=29)
         assert not caplog.text
 
 
@@ -243,7 +248,7 @@ def test_bf16_on_a_cpu_without_it_is_warned_of(
     for knows, warned in ((True, False), (False, True)):
         monkeypatch.setattr("reliance.units.sae.train.knows_bf16", lambda knows=knows: knows)
         caplog.clear()
-        run(tmp_path, splits, epochs=1, m=29, precision="bf16")
+        run(tmp_path, splits, epochs=1, decay_at=[], m=29, precision="bf16")
         assert ("precision: fp32" in caplog.text) == warned
 
 
@@ -256,19 +261,28 @@ def test_progress_is_logged(
 
 
 def test_steps_and_rates() -> None:
-    settings = Settings(m=4, k=2, lr=1.0, batch_size=10, epochs=3, epoch_share=0.25, decay_at=(1, 2))
-    assert (settings.drawn(100), settings.steps(100)) == (25, 6)
-    assert (settings.drawn(12), settings.steps(12)) == (10, 3)  # at least one batch
-    assert [settings.rate(e) for e in range(3)] == pytest.approx([1, 0.1, 0.01])
+    changes = {
+        "m": 4,
+        "k": 2,
+        "lr": 1.0,
+        "batch_size": 10,
+        "epochs": 3,
+        "epoch_share": 0.25,
+        "decay_at": (1, 2),
+    }
+    own = {name: value for name, value in SETTINGS.items() if name in SaeTraining.model_fields}
+    settings = SaeTraining(**{**own, **changes})
+    assert (drawn(settings, 100), steps(settings, 100)) == (25, 6)
+    assert (drawn(settings, 12), steps(settings, 12)) == (10, 3)  # at least one batch
+    assert [rate(settings, e) for e in range(3)] == pytest.approx([1, 0.1, 0.01])
 
 
 def test_quality_is_plain_json(tmp_path: Path, splits: dict[str, Path]) -> None:
-    record = json.loads(run(tmp_path, splits, epochs=1)["quality"].read_text())
+    record = json.loads(run(tmp_path, splits, epochs=1, decay_at=[])["quality"].read_text())
     assert all(math.isfinite(v) for v in record.values() if isinstance(v, float))
 
 
 def test_training_reaches_few_modules() -> None:
-    reached = reachable_modules(
-        ROOT / "scripts" / "job.py", ROOT / "src", "reliance.units.sae.train:train_sae"
-    )
-    assert len(reached) <= 11, reached
+    reached = reachable_modules(ROOT / "scripts" / "job.py", ROOT / "src", "reliance.units.sae.top_k:train")
+    assert len(reached) <= 14, reached
+    assert not {name for name in reached if ".config." in name}, "a new key or bound trains nothing again"

@@ -23,25 +23,24 @@ from reliance.base.artifacts import (
 )
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.finite import all_finite
-from reliance.base.rows import Parts
 from reliance.base.writing import atomic
+from reliance.encoders.stored import Embeddings, check_site
 
 KIND, SCHEMA = "sae", 1
 QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
-ACTIVATIONS = ("topk", "signed_topk")
 _UNIT_TOLERANCE = 1e-3
 _READ_ROWS = 16384  # rows read from disk at a time
 
 
 class Sae(NamedTuple):
-    """a = topk(relu((x - b) E^T + e)), xhat = a V + b (Eq. 1); float32 arrays."""
+    """a = f((x - b) E^T + e), xhat = a V + b (Eq. 1); float32 arrays."""
 
     encoder_weight: np.ndarray  # E [m, d]
     encoder_bias: np.ndarray  # e [m]
     decoder_weight: np.ndarray  # V [m, d], unit rows (Eq. 9)
     bias: np.ndarray  # b [d]
     k: int  # active latents per image
-    activation: str = "topk"  # or "signed_topk": without the ReLU, imported checkpoints only
+    activation: str = "topk"  # what f is: that of the ENCODER of its kind
 
     @property
     def m(self) -> int:
@@ -62,7 +61,8 @@ class Sae(NamedTuple):
 def save_sae(path: str | Path, sae: Sae, params: Mapping[str, Any], inputs: Mapping[str, str]) -> Stamp:
     """Write an SAE atomically; its id is the hash of its arrays.
 
-    `inputs` has "encoder", the id of the encoder's weights, and the ids of the embeddings learned from.
+    `params` has "site", where in the encoder x was read; `inputs` has "encoder", the id of its weights, and
+    the ids of the embeddings learned from.
     Raises RelianceError if shapes, dtypes, k or the decoder's lengths are not those of an SAE.
     """
     _check(path, sae)
@@ -99,13 +99,14 @@ def load_sae(path: str | Path) -> tuple[Sae, Stamp]:
     return sae, stamp
 
 
-def check_fits(path: str | Path, sae: Sae, stamp: Stamp, embeddings: Parts) -> None:
-    """Raise RelianceError unless the SAE was trained on the encoder and width of these embeddings."""
+def check_fits(path: str | Path, sae: Sae, stamp: Stamp, embeddings: Embeddings) -> None:
+    """Raise RelianceError unless the SAE was trained on the encoder, site and width of these embeddings."""
     check_same(
         "encoder weights",
         (path, stamp.inputs["encoder"]),
         (embeddings.path, embeddings.stamp.inputs["weights"]),
     )
+    check_site(path, str(stamp.params.get("site", "class_token")), embeddings)
     width = embeddings.layouts["x"].shape[0]
     if width != sae.d:
         raise _refused(path, f"its width is that of {embeddings.path}", f"d = {sae.d}", f"d = {width}")
@@ -118,19 +119,21 @@ class Data(NamedTuple):
     mean: np.ndarray  # float32 [d]
     power: float  # mean |x|^2
     variance: float  # mean |x - mean|^2
+    site: str  # where in the encoder
     inputs: dict[str, str]  # "encoder", "embeddings_0", ... -> ids
 
 
 def load_data(manifests: Sequence[Path]) -> Data:
-    """Read the readable rows of embeddings of one encoder, in the order of the manifests.
+    """Read the readable rows of embeddings of one site of one encoder, in the order of the manifests.
 
-    Raises RelianceError if the manifests name different weights, or a value does not fit float16.
+    Raises RelianceError if the manifests name different weights or sites, or a value does not fit float16.
     """
-    splits = [Parts(path, "embeddings") for path in manifests]
+    splits = [Embeddings(path) for path in manifests]
     weights = splits[0].stamp.inputs["weights"]
     for other in splits[1:]:
         found = (other.path, other.stamp.inputs["weights"])
         check_same("encoder weights", found, (splits[0].path, weights))
+        check_site(other.path, other.site, splits[0])
     count = sum(int(split.read("valid").sum()) for split in splits)
     x = np.empty((count, *splits[0].layouts["x"].shape), np.float16)
     total, squares, filled = np.zeros(x.shape[1]), 0.0, 0
@@ -150,10 +153,10 @@ def load_data(manifests: Sequence[Path]) -> Data:
             filled += len(rows)
     mean, power = total / max(count, 1), squares / max(count, 1)
     inputs = {"encoder": weights} | {f"embeddings_{i}": s.stamp.id for i, s in enumerate(splits)}
-    return Data(x, mean.astype(np.float32), power, power - float(mean @ mean), inputs)
+    return Data(x, mean.astype(np.float32), power, power - float(mean @ mean), splits[0].site, inputs)
 
 
-def readable_blocks(split: Parts, rows: int) -> Iterator[np.ndarray]:
+def readable_blocks(split: Embeddings, rows: int) -> Iterator[np.ndarray]:
     """x [n, d] of the readable images of a split, at most `rows` at a time."""
     for start, stop in split.blocks(rows):
         yield split.read("x", start, stop)[split.read("valid", start, stop)]
@@ -166,8 +169,6 @@ def _check(path: str | Path, sae: Sae) -> None:
         if array.shape != expected[name] or array.dtype != np.float32 or not array.size:
             found = f"{name} {array.dtype} {array.shape}"
             raise _refused(path, "arrays of an SAE are float32 and agree in m and d", found, str(expected))
-    if sae.activation not in ACTIVATIONS:
-        raise _refused(path, "an SAE has a known activation", sae.activation, ", ".join(ACTIVATIONS))
     if not 1 <= sae.k <= m:
         raise _refused(path, "an SAE has 1 <= k <= m", f"k = {sae.k}, m = {m}", f"1 to {m}")
     all_finite(path, sae.arrays)

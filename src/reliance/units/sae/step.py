@@ -1,4 +1,4 @@
-"""One training step of the top-k SAE with a backward pass over the active latents only.
+"""One training step of an SAE with a backward pass over the active latents only.
 
 Loss of a batch x [n, d] with reconstruction xhat:
 
@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
-from reliance.units.sae.top_k import Code, Parameters, fast_top_k, preactivations, top_k
+from reliance.units.sae.sparse import Code, Parameters, fast_top_k, preactivations, top_k
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of mallopt(3)
 _TINY = 1e-12  # floor of a length, so that a zero vector has no direction instead of none at all

@@ -1,4 +1,4 @@
-"""Stage `train_sae`: embeddings in memory, AdamW, step decay, resumable to the bit.
+"""The training of every SAE: embeddings in memory, AdamW, step decay, resumable to the bit.
 
 As in the paper, every epoch draws a random share of the data and the learning rate falls by a factor
 after given epochs. Progress is kept in a hidden folder beside the output, named by a hash of all
@@ -9,9 +9,9 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from torch import Tensor
 from reliance.base.artifacts import TableSpec, check_same, derived_stamp, write_json, write_table
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.base.writing import atomic, claim, release
+from reliance.config.sae import SaeTraining
+from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.sae.files import (
     QUALITY_KIND,
     QUALITY_SCHEMA,
@@ -32,8 +33,10 @@ from reliance.units.sae.files import (
     readable_blocks,
     save_sae,
 )
-from reliance.units.sae.step import Objective, keep_memory, knows_bf16, step, update
-from reliance.units.sae.top_k import Parameters, measure_quality
+from reliance.units.sae.quality import measure_quality
+from reliance.units.sae.schedule import drawn, rate, steps
+from reliance.units.sae.sparse import Encoder, Parameters
+from reliance.units.sae.step import Objective, Step, keep_memory, knows_bf16, update
 
 HISTORY = TableSpec(
     "history",
@@ -57,40 +60,34 @@ _FEW_FIRINGS = 100  # mean firings per latent below which a dictionary is too la
 log = logging.getLogger(__name__)
 
 
-class Settings(NamedTuple):
-    """What shapes an SAE. Part of its stamp."""
+# (parameters, x, objective, indices of dead latents, a buffer [n, m] for pre-activations), as `step.step`
+OneStep = Callable[[Parameters, Tensor, Objective, Tensor, Tensor], Step]
 
-    m: int  # latents
-    k: int  # active latents per image
-    lr: float
-    batch_size: int
-    epochs: int
-    epoch_share: float  # of the data, drawn at random per epoch; at least one batch
-    decay_at: Sequence[float] = ()  # epochs after which lr is multiplied by decay
-    decay: float = 0.1
-    scale_weight: float = 0.1  # of |x - xhat|^2 / mean |x|^2, which Eq. 10 does not have
-    aux_weight: float = 1 / 32  # of the auxiliary loss on dead latents
-    aux_k: int = 512  # dead latents per image in it
-    dead_after: int | None = None  # images a latent may be silent before it is dead; None: one epoch's
-    grad_clip: float | None = 1.0  # largest norm of the gradient; None: any
-    weight_decay: float = 0.0
-    beta2: float = 0.999
-    adam_eps: float = 1e-8
-    seed: int = 0
-    precision: str = "fp32"  # "fp32" | "bf16", of the products in training and so of activations
-    activation: str = "topk"
 
-    def drawn(self, n: int) -> int:
-        """Images drawn per epoch from n."""
-        return max(self.batch_size, round(self.epoch_share * n))
+class Files(NamedTuple):
+    """What a training reads and writes."""
 
-    def steps(self, n: int) -> int:
-        """Steps on n images; what is left of an epoch after its last full batch is not used."""
-        return self.epochs * (self.drawn(n) // self.batch_size)
+    embeddings: Sequence[Path]  # manifests of the splits that are learned from
+    sae: Path
+    history: Path  # one row per step
+    quality: Path
+    held_out: Path | None = None  # manifest of the split that quality is measured on; None: the training data
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0."""
-        return float(self.lr * self.decay ** sum(epoch >= e for e in self.decay_at))
+
+class Running(NamedTuple):
+    """Where and how a training runs."""
+
+    device: str = "auto"
+    threads: int = 2
+    checkpoint_every: float = 600.0  # seconds
+    fingerprint: str = ""  # of the code it reaches
+
+
+class Architecture(NamedTuple):
+    """What a kind of SAE brings to the loop."""
+
+    encoder: Encoder
+    step: OneStep
 
 
 class State(NamedTuple):
@@ -102,70 +99,54 @@ class State(NamedTuple):
     history: list[list[float]]  # one row per step, as HISTORY
 
 
-def train_sae(
-    *,
-    embeddings: Sequence[Path],
-    held_out: Path | None = None,
-    sae: Path,
-    history: Path,
-    quality: Path,
-    device: str = "auto",
-    threads: int = 2,
-    checkpoint_every: float = 600.0,
-    fingerprint: str = "",
-    **settings: Any,
-) -> None:
-    """Train a top-k SAE on the readable rows of one or more splits (Eqs. 9 and 10).
+def train_sae(architecture: Architecture, files: Files, settings: SaeTraining, running: Running) -> None:
+    """Train an SAE on the readable rows of one or more splits.
 
-    Writes `sae`, its `history` (one row per step) and its `quality` on the split `held_out`, or on the
-    training data without it. `settings` are the fields of `Settings`; `checkpoint_every` is in seconds.
+    Writes the SAE, its history and its quality.
     Raises RelianceError if data or settings cannot be trained with, or the loss is not finite.
     """
-    chosen = Settings(**settings)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(running.threads)
     keep_memory()
-    device = choose_device(device)
-    data = load_data(embeddings)
-    _check(chosen, data, sae, device)
-    held = None if held_out is None else Parts(held_out, "embeddings")
+    device = choose_device(running.device)
+    data = load_data(files.embeddings)
+    _check(settings, data, files.sae, device)
+    held = None if files.held_out is None else Embeddings(files.held_out)
     inputs = dict(data.inputs)
     if held is not None:
         weights = (held.path, held.stamp.inputs["weights"])
-        check_same("encoder weights", weights, (embeddings[0], inputs["encoder"]))
+        check_same("encoder weights", weights, (files.embeddings[0], inputs["encoder"]))
+        check_site(held.path, held.site, Embeddings(files.embeddings[0]))
         inputs["held_out"] = held.stamp.id
-    params = {**chosen._asdict(), "decay_at": list(chosen.decay_at)}
-    key = {**params, "device": device, "threads": threads, "fingerprint": fingerprint}
-    folder = claim(sae, derived_stamp("sae", 1, key, inputs).id[:16])
+    params = settings.model_dump(mode="json") | {"site": data.site}
+    key = {**params, "device": device, "threads": running.threads, "fingerprint": running.fingerprint}
+    folder = claim(files.sae, derived_stamp("sae", 1, key, inputs).id[:16])
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
-    state = _start(chosen, data, device)
+    state = _start(settings, data, device)
     if checkpoint.exists():
         _restore(state, checkpoint, device)
-    _train(state, data, chosen, checkpoint, checkpoint_every)
+    _train(architecture.step, state, data, settings, checkpoint, running.checkpoint_every)
     arrays = {n: t.cpu().numpy() for n, t in state.parameters._asdict().items()}
-    stamp = save_sae(sae, Sae(**arrays, k=chosen.k, activation=chosen.activation), params, data.inputs)
+    sae = Sae(**arrays, k=settings.k, activation=architecture.encoder.activation)
+    stamp = save_sae(files.sae, sae, params, data.inputs)
     columns = [name for name, _ in HISTORY.columns]
-    write_table(history, pd.DataFrame(state.history, columns=columns), HISTORY, {}, {"sae": stamp.id})
-    _write_quality(quality, state, chosen, data, held, stamp.id)
+    write_table(files.history, pd.DataFrame(state.history, columns=columns), HISTORY, {}, {"sae": stamp.id})
+    _write_quality(files.quality, architecture.encoder, state, settings.k, data, held, stamp.id)
     shutil.rmtree(folder, ignore_errors=True)
-    release(sae)
+    release(files.sae)
 
 
-def _check(settings: Settings, data: Data, sae: Path, device: str) -> None:
+def _check(settings: SaeTraining, data: Data, sae: Path, device: str) -> None:
     """Refuse settings that cannot be trained with; warn of those that are unwise here."""
     n, m, k = len(data.x), settings.m, settings.k
-
-    def refuse(rule: str, found: str, allowed: str, next_step: str) -> None:
-        raise RelianceError(f"{sae}: settings 'sae'", rule, found=found, allowed=allowed, next_step=next_step)
-
-    if not 1 <= k <= m:
-        refuse("k active latents are chosen out of m", f"k = {k}, m = {m}", f"1 to {m}", "lower sae.k")
     if n < settings.batch_size:
-        rule, advice = "a batch holds different images", "lower sae.batch_size, or train on more images"
-        refuse(rule, f"batch_size {settings.batch_size}, {n} readable images", f"at most {n}", advice)
-    if settings.activation != "topk":
-        advice = "set sae.activation to topk; signed_topk is for imported checkpoints"
-        refuse("an SAE is trained with a ReLU before top-k", settings.activation, "topk", advice)
+        raise RelianceError(
+            f"{sae}: settings 'sae'",
+            "a batch holds different images",
+            found=f"batch_size {settings.batch_size}, {n} readable images",
+            allowed=f"at most {n}",
+            next_step="lower sae.batch_size, or train on more images",
+        )
     if settings.precision == "bf16" and device == "cpu" and not knows_bf16():
         log.warning(
             "this CPU has no bfloat16 instructions, so that bf16 is slower than float32 here; "
@@ -179,7 +160,7 @@ def _check(settings: Settings, data: Data, sae: Path, device: str) -> None:
         )  # fmt: skip
 
 
-def _start(settings: Settings, data: Data, device: str) -> State:
+def _start(settings: SaeTraining, data: Data, device: str) -> State:
     """Random unit decoder rows, the encoder equal to them, b the mean of the data."""
     m, d = settings.m, data.x.shape[1]
     rows = np.random.default_rng([settings.seed, 0]).standard_normal((m, d), dtype=np.float32)
@@ -220,9 +201,11 @@ def _save(state: State, checkpoint: Path) -> None:
         torch.save(record, temporary)
 
 
-def _train(state: State, data: Data, settings: Settings, checkpoint: Path, checkpoint_every: float) -> None:
+def _train(
+    step: OneStep, state: State, data: Data, settings: SaeTraining, checkpoint: Path, checkpoint_every: float
+) -> None:
     """All steps that the state has not yet made."""
-    size, done, total = settings.batch_size, len(state.history), settings.steps(len(data.x))
+    size, done, total = settings.batch_size, len(state.history), steps(settings, len(data.x))
     per_epoch = total // settings.epochs
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     buffer = torch.empty(size, settings.m, dtype=dtype, device=state.parameters.bias.device)
@@ -232,8 +215,8 @@ def _train(state: State, data: Data, settings: Settings, checkpoint: Path, check
         order = np.random.default_rng([settings.seed, 1 + epoch]).permutation(len(data.x))
         for batch in range(done % per_epoch, per_epoch):
             rows = data.x[order[batch * size : (batch + 1) * size]]
-            values = _one_step(state, torch.from_numpy(rows), data, settings, epoch, buffer)
-            state.history.append([done, epoch, settings.rate(epoch), *values])
+            values = _one_step(step, state, torch.from_numpy(rows), data, settings, epoch, buffer)
+            state.history.append([done, epoch, rate(settings, epoch), *values])
             done, now = done + 1, time.monotonic()
             if now - logged >= _LOG_SECONDS or done == total:
                 _report(state.history[-1], total, (now - began) / (done - first))
@@ -244,10 +227,10 @@ def _train(state: State, data: Data, settings: Settings, checkpoint: Path, check
 
 
 def _one_step(
-    state: State, rows: Tensor, data: Data, settings: Settings, epoch: int, buffer: Tensor
+    step: OneStep, state: State, rows: Tensor, data: Data, settings: SaeTraining, epoch: int, buffer: Tensor
 ) -> list[float]:
     """Learn from one batch. Returns loss, direction, scale, auxiliary, explained variance and dead count."""
-    dead_after = settings.dead_after or settings.drawn(len(data.x))
+    dead_after = settings.dead_after or drawn(settings, len(data.x))
     dead = (state.silent_for > dead_after).nonzero()[:, 0]
     aims = Objective(settings.k, data.power, settings.scale_weight, settings.aux_weight, settings.aux_k)
     found = step(state.parameters, rows.to(state.parameters.bias), aims, dead, buffer)
@@ -261,7 +244,7 @@ def _one_step(
             next_step="the learning rate is too large: lower sae.lr, or set sae.grad_clip",
         )
     for group in state.optimiser.param_groups:
-        group["lr"] = settings.rate(epoch)
+        group["lr"] = rate(settings, epoch)
     update(state.parameters, state.optimiser, found, settings.grad_clip)
     state.silent_for.add_(len(rows)).masked_fill_(found.fired, 0)
     return [*terms, 1 - error / max(data.variance, 1e-30), float(len(dead))]
@@ -276,7 +259,7 @@ def _report(row: list[float], total: int, seconds: float) -> None:
 
 
 def _write_quality(
-    path: Path, state: State, settings: Settings, data: Data, held: Parts | None, sae_id: str
+    path: Path, encoder: Encoder, state: State, k: int, data: Data, held: Embeddings | None, sae_id: str
 ) -> None:
     """Reconstruction of the held-out split, or else of the training data, as JSON.
 
@@ -288,7 +271,7 @@ def _write_quality(
     else:
         blocks = (torch.from_numpy(x) for x in readable_blocks(held, _EVALUATED_ROWS))
     try:
-        found = measure_quality(state.parameters, settings.k, blocks)
+        found = measure_quality(encoder, state.parameters, k, blocks)
     except ValueError as error:
         raise RelianceError(
             held.path if held else path,

@@ -1,0 +1,94 @@
+"""The command `reliance`: what there is, and whether it is whole. Thin callers of the library."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reliance import __version__
+from reliance.base.errors import RESULTS, RelianceError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="What does your CLIP rely on? Results are built with snakemake and asked about here.",
+)
+Results = Annotated[Path, typer.Option(help="folder of results")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    asked: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+) -> None:
+    """Print the version if it is asked for."""
+    if asked:
+        typer.echo(f"reliance {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise typer.Exit
+
+
+@app.command("variants")
+def list_variants(results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
+    """List the variants below a folder of results: what they are, and how much of each is built."""
+    from reliance.explore.catalogue import catalogue
+
+    found = _told(lambda: catalogue(results))
+    if as_json:
+        typer.echo(json.dumps({"results": str(results), "variants": [entry._asdict() for entry in found]}))
+        return
+    for entry in found:
+        sae = "with an SAE" if entry.sae else "without an SAE"
+        typer.echo(f"{entry.variant}: {entry.encoder} on {entry.dataset}, {sae}")
+        built = f"{entry.built} of {entry.files} files built"
+        typer.echo(f"  {built}{f', page {entry.page}' if entry.page else ''}")
+
+
+@app.command("verify")
+def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
+    """Check every artifact of a variant, and all it was made from, against its checksum; reads all bytes."""
+    from reliance.running.verify import verify
+
+    outcome = _told(lambda: verify(results, variant))
+    for found in outcome.broken:
+        typer.echo(f"ERROR {found}", err=True)
+    for path, name in outcome.orphans:
+        typer.echo(
+            f"note: {path} was made from {name} that is not here any more, or was rebuilt since", err=True
+        )
+    if as_json:
+        record = {
+            "variant": variant,
+            "checked": [str(path) for path in outcome.checked],
+            "broken": [{"where": e.where, "rule": e.rule, "found": e.found} for e in outcome.broken],
+            "orphans": [{"artifact": str(path), "input": name} for path, name in outcome.orphans],
+        }
+        typer.echo(json.dumps(record))
+    else:
+        verdict = f"{len(outcome.broken)} broken" if outcome.broken else "all whole"
+        typer.echo(f"{variant}: {len(outcome.checked)} artifacts checked, {verdict}")
+    raise typer.Exit(1 if outcome.broken else 0)
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """The answer; an error is told in five parts on stderr, and the command ends with 1."""
+    try:
+        return ask()
+    except RelianceError as error:
+        typer.echo(f"ERROR {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    main()

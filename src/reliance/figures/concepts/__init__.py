@@ -1,0 +1,1 @@
+"""Figures of components: clarity, concepts, and pictures of what fits no name."""

@@ -1,0 +1,1 @@
+"""Figures of failure cases: pictures of what a prompt is mistaken for."""

@@ -1,9 +1,0 @@
-"""Fig. 11: components that drive a class and that fit no name well, by clarity."""
-
-import functools
-
-from reliance.figures.concept_galleries import concept_gallery
-
-__all__ = ["fig11"]
-
-fig11 = functools.partial(concept_gallery, 11, "relevance")

@@ -1,0 +1,1 @@
+"""Figures of the robustness benchmark: failure modes of text-image probing."""

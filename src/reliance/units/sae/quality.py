@@ -1,0 +1,53 @@
+"""How well an SAE reconstructs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from reliance.units.sae.sparse import Encoder, Parameters, decode
+
+
+@torch.no_grad()
+def measure_quality(
+    encoder: Encoder, parameters: Parameters, k: int, blocks: Iterable[Tensor]
+) -> dict[str, Any]:
+    """How well blocks of x [n, d] are reconstructed, over all their rows.
+
+    Returns explained_variance (1 - sum |x - xhat|^2 / sum |x - mean x|^2), cosine (mean cos(x, xhat)),
+    scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents), silent (latents that are
+    active nowhere) and n. Raises ValueError without any row, or if all rows are the same.
+    """
+    m, d = parameters.encoder_weight.shape
+    sums = torch.zeros(4, dtype=torch.float64)
+    total = torch.zeros(d, dtype=torch.float64)
+    squares, n = 0.0, 0
+    active = torch.zeros(m, dtype=torch.bool)
+    for block in blocks:
+        x = block.to(parameters.bias)
+        code = encoder.encode(x, parameters, k)
+        xhat = decode(code, parameters)
+        ratio = xhat.norm(dim=1) / x.norm(dim=1)
+        cosine = cosine_similarity(x, xhat, dim=1)
+        on = code.values != 0
+        found = [(x - xhat).square().sum(1), cosine, ratio, on.sum(1)]
+        sums += torch.stack([f.double().sum() for f in found]).cpu()
+        wide = x.double()
+        total += wide.sum(0).cpu()
+        squares += wide.square().sum().item()
+        active[code.indices[on].cpu()] = True
+        n += len(x)
+    variance = squares - total.square().sum().item() / max(n, 1)
+    if not variance > 0:
+        raise ValueError(f"explained variance needs rows that differ, got {n} rows")
+    error, cosine_sum, ratio_sum, active_sum = sums.tolist()
+    return {
+        "explained_variance": 1 - error / variance,
+        "cosine": cosine_sum / n,
+        "scale_ratio": ratio_sum / n,
+        "l0": active_sum / n,
+        "silent": int(m - active.sum()),
+        "n": n,
+    }

@@ -1,0 +1,90 @@
+"""What sparse autoencoders of every architecture share: parameters, codes, selection, decoding.
+
+A code is k values and k indices per row: value descending, index ascending where values are equal.
+Where fewer than k pre-activations are positive, value 0 and index 0 fill up.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag, pad
+
+
+class Parameters(NamedTuple):
+    """What training learns: four tensors of one dtype on one device."""
+
+    encoder_weight: Tensor  # E [m, d]
+    encoder_bias: Tensor  # e [m]
+    decoder_weight: Tensor  # V [m, d], unit rows
+    bias: Tensor  # b [d]
+
+
+class Code(NamedTuple):
+    """The active latents of n rows."""
+
+    values: Tensor  # [n, k], descending
+    indices: Tensor  # int64 [n, k]
+
+
+class Encoder(NamedTuple):
+    """How SAEs with one kind of activation are applied."""
+
+    activation: str  # its name in the files of such SAEs
+    encode: Callable[[Tensor, Parameters, int], Code]  # the code of x [n, d] with k active latents
+
+
+def preactivations(x: Tensor, parameters: Parameters, out: Tensor | None = None) -> Tensor:
+    """(x - b) E^T + e [n, m]; `out` saves the time of allocating it anew, and its dtype is computed in."""
+    dtype = x.dtype if out is None else out.dtype
+    centred, weight = (x - parameters.bias).to(dtype), parameters.encoder_weight.to(dtype)
+    return torch.addmm(parameters.encoder_bias.to(dtype), centred, weight.T, out=out)
+
+
+def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
+    """The k largest entries of each row of [n, m]; of equal ones those with the lowest index.
+
+    `signed` leaves out the ReLU, so that values may be negative.
+    """
+    values, indices = pre.topk(min(k + 1, pre.shape[1]))
+    tied = values[:, 1:] == values[:, :-1]  # topk keeps any of them, in any order
+    if not signed:
+        tied &= values[:, 1:] > 0
+    rows = tied.any(1).nonzero()[:, 0]
+    if len(rows):
+        ordered, order = pre[rows].sort(dim=1, descending=True, stable=True)
+        values[rows], indices[rows] = ordered[:, : k + 1], order[:, : k + 1]
+    values, indices = values[:, :k].contiguous(), indices[:, :k].contiguous()
+    if not signed:
+        values.clamp_(min=0)
+    return Code(values, indices.masked_fill(values == 0, 0))
+
+
+def fast_top_k(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
+    """Like `top_k` for bfloat16 or float16 [n, m], with values in `dtype`; of equal entries any.
+
+    Positive halves are ordered as the integers of their bits are. The k largest are in the k groups with
+    the largest maxima, so that most entries are seen once, in a pass over whole vectors.
+    """
+    m, bits = pre.shape[1], pre.view(torch.int16)
+    k = min(k, m)
+    size = max(1, min(16, m // k))  # of a group
+    groups = -(-m // size)
+    if groups * size > m:
+        bits = pad(bits, (0, groups * size - m), value=-(2**15))  # -0.0, below all others
+    parts = bits.view(len(bits), size, groups)
+    chosen = parts.amax(1).topk(k, sorted=False).indices  # groups [n, k]
+    among = parts.gather(2, chosen[:, None].expand(-1, parts.shape[1], -1)).flatten(1)
+    found, place = among.topk(k)
+    indices = place // k * groups + chosen.gather(1, place % k)
+    values = found.view(pre.dtype).to(dtype).clamp_(min=0)
+    return Code(values, indices.masked_fill_(values == 0, 0))
+
+
+def decode(code: Code, parameters: Parameters) -> Tensor:
+    """xhat [n, d]: only the rows of V that are active are read."""
+    summed = embedding_bag(
+        code.indices, parameters.decoder_weight, per_sample_weights=code.values, mode="sum"
+    )
+    return summed + parameters.bias
