@@ -21,9 +21,9 @@ from reliance.attribution.prompts import Prompts, read_prompts
 from reliance.attribution.schema import ATTRIBUTIONS
 from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RelianceError
-from reliance.base.rows import Parts
 from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head, load_head
+from reliance.encoders.stored import Embeddings
 from reliance.explore.describe import read_description
 from reliance.explore.tables import Tables
 
@@ -72,9 +72,9 @@ class Study(Tables):
     def _ids(self) -> dict[str, str]:
         return {}
 
-    def embeddings(self, split: str) -> Parts:
-        """x of every image of a split, in blocks of rows."""
-        found: Parts = self._once("embeddings", split, lambda path: Parts(path, "embeddings"))
+    def embeddings(self, split: str) -> Embeddings:
+        """x and z of every image of a split, in blocks of rows."""
+        found: Embeddings = self._once("embeddings", split, Embeddings)
         return found
 
     def codes(self, split: str) -> Codes:
