@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reliance.base.errors import RelianceError
-from reliance.encoders.head import Head, export_head, save_head
+from reliance.encoders.head import Head, save_head
 from reliance.encoders.model import load_model
+from reliance.encoders.sites.class_token import export_head
 from reliance.encoders.weights import resolve_weights
 
 from .conftest import save_checkpoint
