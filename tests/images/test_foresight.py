@@ -2,9 +2,9 @@
 
 import pytest
 
-from reliance.base.artifacts import read_table
+from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
-from reliance.images.foresight import Needs, check_index, check_needs
+from reliance.images.foresight import Needs, check_data, check_index, check_needs
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 
@@ -47,27 +47,43 @@ def test_a_good_folder_and_one_without_classes_give_none(made):
     assert warnings(*made(GOOD)) == []
 
 
+@pytest.mark.parametrize("needs", [Needs(positive=["owl"]), Needs(positive=["cat"], negative=["wolf"])])
+def test_classes_of_an_audit_that_there_are_not_are_refused(made, needs):
+    with pytest.raises(RelianceError, match=r"owl|wolf"):
+        check_needs(*made(GOOD), needs, "mine")
+
+
+MINES = Needs(mines=True, min_samples=2)
+
+
 @pytest.mark.parametrize(
-    ("counts", "needs", "found"),
+    ("counts", "needs", "said"),
     [
-        ({"train/cat": 3, "train/dog": 3, "test": 4}, Needs(mines=True), "0 classes with test images"),
-        ({"train/cat": 3, "train/dog": 3, "test/cat": 4}, Needs(mines=True), "cat (class 0)"),
-        ({**GOOD, "test/owl": 3}, Needs(probe=True), "no image to train on: owl (class 2)"),
-        (GOOD, Needs(min_active=7), "6 images, with naming.min_active: 7"),
-        (GOOD, Needs(positive=["owl"]), "owl"),
-        (GOOD, Needs(positive=["cat"], negative=["wolf"]), "wolf"),
+        (GOOD, Needs(min_active=7), "6 images to train on are fewer than naming.min_active = 7"),
+        ({"train": 6, "test": 4}, MINES, "no image to train on has a class"),
+        ({**GOOD, "train/owl": 1, "test/owl": 1}, MINES, "1 of 3 classes have fewer than two images among"),
+        (
+            GOOD,
+            MINES._replace(every_nth=3),
+            "2 of 2 classes have fewer than two images among images to train on, one in 3",
+        ),
+        (GOOD, MINES._replace(min_samples=4), "6 images (images to train on) are too few for cases"),
+        ({**GOOD, "train/owl": 3}, MINES, "1 of 3 classes have no image to test on: no linear probe"),
     ],
 )
-def test_what_would_end_in_an_error_is_one_now(made, counts, needs, found):
-    with pytest.raises(RelianceError) as caught:
-        check_needs(*made(counts), needs, "mine")
-    assert found in caught.value.found
+def test_what_will_be_missing_is_told(made, caplog, counts, needs, said):
+    found = check_needs(*made(counts), needs, "mine")
+    assert any(said in warning for warning in found)
+    assert f"mine: {found[0]}" in caplog.text and all(record.told for record in caplog.records)
 
 
-def test_few_images_are_told(made, caplog):
-    found = check_needs(*made(GOOD), Needs(mines=True, probe=True, min_active=6, min_samples=3), "mine")
-    assert found == [
-        "2 of 2 classes have fewer test images than failures.min_samples = 3, and cannot have a case there: "
-        "cat (class 0), dog (class 1)"
-    ]
-    assert all(record.told for record in caplog.records) and "mine: 2 of 2" in caplog.text
+def test_a_variant_with_all_that_it_needs(made, tmp_path):
+    index, classes = made(GOOD)
+    needs = Needs(mines=True, every_nth=1, min_active=6, min_samples=3, positive=["cat"])
+    check_data(index=index, classes=classes, needs=needs, variant="mine", checked=tmp_path / "checked.json")
+    found, stamp = read_json(tmp_path / "checked.json", "checked", 1)
+    assert found == {"warnings": []}
+    assert stamp.inputs == {
+        "index": read_table(index, INDEX).stamp.id,
+        "classes": read_table(classes, CLASSES).stamp.id,
+    }

@@ -11,21 +11,21 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reliance.base.artifacts import read_table
-from reliance.base.errors import RelianceError
+from reliance.base.artifacts import TableSpec, derived_stamp, read_table, write_json
 from reliance.base.telling import tell
 from reliance.images.lookup import class_ids
 from reliance.images.tables import CLASSES, INDEX
 
 log = logging.getLogger(__name__)
 SHOWN = 5
+KIND, SCHEMA = "checked", 1
 
 
 class Needs(NamedTuple):
-    """What a variant asks of the images of its data set."""
+    """What a variant may ask of the images of its data set, whatever is built of it first."""
 
-    mines: bool = False  # cases, which needs labelled test images of at least two classes
-    probe: bool = False  # a linear probe, which needs every class in split train
+    mines: bool = False  # cases, from every `every_nth` training image that has a class
+    every_nth: int = 1
     min_active: int = 0  # naming.min_active: a component needs so many images to be analysed
     min_samples: int = 0  # failures.min_samples: a case needs so many images
     positive: Sequence[str | int] = ()  # classes of an audit
@@ -54,38 +54,69 @@ def check_index(index: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
     return warnings
 
 
+def check_data(*, index: Path, classes: Path, needs: Needs, variant: str, checked: Path) -> None:
+    """Stage: what the index says of a variant's plans, before anything is learned for it.
+
+    needs : settings. checked : output, {"warnings": [...]}. Raises RelianceError as `check_needs`.
+    """
+    ids = {name: read_table(file, spec).stamp.id for name, file, spec in _read(index, classes)}
+    warnings = check_needs(index, classes, needs, variant)
+    stamp = derived_stamp(KIND, SCHEMA, {"variant": variant, "needs": needs._asdict()}, ids)
+    write_json(checked, {"warnings": warnings}, stamp)
+
+
 def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> list[str]:
     """Warnings about what a variant needs and its data set has not; they are told, too.
 
-    Raises RelianceError for what would end in an error later: classes of an audit that there are not, no
-    labelled test images to mine, a class that the probe cannot learn, fewer images than min_active.
+    Which stages need it depends on what is built: what some of them refuse is a warning here. Raises
+    RelianceError for classes of an audit that there are not, or that several are called.
     """
-    table, named = read_table(index, INDEX).frame, read_table(classes, CLASSES).frame
-    counts = counted(table, named)
+    table, named = (read_table(file, spec).frame for _, file, spec in _read(index, classes))
     class_ids(classes, named, needs.positive, "audit.positive")
     class_ids(classes, named, needs.negative or (), "audit.negative")
-    tested = counts[counts["test"] > 0]
-    if needs.mines and len(tested) < 2:
-        found = f"{len(tested)} classes with test images{': ' + _named(tested) if len(tested) else ''}"
-        raise _refused(index, variant, "cases are mined in test images of two classes or more", found)
-    untrained = counts[counts["train"] == 0]
-    if needs.probe and len(untrained):
-        found = f"{len(untrained)} of {len(counts)} classes have no image to train on: {_named(untrained)}"
-        raise _refused(index, variant, "a linear probe learns from images of every class", found)
-    train = int((table["split"] == "train").sum())
-    if train < needs.min_active:
-        found = f"{train} images, with naming.min_active: {needs.min_active}"
-        raise _refused(index, variant, "split train has images enough for a component to be analysed", found)
-    warnings = check_index(table, named)
-    few = tested[tested["test"] < needs.min_samples]
-    if needs.mines and len(few):
+    warnings = []
+    train = table[table["split"] == "train"]
+    if len(train) < needs.min_active:
         warnings.append(
-            f"{len(few)} of {len(tested)} classes have fewer test images than failures.min_samples = "
-            f"{needs.min_samples}, and cannot have a case there: {_named(few)}"
+            f"{len(train)} images to train on are fewer than naming.min_active = {needs.min_active}: no "
+            "component will be named"
         )
+    if needs.mines:
+        warnings += _mined(train, table[table["split"] == "test"], named, needs)
     for warning in warnings:
         tell(log, "%s: %s", variant or index, warning)
     return warnings
+
+
+def _mined(train: pd.DataFrame, test: pd.DataFrame, classes: pd.DataFrame, needs: Needs) -> list[str]:
+    """Warnings of a variant that mines cases and scores them; rows of INDEX, and of CLASSES."""
+    looked_at = train[(train["class_id"] >= 0) & (train["image_id"] % needs.every_nth == 0)]
+    if looked_at.empty:
+        return ["no image to train on has a class: there will be components and names, but no cases"]
+    warnings = []
+    which = "images to train on" + (f", one in {needs.every_nth}" if needs.every_nth > 1 else "")
+    counts = looked_at["class_id"].value_counts().reindex(classes["class_id"], fill_value=0).to_numpy()
+    if len(single := classes[counts < 2]):
+        warnings.append(
+            f"{_of(single, classes)} have fewer than two images among {which}, and cannot "
+            f"have a case: {_named(single)}"
+        )
+    if len(looked_at) - counts[counts > 0].min() < needs.min_samples:
+        warnings.append(
+            f"{len(looked_at)} images ({which}) are too few for cases of failures.min_samples = "
+            f"{needs.min_samples} images of other classes"
+        )
+    untested = classes[~classes["class_id"].isin(test["class_id"])]
+    if len(untested):
+        warnings.append(
+            f"{_of(untested, classes)} have no image to test on: no linear probe can be compared with, and "
+            f"Figs. 5 and 14 end in an error: {_named(untested)}"
+        )
+    return warnings
+
+
+def _read(index: Path, classes: Path) -> list[tuple[str, Path, TableSpec]]:
+    return [("index", index, INDEX), ("classes", classes, CLASSES)]
 
 
 def counted(index: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
@@ -103,14 +134,3 @@ def _named(classes: pd.DataFrame) -> str:
     rows = zip(classes["folder"], classes["class_id"], strict=True)
     words = [f"{folder} (class {i})" for folder, i in rows]
     return ", ".join(words[:SHOWN]) + (", ..." if len(words) > SHOWN else "")
-
-
-def _refused(index: Path, variant: str, rule: str, found: str) -> RelianceError:
-    return RelianceError(
-        f"{variant}: {index}" if variant else index,
-        rule,
-        found=found,
-        allowed="a data set that has them",
-        next_step="add images, or divide them otherwise (key `split`, or the folders train and test), before "
-        "anything is embedded",
-    )

@@ -51,6 +51,18 @@ def indexing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def needing(plan: Plan, w: Wildcards) -> Values:
+    """What a variant may ask of the images of its data set."""
+    v = plan.variant(w.variant)
+    return {
+        "variant": w.variant,
+        "mines": v.failures_from == v.name,
+        **some(v.failures, "every_nth", "min_samples"),
+        **some(plan.config.naming, "min_active"),
+        **(some(v.audit, "positive", "negative") if v.audit else {}),
+    }
+
+
 def to_exclude(plan: Plan, w: Wildcards) -> Paths:
     """What an encoder's embeddings say of images that it could not read."""
     manifests = [plan.embeddings(w.encoder, w.site, w.dataset, split) for split in SPLITS]
@@ -83,6 +95,21 @@ STAGES = (
         memory=lambda s: 2000 + 0.002 * s.train,
         minutes=lambda s: 10 + s.train / 25000,
         message="Listing the images of {wildcards.dataset}",
+    ),
+    Stage(
+        name="check_data",
+        entry="reliance.images.foresight:check_data",
+        inputs=lambda plan, w: {
+            "index": plan.path(paths.INDEX, w.variant),
+            "classes": plan.path(paths.CLASSES, w.variant),
+        },
+        outputs={"checked": paths.CHECKED},
+        settings=needing,
+        first=True,
+        local=True,
+        memory=lambda s: 2000 + 0.002 * s.train,
+        minutes=5,
+        message="Comparing what {wildcards.variant} needs with the images of its data set",
     ),
     Stage(
         name="gather_excluded",
