@@ -40,10 +40,11 @@ def test_nothing_is_found_where_all_differ_and_blocks_change_nothing(monkeypatch
 
 
 def test_both_are_named(caplog):
-    tell_twins(
+    said = tell_twins(
         [Twins(134, 517, 1.0, True), Twins(836, 837, 0.99987, False)], {134: "crane", 517: "crane"}, "short"
     )
     assert "crane (class 134) and crane (class 517) have the same prompt: they cannot both win" in caplog.text
+    assert len(said) == 2 and "cosine 0.9999" in said[1]
     assert "cosine 0.9999" in caplog.text and all(record.told for record in caplog.records)
 
 

@@ -97,9 +97,9 @@ def embed_text(
         inputs = {"classes": stamp.id, "weights": clip.stamp.id}
         frame = _frame(rows, vectors)
         _check_means(frame, weights)
-        write_table(text, frame, TEXT, params, inputs)
-        if prompt_set not in ("vocabulary", "words"):
-            _tell_twins(frame, table, text)
+        of_classes = prompt_set not in ("vocabulary", "words")
+        about = {"twins": _tell_twins(frame, table, text)} if of_classes else None
+        write_table(text, frame, TEXT, params, inputs, about=about)
         log.info("%s: %d rows, %d prompts", prompt_set, len(rows), len(flat))
 
 
@@ -214,12 +214,13 @@ def _check_means(frame: pd.DataFrame, weights: Path) -> None:
         finite(weights, f"the mean text vector of {', '.join(prompts)}", np.asarray(vector), step=step)
 
 
-def _tell_twins(frame: pd.DataFrame, classes: pd.DataFrame, text: Path) -> None:
-    """Say which classes of a prompt set cannot both win."""
-    if len(frame):
-        vectors = np.stack(frame["embedding"].to_list())
-        pairs = twins(frame["class_id"].to_numpy(), vectors, frame["prompts"].tolist())
-        tell_twins(pairs, dict(zip(classes["class_id"].tolist(), classes["folder"], strict=True)), text)
+def _tell_twins(frame: pd.DataFrame, classes: pd.DataFrame, text: Path) -> list[str]:
+    """Say which classes of a prompt set cannot both win; a sentence each."""
+    if frame.empty:
+        return []
+    vectors = np.stack(frame["embedding"].to_list())
+    pairs = twins(frame["class_id"].to_numpy(), vectors, frame["prompts"].tolist())
+    return tell_twins(pairs, dict(zip(classes["class_id"].tolist(), classes["folder"], strict=True)), text)
 
 
 def _log_truncated(prompts: Sequence[str], tokenizer: Any) -> None:

@@ -10,6 +10,7 @@ from reliance.base.telling import tell
 
 log = logging.getLogger(__name__)
 NEARLY_EQUAL = 0.9995  # cosine of text vectors
+TOLD = 10  # pairs
 _ROWS = 1024  # at a time, so that no matrix classes x classes is made
 
 
@@ -50,12 +51,14 @@ def twins(
     return sorted(found, key=lambda pair: (-pair.cosine, pair.first, pair.second))
 
 
-def tell_twins(pairs: Sequence[Twins], names: dict[int, str], where: object) -> None:
-    """Say which classes cannot both win."""
-    for pair in pairs[:10]:
+def tell_twins(pairs: Sequence[Twins], names: dict[int, str], where: object) -> list[str]:
+    """Say which classes cannot both win: the first pairs, one sentence each, which are returned."""
+    sentences = []
+    for pair in pairs[:TOLD]:
+        first, second = (f"{names.get(i, '')} (class {i})" for i in (pair.first, pair.second))
         why = "have the same prompt" if pair.same_prompts else f"have vectors of cosine {pair.cosine:.4f}"
-        tell(log, "%s: classes %s and %s %s: they cannot both win", where, *_both(pair, names), why)
-
-
-def _both(pair: Twins, names: dict[int, str]) -> list[str]:
-    return [f"{names.get(i, '')} (class {i})" for i in (pair.first, pair.second)]
+        sentences.append(f"classes {first} and {second} {why}: they cannot both win")
+        tell(log, "%s: %s", where, sentences[-1])
+    if len(pairs) > TOLD:
+        sentences.append(f"{len(pairs)} such pairs of classes in all")
+    return sentences
