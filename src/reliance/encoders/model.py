@@ -18,6 +18,7 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
+from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "weights", 1
@@ -63,7 +64,8 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
     """Build and load the model of a weights.json.
 
     device : "auto" | "cpu" | "cuda".
-    Raises RelianceError if the file is gone, is not the one that was recorded, or does not fit.
+    Raises RelianceError if the file is gone, is not the one that was recorded, does not fit, or has values
+    that are not finite.
     """
     record, stamp = read_weights(weights)
     if record.random:
@@ -73,6 +75,7 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
         _check_file(record)
         model = build(record.config)
         state = fitting_state(model, record.path, record.encoder)
+        refuse_not_finite(state, record)
         model.load_state_dict(state, strict=True)
     model.float().eval().requires_grad_(False)
     place = torch.device(choose_device(device))
@@ -134,15 +137,11 @@ def fitting_state(
     try:
         state = _convert(model, _read_state(path, device))
     except READ_ERRORS as error:
-        raise RelianceError(
-            f"encoders.{encoder}: {path}",
-            "a file of weights is read as safetensors, or by torch.load with weights_only=True",
-            found=f"{type(error).__name__}: {' '.join(str(error).split())}",
-            allowed="an intact checkpoint that holds only tensors",
-            next_step=f"the file is damaged or of another kind (a TorchScript archive?): download it again, "
-            f"or name another copy as encoders.{encoder}.file",
-        ) from error
-    problem = _difference(model.state_dict(), state)
+        raise not_read(path, encoder, error) from error
+    known = model.state_dict()
+    problem = _difference(known, state)
+    if problem and (prefix := common_prefix(state, known)):
+        raise prefixed(path, encoder, prefix, next(n for n in state if n.startswith(prefix)))
     if problem:
         raise RelianceError(
             f"encoders.{encoder}: {path}",
@@ -153,6 +152,24 @@ def fitting_state(
             f"as encoders.{encoder}.file; nothing was loaded",
         )
     return state
+
+
+def refuse_not_finite(state: Mapping[str, torch.Tensor], record: Weights) -> None:
+    """Raise RelianceError, naming the tensors, if a weight is NaN or infinite. Masks of attention may be."""
+    broken = [
+        name
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and not name.endswith("mask") and not torch.isfinite(tensor).all()
+    ]
+    if broken:
+        raise RelianceError(
+            f"encoders.{record.encoder}: {record.path}",
+            "the weights of a model are finite numbers",
+            found=f"NaN or infinity in {len(broken)} of {len(state)} tensors: {', '.join(broken[:3])}",
+            allowed="finite values",
+            next_step="training diverged, or the file was converted to a precision that is too small: name "
+            f"another checkpoint as encoders.{record.encoder}.file",
+        )
 
 
 def _check_file(record: Weights) -> None:
@@ -180,6 +197,8 @@ def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
     if isinstance(state, dict) and "state_dict" in state:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        if tables := tables_in(state, torch.Tensor):
+            raise WrappedError(tables)
         raise ValueError("it is not a table of tensors")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 

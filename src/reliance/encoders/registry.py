@@ -20,7 +20,7 @@ from typing import Any
 
 from reliance.base.errors import RelianceError
 from reliance.encoders.families.family import check_parts, needed
-from reliance.encoders.local import HUB, check_described
+from reliance.encoders.local import HUB, check_described, check_range
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}/[\w.\-]{1,96}", flags=re.ASCII)
@@ -70,8 +70,14 @@ def check_encoder(
         wanted = needed(role) if needs is None else needs
         check_parts(config, wanted, f"{where}.architecture", architecture)
         check_tokenizer(config["text_cfg"], where)
+    check_range(where, *((preprocess or {}).get(key) or (0.5, 0.5, 0.5) for key in ("mean", "std")))
     if file is not None:
         check_described(Path(os.path.expanduser(file)), architecture, known, where)
+
+
+def architectures() -> list[str]:
+    """Names of all architectures."""
+    return sorted(path.stem for path in (_package() / "model_configs").glob("*.json"))
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
@@ -85,7 +91,7 @@ def model_config(architecture: str, where: str = "architecture") -> dict[str, An
         f"{where}.architecture",
         "an architecture is one that open_clip knows",
         found=architecture,
-        allowed=_nearest(architecture, [p.stem for p in folder.glob("*.json")]),
+        allowed=_nearest(architecture, architectures()),
         next_step="correct the name; for a model on the Hugging Face hub write hf-hub:owner/name",
     )
 
