@@ -56,16 +56,11 @@ def check_parts(
     if set(needs) - set(family_of(config, model).parts):
         able = [family for family in families() if set(needs) <= set(family.parts)]
         reasons = dict.fromkeys(filter(None, (family.misfit(config, model) for family in able)))
-        raise without_class_token(where, f"{name}: {'; '.join(reasons) or 'of a family without them'}")
-
-
-def without_class_token(where: str, found: str) -> RelianceError:
-    """The error for a model that cannot be read at its class token."""
-    return RelianceError(
-        where,
-        "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
-        found=found,
-        allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
-        next_step="choose another architecture, or read this one at `site: embedding`; "
-        "with `role: labeller` it can name components",
-    )
+        raise RelianceError(
+            where,
+            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
+            found=f"{name}: {'; '.join(reasons) or 'of a family without ' + ', '.join(needs)}",
+            allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
+            next_step="choose another architecture, or read this one at `site: embedding`; "
+            "with `role: labeller` it can name components",
+        )

@@ -8,7 +8,7 @@ from operator import attrgetter
 import torch
 from torch import nn
 
-from reliance.encoders.families.family import without_class_token
+from reliance.base.errors import RelianceError
 from reliance.encoders.head import Head
 from reliance.encoders.model import Clip
 from reliance.encoders.sites.site import Site, export_head_at
@@ -38,18 +38,26 @@ def behind(clip: Clip) -> tuple[nn.LayerNorm, torch.Tensor]:
 
     Raises RelianceError if the encoder's family (see encoders/families) has no such parts.
     """
-    parts, where = clip.weights.parts, f"encoders.{clip.weights.encoder}"
+    parts = clip.weights.parts
     try:
         norm, proj = (attrgetter(parts[name])(clip.model) for name in ("norm", "proj"))
     except (KeyError, AttributeError) as error:
-        found = f"{clip.weights.architecture}: {type(clip.model.visual).__name__} without {error.args[0]}"
-        raise without_class_token(where, found) from error
+        raise _without(clip, f"{type(clip.model.visual).__name__} without {error.args[0]}") from error
     if isinstance(proj, nn.Linear) and proj.bias is None:
         proj = proj.weight.T
     if not isinstance(norm, nn.LayerNorm) or not isinstance(proj, torch.Tensor):
-        found = f"{type(norm).__name__} and {type(proj).__name__} behind the class token"
-        raise without_class_token(where, f"{clip.weights.architecture}: {found}")
+        raise _without(clip, f"{type(norm).__name__} and {type(proj).__name__} behind the class token")
     return norm, proj
+
+
+def _without(clip: Clip, found: str) -> RelianceError:
+    return RelianceError(
+        f"encoders.{clip.weights.encoder}",
+        "an encoder that is read at its class token has one, with LayerNorm and a projection behind it",
+        found=f"{clip.weights.architecture}, family {clip.weights.family or 'unknown'}: {found}",
+        allowed="open_clip's ViT models",
+        next_step="choose another model, or read this one at `site: embedding`",
+    )
 
 
 def head_of(clip: Clip) -> Head:
