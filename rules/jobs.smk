@@ -7,6 +7,7 @@ for wired in WIRED:
         name:
             wired.stage.name
         input:
+            ancient(wired.after),
             unpack(wired.inputs),
         output:
             *wired.stage.beside,
@@ -17,6 +18,7 @@ for wired in WIRED:
             wired.benchmark
         wildcard_constraints:
             **wired.constraints,
+        priority: int(wired.stage.first)
         group:
             wired.stage.group
         conda:

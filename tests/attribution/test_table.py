@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from reliance.attribution.inputs import Computing
-from reliance.attribution.table import ATTRIBUTIONS, OUTPUTS, attribute_split
+from reliance.attribution.table import ATTRIBUTIONS, OUTPUTS, attribute_block, attribute_split
 from reliance.base.artifacts import read_table
+from reliance.base.errors import RelianceError
 from reliance.tails.baselines import logit_lens
 from reliance.tails.head import attribute, latent_tables, prompt_tables
 
@@ -89,3 +90,16 @@ def test_an_image_without_active_latents_has_an_output(tmp_path):
     frame, _ = table(split, tmp_path)
     outputs = read_table(tmp_path / "outputs.parquet", OUTPUTS).frame
     assert row not in set(frame["image_id"]) and row in set(outputs["image_id"])
+
+
+@pytest.mark.parametrize(("place", "name"), [(None, "y"), (4, "act_x_grad"), (5, "ablation")])
+def test_what_is_not_finite_is_refused_and_leaves_no_file(toy, tmp_path, monkeypatch, place, name):
+    def broken(*arguments):
+        y, columns = attribute_block(*arguments)
+        (y if place is None else columns[place])[2] = np.nan
+        return y, columns
+
+    monkeypatch.setattr("reliance.attribution.table.attribute_block", broken)
+    with pytest.raises(RelianceError, match=f"{name}: 1 of .* first in row 2"):
+        table(toy, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -118,7 +118,7 @@ def test_activations_that_round_to_zero_are_padding(tmp_path: Path) -> None:
 def test_activations_that_float16_cannot_hold_are_refused(tmp_path: Path, bias: float) -> None:
     sae = random_sae(M, D, K)
     sae.encoder_bias[3] = bias
-    with pytest.raises(RelianceError, match="row 0 does not"):
+    with pytest.raises(RelianceError, match=r"row 0 does not|encoder_bias: 1 of"):
         run(tmp_path, rows(), sae)
 
 
@@ -172,4 +172,4 @@ def test_encoding_reaches_few_modules() -> None:
     reached = reachable_modules(
         ROOT / "scripts" / "job.py", ROOT / "src", "reliance.codes.encode:encode_part"
     )
-    assert len(reached) <= 11, reached
+    assert len(reached) <= 13, reached

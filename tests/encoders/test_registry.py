@@ -112,14 +112,6 @@ def test_models_without_a_class_token_are_refused_with_the_reason(
     check_encoder(architecture, pretrained, role="labeller")
 
 
-@pytest.mark.parametrize("vision", [{"attentional_pool": True}, {"pool_type": "avg"}])
-def test_other_pooling_is_refused(vision):
-    config = model_config("ViT-B-32")
-    config["vision_cfg"].update(vision)
-    with pytest.raises(RelianceError, match="pools"):
-        registry.check_class_token(config, "here", "mine")
-
-
 @pytest.mark.parametrize(
     "entry",
     [

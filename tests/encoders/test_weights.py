@@ -28,21 +28,6 @@ def resolve(tmp_path):
     return run
 
 
-@pytest.fixture
-def tiny_architecture(monkeypatch, tmp_path):
-    """open_clip's tables with one tiny architecture more: Tiny, with the tags t and q (QuickGELU)."""
-    from reliance.encoders import registry
-
-    package = tmp_path / "package"
-    (package / "model_configs").mkdir(parents=True)
-    (package / "model_configs" / "Tiny.json").write_text(json.dumps(CONFIG))
-    entry = {"hf_hub": "o/tiny/", "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
-    monkeypatch.setattr(registry, "_package", lambda: package)
-    monkeypatch.setattr(
-        registry, "_pretrained", lambda: {"Tiny": {"t": entry, "q": {**entry, "quick_gelu": True}}}
-    )
-
-
 def test_a_planted_checkpoint_says_everything_itself(resolve, checkpoint):
     record, stamp, path = resolve(checkpoint=checkpoint)
     assert record.config == CONFIG and record.architecture == "from-file" and not record.random

@@ -5,7 +5,7 @@ import torch
 
 from attribution.toy import CLASS_IDS, ToySplit
 from reliance.attribution.inputs import Computing, blocks, open_inputs, open_tail
-from reliance.attribution.schema import OUTPUTS
+from reliance.attribution.schema import ATTRIBUTIONS, OUTPUTS
 from reliance.attribution.table import attribute_split
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
@@ -98,3 +98,15 @@ def test_outputs_of_other_attributions_are_refused(toy, tmp_path):
         expectations(
             attributions=tmp_path / "attributions.parquet", outputs=other, expectations=tmp_path / "x.parquet"
         )
+
+
+@pytest.mark.parametrize(("name", "column"), [("attributions", "act_x_grad"), ("outputs", "y")])
+def test_tables_that_are_not_finite_are_refused(toy, tmp_path, name, column):
+    expected(toy, tmp_path)
+    spec = {"attributions": ATTRIBUTIONS, "outputs": OUTPUTS}[name]
+    paths = {key: tmp_path / f"{key}.parquet" for key in ("attributions", "outputs")}
+    frame, stamp = read_table(paths[name], spec)
+    frame.loc[3, column] = np.nan
+    write_table(paths[name], frame, spec, stamp.params, stamp.inputs)
+    with pytest.raises(RelianceError, match=f"{column}: 1 of .* first in row 3"):
+        expectations(**paths, expectations=tmp_path / "x.parquet")

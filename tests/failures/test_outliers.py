@@ -169,3 +169,13 @@ def test_silent_images_of_the_class_above_a_negative_line_count():
     assert found["p0"][0] > found["p0"][1]
     assert found["mean_z"].tolist() == pytest.approx([10.0, 5.0])
     assert found["unseen_in_reference"].tolist() == [False, False]
+
+
+@pytest.mark.parametrize(("column", "component"), [("mean", 0), ("std", 0), ("y_mean", -1), ("y_std", -1)])
+def test_expectations_that_are_not_finite_are_refused(toy, tmp_path, column, component):
+    """A class would be skipped for them, or nothing flagged."""
+    frame, stamp = read_table(expect(toy, tmp_path), EXPECTATIONS)
+    frame.loc[(frame["component"] >= 0) == (component >= 0), column] = np.nan
+    write_table(tmp_path / "e.parquet", frame, EXPECTATIONS, stamp.params, stamp.inputs)
+    with pytest.raises(RelianceError, match=rf"{column}: \d+ of \d+ values are NaN"):
+        mine(toy, tmp_path, expected=tmp_path / "e.parquet")

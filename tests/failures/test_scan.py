@@ -4,6 +4,7 @@ import torch
 
 from attribution.toy import CLASS_IDS, M, ToySplit
 from reliance.attribution.inputs import LabelledImages
+from reliance.base.errors import RelianceError
 from reliance.failures import scan
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.tails.head_tail import HeadTail
@@ -56,3 +57,15 @@ def test_chunks_of_pairs_change_nothing(toy, monkeypatch):
     for ours, theirs in zip(miner(toy, 0.01).collect(block(toy), kept), images, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
     assert len(images[0]) == whole.n_flagged.sum() > 0
+
+
+@pytest.mark.parametrize(("tensor", "name"), [("text", "y"), ("decoder", "act_x_grad")])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_silently_below_every_line(toy, tensor, name, value):
+    broken = {key: getattr(toy, key).copy() for key in ("decoder", "text")}
+    broken[tensor][1] = value
+    tail = HeadTail(toy.head, broken["decoder"], broken["text"], dtype=torch.float64)
+    lines = Lines(torch.full((4,), -2.0), torch.full((4, M), 1e6, dtype=torch.float64))
+    tally = Tally.zeros((len(CLASS_IDS), M), torch.device("cpu"))
+    with pytest.raises(RelianceError, match=rf"mine: (.|\n)*{name}: \d+ of \d+ values are NaN or infinite"):
+        Miner(tail, lines, "act_x_grad", "mine").count(block(toy), tally)

@@ -114,7 +114,7 @@ def case_folder(label: str, name: str, check: Callable[..., None]) -> Bad:
     def run(folder: Path) -> object:
         (folder / "root" / name).mkdir(parents=True)
         (folder / "root" / name / "1.jpg").write_bytes(b"abc")
-        groups = list_cases(Scanner(folder / "root", "external_lists.mine.root"), set(range(10)))
+        groups = list_cases(Scanner(folder / "root", "external_lists.mine.root"), TEN)
         rows = [(i, file.path) for group in groups for i, file in enumerate(group.files)]
         frame = pd.DataFrame(rows, columns=["image_id", "path"])
         cases, images = folder_cases(folder, frame, "mine", "user", None)
@@ -124,6 +124,7 @@ def case_folder(label: str, name: str, check: Callable[..., None]) -> Bad:
     return Bad(f"case: {label}", run, check)
 
 
+TEN = pd.DataFrame({"class_id": range(10), "folder": list("abcdefghij"), "short_name": list("abcdefghij")})
 INDEX_ROWS = pd.DataFrame({"split": ["train"], "image_id": 0, "path": "a", "class_id": 0, "bytes": 1})
 SAMPLE = pd.DataFrame({"failure_id": ["1"], "dataset": "d", "split": "train", "image_id": 0})
 WHOLE = "a whole number"
@@ -193,6 +194,8 @@ CASES = [
     case_folder("a component that is none", "2_shark_fin", refused("2_shark_fin", "2_shark_fin")),
     case_folder("a component of 200 digits", "2_shark_" + "9" * 200, refused("2_shark_9", "999")),
     case_folder("a class of 200 digits", "9" * 200 + "_1", refused("999", "999")),
+    case_folder("two classes", "2_shark_class_7_comp_1", refused("2_shark_class_7_comp_1", "2 and 7")),
+    case_folder("the published form", "0_class_4_comp_7", gives(["4-7-mine"])),
     case_folder("HTML in its name", "2_<b>_1", gives(["2-1-mine"])),
     table("no file", lambda path: None, refused("index.parquet", "no such file")),
     table("empty", lambda path: path.write_bytes(b""), refused("index.parquet", "ArrowInvalid")),

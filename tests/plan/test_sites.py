@@ -17,8 +17,9 @@ from reliance.running.fingerprint import reachable_modules
 ROOT = Path(__file__).parents[2]
 
 
-def planned(**variants: dict[str, Any]) -> Plan:
+def planned(models: dict[str, Any] | None = None, /, **variants: dict[str, Any]) -> Plan:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    raw["encoders"] |= models or {}
     raw["variants"] |= {name: {**raw["variants"]["demo"], **keys} for name, keys in variants.items()}
     return Plan(load(raw))
 
@@ -49,6 +50,23 @@ def test_any_clip_can_be_taken_apart_at_its_embedding() -> None:
     assert planned(any={"encoder": "demo_labeller", "site": "embedding"}).embedded("any", "test")
     with pytest.raises(RelianceError, match="site: embedding"):
         planned(any={"encoder": "demo_labeller"})
+
+
+def test_what_a_model_must_have_is_what_its_sites_need() -> None:
+    """An encoder that is read at its embedding alone may be any CLIP, also where it names components."""
+    anything = {"architecture": "RN50-quickgelu", "pretrained": "openai", "role": "encoder"}
+    variants: dict[str, Any] = {"out": {"encoder": "any", "site": "embedding"}, "named": {"labeller": "any"}}
+    plan = planned({"any": anything}, **variants)
+    resolve = next(stage for stage in encoders.STAGES if stage.name == "resolve_weights")
+    for encoder, needs in (("any", []), ("demo", ["norm", "proj"]), ("demo_labeller", [])):
+        assert resolve.untracked(plan, Wildcards(encoder=encoder)) == {"needs": needs}
+    assert plan.labelled_at("named") == "embedding"
+    assert encoders.to_resolve(plan, Wildcards(encoder="any")) == {}
+    both = planned({"any": anything}, **variants, inside={"encoder": "any"})
+    assert both.labelled_at("named") == "class_token"
+    for plan in (both, planned({"any": anything})):
+        with pytest.raises(RelianceError, match=r"encoders.any.architecture(.|\n)*a ResNet"):
+            encoders.to_resolve(plan, Wildcards(encoder="any"))
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -121,3 +121,11 @@ def test_two_entries_never_share_a_fingerprint(plan: Plan) -> None:
 
 def test_names_that_a_job_does_not_have_are_empty() -> None:
     assert Wildcards(**dict(named(variant="x").items())) == Wildcards(variant="x")
+
+
+def test_an_sae_is_trained_after_the_data_was_looked_at_and_does_not_read_what_was_found(plan: Plan) -> None:
+    of = wired(plan, "train_sae")
+    assert of.after(named(variant="tiny")) == ["results/tiny/checked.json"]
+    assert "results/tiny/checked.json" not in of.inputs(named(variant="tiny")).values()
+    assert wired(plan, STAGE).after(named(variant="tiny")) == []
+    assert [stage.name for stage in STAGES if stage.first] == ["check_data"]

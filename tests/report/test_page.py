@@ -47,6 +47,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "mined_by": "other",
         "random_weights": True,
         "note": text,
+        "known": [text],
         "audit": text,
         "left_out": ["3", text],
         "facts": [(text, text)],

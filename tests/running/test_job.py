@@ -195,6 +195,17 @@ def test_a_field_that_is_not_given_is_an_error() -> None:
         bundled(stage, {"right": Path("b")})
 
 
+def test_what_is_told_is_on_the_terminal_too(tmp_path: Path) -> None:
+    body = """
+    from reliance.base.telling import tell
+    tell(logging.getLogger("reliance.x"), "%s\\x1b left out", 3)
+    logging.getLogger("reliance.x").warning("for the log")
+    """
+    done, log = run(tmp_path, body, {"dataset": "mine"})
+    assert (done.returncode, done.stderr) == (0, "WARNING in stage [dataset=mine]: 3\\x1b left out\n")
+    assert "left out" in log and "for the log" in log
+
+
 def test_sections_of_the_configuration_are_bundles_too() -> None:
     class Shape(BaseModel):
         m: int

@@ -17,6 +17,7 @@ from reliance.audits.schema import AUDIT_SPLIT
 from reliance.base.artifacts import Stamp, check_same, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.images.groups import GROUPS
+from reliance.images.lookup import class_ids, listed
 from reliance.images.tables import CLASSES, INDEX
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def split_audit(
     ----------
     index, classes : of the data set. groups : its patients or lesions, needed if `group` is set.
     audit_split : output, AUDIT_SPLIT.
-    positive, negative : classes, see class_ids; `negative` None: all others.
+    positive, negative : classes, see lookup.class_ids; `negative` None: all others.
     positive_share : of the positives of split "train" to learn from. negatives : how many of the others.
     test_on : "test" (that split of the data set) | "rest" (what is left of "train").
     group : name of the ids that must not be on both sides.
@@ -87,61 +88,23 @@ def split_audit(
     return write_table(audit_split, used, AUDIT_SPLIT, params, ids)
 
 
-def class_ids(path: Path, classes: pd.DataFrame, given: Sequence[str | int], key: str) -> set[int]:
-    """Ids of the classes that `given` names.
-
-    A number is an id. A text is a folder or a short name, and an id if no class is called so (the command
-    line hands numbers over as texts). Raises RelianceError if one of them is no class, or several.
-    """
-    found: set[int] = set()
-    for entry in given:
-        of_id = classes["class_id"].astype(str) == str(entry)
-        called = (classes["folder"] == entry) | (classes["short_name"] == entry)
-        hits = classes[called if isinstance(entry, str) and called.any() else of_id]
-        if len(hits) > 1:
-            raise RelianceError(
-                f"audit.{key}",
-                f"an entry is one class of {path}",
-                found=f"{entry}, which {len(hits)} classes are called",
-                allowed=f"their folders: {_listed(hits)}",
-                next_step="name the folders of the classes that you mean, or their ids",
-            )
-        if hits.empty:
-            raise RelianceError(
-                f"audit.{key}",
-                f"it names classes that {path} has",
-                found=entry,
-                allowed="short names, folders or ids, such as "
-                + ", ".join(map(str, classes["short_name"].head(8))),
-                next_step="correct the name; the table of classes lists all",
-            )
-        found |= set(hits["class_id"].tolist())
-    return found
-
-
 def _sides(
     path: Path, classes: pd.DataFrame, positive: Sequence[str | int], negative: Sequence[str | int] | None
 ) -> tuple[set[int], set[int] | None]:
     """Ids of both sides; a class is on one of them, however it is written."""
-    wanted = class_ids(path, classes, positive, "positive")
+    wanted = class_ids(path, classes, positive, "audit.positive")
     if negative is None:
         return wanted, None
-    others = class_ids(path, classes, negative, "negative")
+    others = class_ids(path, classes, negative, "audit.negative")
     if both := wanted & others:
         raise RelianceError(
             "audit.negative",
             "a class is positive or negative, not both",
-            found=f"on both sides: {_listed(classes[classes['class_id'].isin(both)])}",
+            found=f"on both sides: {listed(classes[classes['class_id'].isin(both)])}",
             allowed="classes that audit.positive does not name; null: all of these",
             next_step="take the class out of audit.positive or audit.negative",
         )
     return wanted, others
-
-
-def _listed(classes: pd.DataFrame) -> str:
-    """Classes with all that they can be called."""
-    rows = zip(classes["folder"], classes["short_name"], classes["class_id"], strict=True)
-    return ", ".join(f"{folder} ({name}, id {i})" for folder, name, i in rows)
 
 
 def chosen_rows(index: pd.DataFrame, positive: set[int], negative: set[int] | None) -> pd.DataFrame:

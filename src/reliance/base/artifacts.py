@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.finite import all_finite
 from reliance.base.writing import atomic
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-STAMP_KEY, CHECKSUM = "reliance", "checksum"
+STAMP_KEY, CHECKSUM, ABOUT_KEY = "reliance", "checksum", "reliance_about"
 
 
 class Stamp(NamedTuple):
@@ -99,9 +100,11 @@ def write_table(
     inputs: Mapping[str, str],
     *,
     row_group: int = 1 << 20,
+    about: Mapping[str, Any] | None = None,
 ) -> Stamp:
     """Write a table atomically, cast to its spec, with its stamp in the parquet metadata.
 
+    about : what a reader may want to know (plain JSON values) that is no part of the table's identity.
     Raises KeyError if a column of the spec is missing from `frame`, ValueError if one lacks a value or
     does not fit its type (bugs, not user errors).
     """
@@ -112,7 +115,8 @@ def write_table(
     columns = {name: _to_arrow(frame[name], kind) for name, kind in spec.columns}
     if lacking := [name for name, column in columns.items() if column.null_count]:
         raise ValueError(f"{spec.kind}: no value in some rows of {', '.join(lacking)}")
-    table = pa.table(columns).replace_schema_metadata({STAMP_KEY: stamp.to_json()})
+    metadata = {STAMP_KEY: stamp.to_json()} | ({ABOUT_KEY: json.dumps(about)} if about else {})
+    table = pa.table(columns).replace_schema_metadata(metadata)
     with atomic(path) as temporary:
         pq.write_table(
             table, temporary, compression="zstd", row_group_size=row_group, write_page_checksum=True
@@ -124,7 +128,7 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
     """Read a table and check that it is what `spec` says.
 
     Raises RelianceError if the file is missing, not parquet or damaged, of another kind or
-    schema version, or lacks a column or has one of another type.
+    schema version, lacks a column or has one of another type, or has vectors that are not finite.
     """
     import pandas as pd
     import pyarrow as pa
@@ -137,6 +141,8 @@ def read_table(path: str | Path, spec: TableSpec, columns: list[str] | None = No
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, spec.kind, error) from error
     frame = pd.DataFrame({name: _to_pandas(table[name]) for name in table.column_names})
+    vectors = [name for name, kind in spec.columns if kind == "embedding" and name in frame and len(frame)]
+    all_finite(path, {name: np.stack(frame[name].to_list()) for name in vectors})
     return Table(frame, stamp)
 
 
@@ -270,9 +276,7 @@ def _to_arrow(column: pd.Series, kind: str) -> pa.Array:
     import pyarrow as pa
 
     if kind == "embedding":
-        matrix = (
-            np.stack(column.to_list()).astype(np.float32) if len(column) else np.zeros((0, 1), np.float32)
-        )
+        matrix = np.stack(column.to_list() or [np.zeros(1)])[: len(column)].astype(np.float32)
         return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
     target = pa.list_(pa.string()) if kind == "strings" else pa.type_for_alias(kind)
     if pa.types.is_floating(target):  # from_pandas would make NaN a missing value

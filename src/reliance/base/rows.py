@@ -28,6 +28,7 @@ from reliance.base.artifacts import (
     write_json,
 )
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.finite import finite_rows
 from reliance.base.writing import claim, release
 
 SCHEMA = 1
@@ -149,8 +150,7 @@ class PartWriter:
 class Parts:
     """A split read through its manifest: `rows`, `stamp`, and rows by range or by index.
 
-    Raises RelianceError if the manifest or a part is missing, without a chunk or with a short one, or
-    not the part that the manifest was written for. `verify_part` reads the bytes too.
+    Raises RelianceError for parts that are missing, lack bytes or are others, and for values not finite.
     """
 
     def __init__(self, manifest: str | Path, kind: str) -> None:
@@ -172,7 +172,7 @@ class Parts:
             low, high = max(start, begin), min(stop, begin + arrays[name].shape[0])
             if low < high:
                 out[low - start : high - start] = arrays[name][low - begin : high - begin]
-        return out
+        return finite_rows(self.kind, self.path, name, out, start)
 
     def take(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Rows of one array by index (any order), [n, ...]; each chunk that holds one is read once.
@@ -188,7 +188,7 @@ class Parts:
         for i in np.unique(part):
             chosen = part == i
             out[chosen] = self._arrays[i][name].get_orthogonal_selection(rows[chosen] - self._starts[i])
-        return out
+        return finite_rows(self.kind, self.path, name, out)
 
     def blocks(self, block_rows: int) -> Iterator[PartRange]:
         """Consecutive ranges of at most `block_rows` rows that cover the split."""

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from reliance.base.artifacts import STAMP_KEY, Stamp, unreadable
+from reliance.base.artifacts import ABOUT_KEY, STAMP_KEY, Stamp, unreadable
 
 META = ".meta.json"
 
@@ -18,6 +19,14 @@ def read_stamp(path: Path) -> Stamp:
         return STAMPED.get(path.suffix, _beside)(path)
     except (OSError, KeyError, TypeError, ValueError, SafetensorError, pa.ArrowException) as error:
         raise unreadable(path, "stamped", error) from error
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """What `write_table` was told about a table, {} if nothing. The table is one that `read_table` took."""
+    import pyarrow.parquet as pq
+
+    text = (pq.read_schema(path).metadata or {}).get(ABOUT_KEY.encode())
+    return dict(json.loads(text)) if text else {}
 
 
 def _of_table(path: Path) -> Stamp:

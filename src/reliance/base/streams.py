@@ -10,19 +10,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reliance.base.artifacts import STAMP_KEY, Stamp, TableSpec, checked_stamp, derived_stamp, unreadable
+from reliance.base.finite import all_finite
 from reliance.base.writing import atomic
 
 
 class TableWriter:
-    """A table of numbers that grows."""
+    """A table of finite numbers that grows."""
 
-    def __init__(self, writer: pq.ParquetWriter, stamp: Stamp) -> None:
-        self.stamp, self._writer = stamp, writer
+    def __init__(self, path: str | Path, writer: pq.ParquetWriter, stamp: Stamp) -> None:
+        self.stamp, self._path, self._writer = stamp, path, writer
 
     def write(self, columns: Sequence[np.ndarray]) -> None:
-        """Append rows; columns in the order of the schema, cast to its types."""
+        """Append rows; columns in the order of the schema, cast to its types.
+
+        Raises RelianceError for numbers that are not finite, also once they are cast.
+        """
         schema = self._writer.schema
-        cast = [np.asarray(c, f.type.to_pandas_dtype()) for c, f in zip(columns, schema, strict=True)]
+        with np.errstate(over="ignore"):  # it is refused below
+            cast = [np.asarray(c, f.type.to_pandas_dtype()) for c, f in zip(columns, schema, strict=True)]
+        all_finite(self._path, dict(zip(schema.names, cast, strict=True)))
         self._writer.write_table(pa.table(cast, schema=schema))
 
 
@@ -36,13 +42,14 @@ def writing_table(
     schema = pa.schema(fields, metadata={STAMP_KEY: stamp.to_json()})
     options = {"compression": "zstd", "write_page_checksum": True}
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
-        yield TableWriter(writer, stamp)
+        yield TableWriter(path, writer, stamp)
 
 
 class TableReader:
     """A table on disk, checked to be what `spec` says; its rows come by groups.
 
-    Raises RelianceError as `read_table` does, when opened or while rows are read.
+    Raises RelianceError as `read_table` does, when opened or while rows are read, and for numbers that are
+    not finite.
     """
 
     def __init__(self, path: str | Path, spec: TableSpec) -> None:
@@ -60,6 +67,8 @@ class TableReader:
             with pq.ParquetFile(self._path, page_checksum_verification=True) as file:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group, columns=list(columns))
-                    yield [table[name].to_numpy() for name in columns]
+                    found = {name: table[name].to_numpy() for name in columns}
+                    all_finite(self._path, found)
+                    yield list(found.values())
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self._path, self._kind, error) from error

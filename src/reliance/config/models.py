@@ -3,10 +3,11 @@
 Planning reads it; jobs get plain values.
 """
 
+import os
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from reliance.config import sites
 from reliance.config.sae import SaeTraining
@@ -24,6 +25,8 @@ from reliance.config.stages import (
 )
 
 REHEARSAL = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.n(?P<n>[1-9][0-9]{0,8}))?")
+FOLDER_NAMES = "folders"  # as `names` of a data set: no names.csv is read, not even one in the root
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home of whoever runs it
 RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
 
 
@@ -86,13 +89,13 @@ class Encoder(Section):
 
     architecture: str | None = None
     pretrained: str | None = None
-    file: str | None = None
+    file: UserPath | None = None
     weights: Literal["random"] | None = None
     training: ClipTraining | None = None
     halfway_of: Name | None = None
     role: Literal["encoder", "labeller"] = "encoder"
     preprocess: Preprocess | None = None
-    embeddings_from: str | None = None
+    embeddings_from: UserPath | None = None
     note: str | None = None
 
     @model_validator(mode="after")
@@ -143,11 +146,11 @@ class Dataset(Section):
     """Images to look at."""
 
     layout: Literal["imagenet", "folder", "planted", "isic"]
-    root: str | None = None
+    root: UserPath | None = None
     planted: Planted | None = None
     split: Split | None = None
-    names: str | None = None
-    groups: str | None = None
+    names: UserPath | None = None
+    groups: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str = "classes"
     per_class: Positive | None = None
@@ -180,9 +183,9 @@ class ExternalList(Section):
     dataset: Name
     source: Literal["neuhaus", "user"]
     kind: Literal["polysemous", "compound", "typography", "spurious", "lookalike", "other"] | None = None
-    root: str | None = None
-    failures: str | None = None
-    samples: str | None = None
+    root: UserPath | None = None
+    failures: UserPath | None = None
+    samples: UserPath | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "ExternalList":
@@ -220,7 +223,7 @@ class Config(Section):
     encoders: dict[Name, Encoder]
     datasets: dict[Name, Dataset]
     external_lists: dict[Name, ExternalList]
-    vocabularies: dict[Name, str]
+    vocabularies: dict[Name, UserPath]
     sae_presets: dict[Name, SaeTraining]
     naming: Naming
     failures: Failures

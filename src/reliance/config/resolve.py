@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from reliance.base.errors import RelianceError
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
+from reliance.config.read_at import check_site
 from reliance.config.sae import SaeTraining
-from reliance.config.sites import DEFAULT, OF_LABELLERS, SITES
 from reliance.config.stages import AuditSettings, Failures
 
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
@@ -138,7 +138,7 @@ def _check_variant(config: Config, name: str) -> None:
         raise invalid(here, "these names are folders of their own", name, f"not {RESERVED}", "rename it")
     known("encoders", variant.encoder, config.encoders, f"{here}.encoder")
     known("datasets", variant.dataset, config.datasets, f"{here}.dataset")
-    _check_site(config, name, here)
+    check_site(config, name, here)
     if variant.sae is not None:
         if "preset" not in variant.sae:
             raise invalid(
@@ -164,34 +164,6 @@ def _check_variant(config: Config, name: str) -> None:
     _check_lists(config, name, here)
     _check_source(config, name, here)
     _check_audit(config, name, here)
-
-
-def _check_site(config: Config, name: str, here: str) -> None:
-    """The site exists, and the model is one that can be read there."""
-    variant = config.variants[name]
-    if variant.site not in SITES:
-        raise invalid(
-            f"{here}.site",
-            "a model is read at a site that is known",
-            variant.site,
-            " | ".join(SITES),
-            nearest(variant.site, SITES),
-        )
-    if config.encoders[variant.encoder].role != "encoder" and variant.site != OF_LABELLERS:
-        raise invalid(
-            f"{here}.encoder",
-            "a variant looks into a model whose role is encoder",
-            f"{variant.encoder} has role labeller",
-            f"an encoder with role: encoder, or site: {OF_LABELLERS}",
-            f"use it under 'labeller' instead, or read it at site: {OF_LABELLERS}",
-        )
-
-
-def site_of_labeller(config: Config, labeller: str, variant: Resolved) -> str:
-    """Where a variant's labeller is read: only its image embeddings are asked for, which every site has."""
-    if config.encoders[labeller].role == "labeller":
-        return OF_LABELLERS
-    return variant.site if labeller == variant.encoder else DEFAULT
 
 
 def _check_audit(config: Config, name: str, here: str) -> None:

@@ -12,6 +12,7 @@ class Place(NamedTuple):
 
     module: str  # where its SITE and entry points are
     meaning: str  # one line for people
+    needs: tuple[str, ...] = ()  # parts that its encoders have, see encoders/families/family.py
 
     def entry(self, function: str) -> str:
         """The entry point of a stage at this site, "module:function"."""
@@ -21,7 +22,9 @@ class Place(NamedTuple):
 DEFAULT = "class_token"
 OF_LABELLERS = "embedding"  # where models that only give names are read
 SITES = {
-    "class_token": Place("reliance.encoders.sites.class_token", "the class token after the last block"),
+    "class_token": Place(
+        "reliance.encoders.sites.class_token", "the class token after the last block", ("norm", "proj")
+    ),
     "embedding": Place("reliance.encoders.sites.embedding", "the image embedding itself"),
 }
 

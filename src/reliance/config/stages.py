@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from reliance.base.text import ONE_LINE, unfit
+from reliance.base.text import ONE_LINE, refuse_truth, unfit
 from reliance.config.section import INT32_MAX, Positive, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -17,6 +17,7 @@ def _one_line(text: str) -> str:
     return text
 
 
+ClassName = Annotated[int | str, BeforeValidator(refuse_truth)]  # a folder, a short name or an id
 Prompt = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
@@ -121,8 +122,8 @@ class Intervention(Section):
 class AuditSettings(Section):
     """An audit of a linear probe that tells some classes from others."""
 
-    positive: Annotated[tuple[int | str, ...], Field(min_length=1)]
-    negative: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
+    positive: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    negative: Annotated[tuple[ClassName, ...], Field(min_length=1)] | None = None
     intervention: Intervention = Intervention(transform="red_more", opposite="red_less")
     positive_share: Annotated[float, Field(gt=0, le=1)] = 0.8
     negatives: Positive = 4000

@@ -50,6 +50,11 @@ def hub_file(repository: str, names: Sequence[str]) -> Path:
             return Path(hub.hf_hub_download(repository, name, etag_timeout=TIMEOUT))
         except hub.errors.RemoteEntryNotFoundError:
             continue
+        except PermissionError as error:
+            place = error.filename or hub.constants.HF_HUB_CACHE
+            raise FetchError(
+                f"{place} cannot be written: set HF_HOME or XDG_CACHE_HOME to a folder of yours"
+            ) from error
         # Whatever the hub's client raises (no network, gated, renamed, disk full, cut off) is the cause.
         except Exception as error:
             raise FetchError(_one_line(error)) from error

@@ -9,7 +9,7 @@ from reliance.base.rows import write_manifest
 from reliance.base.writing import atomic
 from reliance.config.sites import rule_of
 from reliance.encoders.stored import KIND, Embeddings
-from reliance.images.tables import read_split
+from reliance.images.tables import read_split, tolerated
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def gather_embeddings(
     with atomic(manifest) as temporary:
         write_manifest(temporary, parts, KIND)
         found = Embeddings(temporary)
-        limit = max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * found.rows)
+        limit = tolerated(max_invalid, found.rows)
         if len(found.excluded) > limit:
             split = found.stamp.params["split"]
             paths = read_split(index, split).paths if index else None

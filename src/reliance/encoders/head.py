@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from reliance.base.artifacts import STAMP_KEY, Stamp, check_kind, derived_stamp, hash_arrays, unreadable
+from reliance.base.finite import all_finite
 from reliance.base.tensors import write_tensors
 
 KIND, SCHEMA = "head", 2
@@ -54,8 +55,10 @@ def save_head(path: str | os.PathLike[str], head: Head, weights: str, site: str 
     """Write a head atomically as safetensors, with eps and its stamp.
 
     weights : id of its encoder's weights. site : where x of this head is read.
+    Raises RelianceError for values that are not finite.
     """
     tensors = _tensors(head)
+    all_finite(path, tensors)
     params = {"eps": float(head.eps), "normed": head.normed, "site": site, "content": hash_arrays(tensors)}
     stamp = derived_stamp(KIND, SCHEMA, params, {"weights": weights})
     write_tensors(Path(path), tensors, {"eps": repr(float(head.eps)), STAMP_KEY: stamp.to_json()})
@@ -68,7 +71,7 @@ def _tensors(head: Head) -> dict[str, np.ndarray]:
 def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
     """Read what `save_head` wrote; the stamp names the weights (inputs) and the site (params).
 
-    Raises RelianceError if the file is missing, damaged, or another kind of artifact.
+    Raises RelianceError if the file is missing, damaged, not finite, or another kind of artifact.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -79,6 +82,7 @@ def load_head(path: str | os.PathLike[str]) -> tuple[Head, Stamp]:
             head = Head(**tensors, eps=float(metadata["eps"]), normed=bool(stamp.params["normed"]))
             if hash_arrays(_tensors(head)) != stamp.params["content"]:
                 raise ValueError("its tensors are not those its stamp names")
+            all_finite(path, _tensors(head))
             return head, stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error

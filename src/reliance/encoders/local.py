@@ -4,7 +4,7 @@ Of a safetensors file only the header is read: its length (8 bytes, little-endia
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,10 @@ def own_metadata(path: Path, where: str) -> dict[str, Any]:
         raise unreadable(path, where, error) from error
 
 
-def config_beside(path: Path, architecture: str | None, own: dict[str, Any]) -> Path | None:
-    """open_clip_config.json in the folder of the weights, where it is what describes them."""
+def config_beside(path: Path, own: dict[str, Any]) -> Path | None:
+    """open_clip_config.json in the folder of the weights, unless these describe themselves."""
     beside = path.with_name(CONFIG_NAME)
-    asked = not own and (architecture is None or architecture.startswith(HUB))
-    return beside if asked and beside.is_file() else None
+    return beside if not own and beside.is_file() else None
 
 
 def check_described(path: Path, architecture: str | None, known: Collection[str], where: str) -> None:
@@ -65,7 +64,7 @@ def check_described(path: Path, architecture: str | None, known: Collection[str]
     """
     path = weights_file(path, where)
     own = own_metadata(path, where)
-    if config_beside(path, architecture, own):
+    if config_beside(path, own):
         return
     if "architecture" not in own and (architecture is None or architecture.startswith(HUB)):
         raise no_architecture(path, where)
@@ -85,6 +84,52 @@ def check_prepared(known: Collection[str], where: str) -> None:
         next_step="the model's page or open_clip_config.json says which; wrong values run "
         "and give wrong embeddings",
     )
+
+
+def check_range(where: str, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise RelianceError unless mean and std are of pixels from 0 to 1, one value per colour."""
+    values = {"mean": [float(v) for v in mean], "std": [float(v) for v in std]}
+    for name, found in values.items():
+        if len(found) == 3 and all(0 <= v <= 1 for v in found) and (name == "mean" or min(found) > 0):
+            continue
+        scaled = ", ".join(f"{v / 255:.4g}" for v in found)
+        bytes_ = len(found) == 3 and max(found) > 1 and min(found) >= 0
+        step = (
+            f"these are of pixels from 0 to 255: write [{scaled}]"
+            if bytes_
+            else "the model's page says which"
+        )
+        raise RelianceError(
+            f"{where}.preprocess.{name}",
+            "mean and std are of pixels from 0 to 1, red, green and blue",
+            found=found,
+            allowed="three values from 0 to 1" + ", above 0" * (name == "std"),
+            next_step=step,
+        )
+
+
+def contradictions(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(key, value here, value there) where two model configs say different things.
+
+    What only one of them says is no contradiction.
+    """
+    one, other = _flat(first), _flat(second)
+    return [(key, one[key], other[key]) for key in sorted(one) if key in other and one[key] != other[key]]
+
+
+def with_activation(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model config that says its activation function: GELU, if nothing else is said."""
+    return {"quick_gelu": False, **config}
+
+
+def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[above + key] = list(value) if isinstance(value, tuple) else value
+    return flat
 
 
 def no_architecture(path: Path, where: str) -> RelianceError:

@@ -11,7 +11,6 @@ import open_clip
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
-from open_clip.transformer import VisionTransformer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -19,9 +18,11 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
+from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
 log = logging.getLogger(__name__)
 KIND, SCHEMA = "weights", 1
+USUAL = {"norm": "visual.ln_post", "proj": "visual.proj"}  # what all encoders had when none was recorded
 READ_ERRORS = (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError)
 
 
@@ -38,6 +39,8 @@ class Weights(NamedTuple):
     seed: int  # of random weights, 0 otherwise
     path: str  # file of the weights, "" if random
     sha256: str  # of that file, "" if random
+    family: str = ""  # of encoders/families, "" if it was not recorded
+    parts: dict[str, str] = USUAL  # by name, where they are in the model, see families/family.py
 
 
 class Clip(NamedTuple):
@@ -52,6 +55,8 @@ class Clip(NamedTuple):
 def read_weights(path: str | Path) -> tuple[Weights, Stamp]:
     """What `resolve_weights` wrote. Raises RelianceError as `identity.read_json`."""
     record, stamp = read_json(path, KIND, SCHEMA)
+    if "parts" not in record and record["role"] != "encoder":
+        record = {**record, "parts": {}}
     return Weights(**record), stamp
 
 
@@ -59,7 +64,8 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
     """Build and load the model of a weights.json.
 
     device : "auto" | "cpu" | "cuda".
-    Raises RelianceError if the file is gone, is not the one that was recorded, or does not fit.
+    Raises RelianceError if the file is gone, is not the one that was recorded, does not fit, or has values
+    that are not finite.
     """
     record, stamp = read_weights(weights)
     if record.random:
@@ -69,6 +75,7 @@ def load_model(weights: str | Path, device: str = "cpu") -> Clip:
         _check_file(record)
         model = build(record.config)
         state = fitting_state(model, record.path, record.encoder)
+        refuse_not_finite(state, record)
         model.load_state_dict(state, strict=True)
     model.float().eval().requires_grad_(False)
     place = torch.device(choose_device(device))
@@ -130,15 +137,11 @@ def fitting_state(
     try:
         state = _convert(model, _read_state(path, device))
     except READ_ERRORS as error:
-        raise RelianceError(
-            f"encoders.{encoder}: {path}",
-            "a file of weights is read as safetensors, or by torch.load with weights_only=True",
-            found=f"{type(error).__name__}: {' '.join(str(error).split())}",
-            allowed="an intact checkpoint that holds only tensors",
-            next_step=f"the file is damaged or of another kind (a TorchScript archive?): download it again, "
-            f"or name another copy as encoders.{encoder}.file",
-        ) from error
-    problem = _difference(model.state_dict(), state)
+        raise not_read(path, encoder, error) from error
+    known = model.state_dict()
+    problem = _difference(known, state)
+    if problem and (prefix := common_prefix(state, known)):
+        raise prefixed(path, encoder, prefix, next(n for n in state if n.startswith(prefix)))
     if problem:
         raise RelianceError(
             f"encoders.{encoder}: {path}",
@@ -151,31 +154,22 @@ def fitting_state(
     return state
 
 
-def class_token_tower(model: nn.Module, encoder: str) -> Any:
-    """The image tower of a model whose class token is analysed.
-
-    Raises RelianceError unless it is open_clip's VisionTransformer, pooled by its class token, with
-    ln_post and proj.
-    """
-    tower = model.visual
-    fits = (
-        isinstance(tower, VisionTransformer)
-        and tower.attn_pool is None
-        and tower.pool_type == "tok"
-        and isinstance(tower.ln_post, nn.LayerNorm)
-        and isinstance(tower.proj, nn.Parameter)
-        and not tower.output_tokens
-    )
-    if not fits:
+def refuse_not_finite(state: Mapping[str, torch.Tensor], record: Weights) -> None:
+    """Raise RelianceError, naming the tensors, if a weight is NaN or infinite. Masks of attention may be."""
+    broken = [
+        name
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and not name.endswith("mask") and not torch.isfinite(tensor).all()
+    ]
+    if broken:
         raise RelianceError(
-            f"encoders.{encoder}",
-            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
-            found=f"{type(tower).__name__}, pooling '{getattr(tower, 'pool_type', 'its own')}'"
-            + (" by attention" if getattr(tower, "attn_pool", None) is not None else ""),
-            allowed="open_clip's ViT models",
-            next_step="choose another model; with `role: labeller` this one can name components",
+            f"encoders.{record.encoder}: {record.path}",
+            "the weights of a model are finite numbers",
+            found=f"NaN or infinity in {len(broken)} of {len(state)} tensors: {', '.join(broken[:3])}",
+            allowed="finite values",
+            next_step="training diverged, or the file was converted to a precision that is too small: name "
+            f"another checkpoint as encoders.{record.encoder}.file",
         )
-    return tower
 
 
 def _check_file(record: Weights) -> None:
@@ -203,6 +197,8 @@ def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
     if isinstance(state, dict) and "state_dict" in state:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        if tables := tables_in(state, torch.Tensor):
+            raise WrappedError(tables)
         raise ValueError("it is not a table of tensors")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 

@@ -13,13 +13,14 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from reliance.base.errors import RelianceError
-from reliance.encoders.local import HUB, check_described
+from reliance.encoders.families.family import check_parts, needed
+from reliance.encoders.local import HUB, check_described, check_range
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}/[\w.\-]{1,96}", flags=re.ASCII)
@@ -35,6 +36,7 @@ def check_encoder(
     *,
     encoder: str = "",
     role: str = "encoder",
+    needs: Collection[str] | None = None,
 ) -> None:
     """Raise RelianceError if this entry cannot name a usable encoder; nothing is downloaded.
 
@@ -44,7 +46,8 @@ def check_encoder(
     random : random weights, for trying out.
     preprocess : explicit image preprocessing, keys PREPROCESS_KEYS.
     encoder : its name in the config, for messages.
-    role : "encoder" needs a vision transformer with a class token, "labeller" any CLIP.
+    role : "encoder" (read at its class token, if `needs` says nothing else) or "labeller" (any CLIP).
+    needs : parts that the sites need at which it is read; None: those of its role.
     """
     where = f"encoders.{encoder}" if encoder else "encoder"
     _check_sources(where, architecture, pretrained, file, random)
@@ -64,11 +67,17 @@ def check_encoder(
         config = model_config(architecture, where)
         if pretrained is not None:
             known |= set(pretrained_config(architecture, pretrained, where))
-        if role == "encoder":
-            check_class_token(config, f"{where}.architecture", architecture)
+        wanted = needed(role) if needs is None else needs
+        check_parts(config, wanted, f"{where}.architecture", architecture)
         check_tokenizer(config["text_cfg"], where)
+    check_range(where, *((preprocess or {}).get(key) or (0.5, 0.5, 0.5) for key in ("mean", "std")))
     if file is not None:
         check_described(Path(os.path.expanduser(file)), architecture, known, where)
+
+
+def architectures() -> list[str]:
+    """Names of all architectures."""
+    return sorted(path.stem for path in (_package() / "model_configs").glob("*.json"))
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
@@ -82,7 +91,7 @@ def model_config(architecture: str, where: str = "architecture") -> dict[str, An
         f"{where}.architecture",
         "an architecture is one that open_clip knows",
         found=architecture,
-        allowed=_nearest(architecture, [p.stem for p in folder.glob("*.json")]),
+        allowed=_nearest(architecture, architectures()),
         next_step="correct the name; for a model on the Hugging Face hub write hf-hub:owner/name",
     )
 
@@ -109,33 +118,6 @@ def pretrained_config(architecture: str, tag: str, where: str = "encoder") -> di
             next_step=f"write `architecture: {right}`; the wrong activation runs and gives wrong embeddings",
         )
     return dict(entry)
-
-
-def check_class_token(config: Mapping[str, Any], where: str, name: str) -> None:
-    """Raise RelianceError unless the model is a ViT whose class token goes through ln_post and proj.
-
-    config : an open_clip model config (embed_dim, vision_cfg, text_cfg).
-    """
-    vision = config["vision_cfg"]
-    reason = None
-    if "multimodal_cfg" in config:
-        reason = "a CoCa model, which pools with attention"
-    elif vision.get("timm_model_name"):
-        reason = f"a timm image tower ({vision['timm_model_name']})"
-    elif isinstance(vision.get("layers"), list):
-        reason = "a ResNet"
-    elif vision.get("attentional_pool"):
-        reason = "a transformer that pools with attention"
-    elif vision.get("pool_type", "tok") != "tok":
-        reason = f"a transformer that pools by '{vision['pool_type']}'"
-    if reason:
-        raise RelianceError(
-            where,
-            "an encoder that is analysed is a vision transformer with a class token, ln_post and proj",
-            found=f"{name}: {reason}",
-            allowed="open_clip's ViT models, for example ViT-B-32, ViT-L-14, ViT-H-14-quickgelu",
-            next_step="choose another architecture; with `role: labeller` this one can name components",
-        )
 
 
 def check_tokenizer(text: Mapping[str, Any], where: str) -> None:

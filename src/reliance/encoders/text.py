@@ -25,6 +25,8 @@ import pandas as pd
 
 from reliance.base.artifacts import TableSpec, read_table, write_table
 from reliance.base.errors import RelianceError
+from reliance.base.finite import finite
+from reliance.encoders.twins import tell_twins, twins
 from reliance.images.classes import imagenet21k_names
 from reliance.images.names import read_lines
 from reliance.images.tables import CLASSES
@@ -84,10 +86,20 @@ def embed_text(
         flat = [prompt for row in rows for prompt in row.prompts]
         _log_truncated(flat, tokenizer)
         vectors = encode_prompts(clip.model, tokenizer, flat, batch_size)
+        finite(
+            weights,
+            f"text vectors of {prompt_set}",
+            vectors,
+            step="the text tower of these weights is broken",
+        )
         digest = hashlib.sha256("\n".join(flat).encode()).hexdigest()
         params = {"prompt_set": prompt_set, "prompts": digest, "written_words": written_words}
         inputs = {"classes": stamp.id, "weights": clip.stamp.id}
-        write_table(text, _frame(rows, vectors), TEXT, params, inputs)
+        frame = _frame(rows, vectors)
+        _check_means(frame, weights)
+        of_classes = prompt_set not in ("vocabulary", "words")
+        about = {"twins": _tell_twins(frame, table, text)} if of_classes else None
+        write_table(text, frame, TEXT, params, inputs, about=about)
         log.info("%s: %d rows, %d prompts", prompt_set, len(rows), len(flat))
 
 
@@ -193,6 +205,22 @@ def mean_directions(vectors: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     sums = np.add.reduceat(vectors.astype(np.float64), starts, axis=0)
     unit: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return unit.astype(np.float32)
+
+
+def _check_means(frame: pd.DataFrame, weights: Path) -> None:
+    """Raise RelianceError if the prompts of a row cancel out, so that their mean has no direction."""
+    for vector, prompts in zip(frame["embedding"], frame["prompts"], strict=True):
+        step = "the text tower of these weights is broken"
+        finite(weights, f"the mean text vector of {', '.join(prompts)}", np.asarray(vector), step=step)
+
+
+def _tell_twins(frame: pd.DataFrame, classes: pd.DataFrame, text: Path) -> list[str]:
+    """Say which classes of a prompt set cannot both win; a sentence each."""
+    if frame.empty:
+        return []
+    vectors = np.stack(frame["embedding"].to_list())
+    pairs = twins(frame["class_id"].to_numpy(), vectors, frame["prompts"].tolist())
+    return tell_twins(pairs, dict(zip(classes["class_id"].tolist(), classes["folder"], strict=True)), text)
 
 
 def _log_truncated(prompts: Sequence[str], tokenizer: Any) -> None:

@@ -30,6 +30,7 @@ from reliance.attribution.inputs import (
 )
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.finite import all_finite
 from reliance.failures.discovery import (
     expected_share,
     false_discovery_rate,
@@ -80,11 +81,13 @@ def mine_outliers(
     expected = read_table(expectations, EXPECTATIONS)
     shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": computing.dtype}
     _check_expectations(expectations, expected, inputs, shared)
+    _check_finite(expectations, expected.frame)
     known = reference(expected.frame, inputs.class_ids, inputs.units.m, computing.dtype)
     skipped = inputs.class_ids[~known.usable].tolist()
     log.info("%d of %d classes have no usable reference: %s", len(skipped), len(known.n), skipped)
     tail = open_tail(inputs.units, inputs.head, inputs.text, computing)
-    miner = Miner(tail, decision_lines(known, rule.min_z, rule.confidence_std, tail.device), relevance)
+    lines = decision_lines(known, rule.min_z, rule.confidence_std, tail.device)
+    miner = Miner(tail, lines, relevance, files.embeddings)
     tally = Tally.zeros(known.mean.shape, tail.device)
     for block in blocks(inputs, every_nth, computing.block_rows):
         miner.count(block, tally)
@@ -178,3 +181,14 @@ def _check_expectations(path: Path, expected: Table, inputs: Inputs, settings: d
             allowed=f"{settings}",
             next_step=f"the config changed between the two: {make_again(path)}",
         )
+
+
+def _check_finite(path: Path, frame: pd.DataFrame) -> None:
+    """Raise RelianceError for what is not finite: a class would be skipped for it, a component never flagged.
+
+    What a row does not have (y of a component, the spread of one image) is not a number there and may be.
+    """
+    several = frame["n"] > 1
+    pairs = frame["component"] >= 0
+    rows = {"mean": pairs, "std": pairs & several, "y_mean": ~pairs, "y_std": ~pairs & several}
+    all_finite(path, {name: frame[name][chosen].to_numpy() for name, chosen in rows.items()})

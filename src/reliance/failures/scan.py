@@ -8,11 +8,13 @@ too many to keep, and those of the few that survive the tests are not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
+from reliance.base.finite import finite
 from reliance.tails.protocol import Scores, Tail
 
 if TYPE_CHECKING:
@@ -65,9 +67,13 @@ class Pairs(NamedTuple):
 
 
 class Miner:
-    """A tail applied to blocks of images; `relevance` is one of its forms."""
+    """A tail applied to blocks of images; `relevance` is one of its forms, `where` names them in errors.
 
-    def __init__(self, tail: Tail, lines: Lines, relevance: str) -> None:
+    Raises RelianceError for outputs and relevances that are not finite: they are above no line.
+    """
+
+    def __init__(self, tail: Tail, lines: Lines, relevance: str, where: str | Path = "relevances") -> None:
+        self.where = where
         self.tail, self.lines, self.form, self.components = tail, lines, relevance, tail.units
 
     def count(self, block: LabelledImages, tally: Tally) -> None:
@@ -103,7 +109,9 @@ class Miner:
 
     def _score(self, block: LabelledImages) -> Scored:
         label = torch.as_tensor(block.label, device=self.tail.device)
-        return Scored(block.image_id, label, self.tail.score(block.x, block.values, block.indices))
+        scores = self.tail.score(block.x, block.values, block.indices)
+        self._refuse_unless_finite("y", scores.y)
+        return Scored(block.image_id, label, scores)
 
     def _confident(self, scored: Scored) -> tuple[torch.Tensor, torch.Tensor]:
         """(rows, classes) of the high-confidence images of other classes, by class."""
@@ -118,10 +126,15 @@ class Miner:
         size = max(1, _CHUNK // scores.indices.shape[1])
         for i, c in zip(torch.split(rows, size), torch.split(classes, size), strict=True):
             r = scores.relevance(self.form, i, c)
+            self._refuse_unless_finite(self.form, r)
             cell = scores.indices[i] + c[:, None] * self.components
             active = scores.values[i] != 0
             flagged = active & (r > self.lines.unexpected.view(-1).take(cell))
             yield Pairs(i, c, cell, active, r, flagged)
+
+    def _refuse_unless_finite(self, name: str, numbers: torch.Tensor) -> None:
+        if not torch.isfinite(numbers).all():
+            finite(self.where, name, numbers.cpu().numpy())
 
 
 def _add(table: torch.Tensor, cell: torch.Tensor, amount: torch.Tensor) -> None:

@@ -9,13 +9,14 @@ import csv
 import importlib.util
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from reliance.base.errors import RelianceError
+from reliance.base.telling import tell
 from reliance.images.names import ClassName, read_names
 
 log = logging.getLogger(__name__)
@@ -39,13 +40,27 @@ def class_table(
             "every class folder has a name",
             found=f"no name for {', '.join(missing[:5])} ({len(missing)} in all)",
             allowed="one row per class folder",
-            next_step="name a CSV file as `names`, with `folder` exactly as on disk",
+            next_step="name a CSV file as `names`, with `folder` exactly as on disk"
+            + _changed(missing, known),
         )
     if names is not None and len(known) > len(folders):
         log.warning("%s: %d rows have no class folder", names, len(known) - len(folders))
-    _warn_of_namesakes({folder: known[folder].short_name for folder in folders})
+    short_names = {folder: known[folder].short_name for folder in folders}
+    _warn_of_namesakes(short_names)
+    for folder, name in short_names.items():
+        if name in short_names and name != folder and name != short_names[name]:
+            tell(log, "class folder %s is called %s, which is the folder of another class", folder, name)
     rows = [(i, folder, *known[folder]) for i, folder in enumerate(folders)]
     return pd.DataFrame(rows, columns=["class_id", "folder", "short_name", "full_name", "definition"])
+
+
+def _changed(folders: Sequence[str], known: Collection[str]) -> str:
+    """What a spreadsheet or a person made of the names of folders, as a hint."""
+    forms = {form: name for name in known for form in (name.strip().lstrip("0"), name.casefold())}
+    like = [(f, forms[k]) for f in folders for k in (f.lstrip("0"), f.casefold()) if k and k in forms]
+    if not like:
+        return ""
+    return f": {like[0][0]} is written {like[0][1]} there (spreadsheets drop zeros; columns must be text)"
 
 
 def _warn_of_namesakes(short_names: Mapping[str, str]) -> None:
@@ -55,7 +70,7 @@ def _warn_of_namesakes(short_names: Mapping[str, str]) -> None:
         folders.setdefault(name, []).append(folder)
     for name, shared in sorted(folders.items()):
         if len(shared) > 1:
-            log.warning("%d classes have the short name %r: %s", len(shared), name, ", ".join(shared[:5]))
+            tell(log, "%d classes have the short name %r: %s", len(shared), name, ", ".join(shared[:5]))
 
 
 def wordnet_names() -> dict[str, ClassName]:

@@ -4,11 +4,10 @@
 |---|---|
 | grey, CMYK, 1 bit | RGB by Pillow's convert("RGB") |
 | palette, LA, RGBA | the colours; transparency is dropped, as convert("RGB") does |
-| 16-bit grey | scaled to 8 bits (convert would clip everything above 255) |
+| 16-bit grey | scaled to 8 bits, by the depth that the file says (convert would clip everything above 255) |
 | float | scaled from 0..1; other ranges are refused, because their scale is unknown |
 | animation | the first frame |
 
-Formats are restricted to FORMATS: Pillow's readers for EPS and others run programs or are rarely used.
 A path "crops.hdf5/NAME" is the image file stored under that name inside an HDF5 file.
 """
 
@@ -24,8 +23,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from reliance.base.errors import RelianceError
+from reliance.images.depth import largest, warn_if_dark
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow's other readers run programs
 HDF5 = (".hdf5", ".h5")
 CHANNELS = {"red": (0,), "green": (1,), "blue": (2,), "all": (0, 1, 2)}
 BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
@@ -162,11 +162,12 @@ def load_image(
             raise Unreadable(f"{width} x {height} pixels are more than max_pixels = {max_pixels}")
         if least:
             image.draft(None, (least, least))  # heeded by JPEG alone; None: colours are converted as ever
+        white = largest(image, content) if image.mode == "I" or image.mode.startswith("I;16") else None
         image.load()
         if apply_exif:
             image = ImageOps.exif_transpose(image)
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-            image = _from_wide_grey(np.asarray(image), image.mode)
+            image = _from_wide_grey(np.asarray(image), image.mode, white)
         return image.convert("RGB")
     except (Unreadable, MemoryError):
         raise
@@ -179,12 +180,14 @@ def load_image(
         raise Unreadable(" ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
 
 
-def _from_wide_grey(pixels: np.ndarray, mode: str) -> Image.Image:
-    """8-bit grey from 16-bit integers or from floats in 0..1."""
-    top = 1.0 if mode == "F" else 65535
+def _from_wide_grey(pixels: np.ndarray, mode: str, white: int | None = None) -> Image.Image:
+    """8-bit grey from 16-bit integers, of which `white` is the largest, or from floats in 0..1."""
+    top = 1.0 if mode == "F" else white or 65535
     values = pixels.astype(np.float64)
     if not (values.min() >= 0 and values.max() <= top):
         raise Unreadable(f"pixels of mode {mode} from {values.min():g} to {values.max():g}: unknown scale")
+    if mode != "F" and white is None:
+        warn_if_dark(float(values.max()))
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 

@@ -2,44 +2,40 @@
 
 | below the root | means |
 |---|---|
-| train/ and test/ (or val/) | two splits; class folders inside each, or just images |
+| train/ and test/ (or val/) | two splits; class folders inside each, or just images; see shapes.SPLITS |
 | class folders | one set, divided by `split` |
 | images | one set without labels (class_id -1), divided by `split` |
 
-A class folder may have subfolders. Images that lie beside class folders are left out, and named.
+A class folder may have subfolders beside its images. Images that lie beside class folders are left out, and
+named. Folders that are no classes are refused (shapes).
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from reliance.base.errors import RelianceError
-from reliance.images.scan import File, Scanner
+from reliance.images.scan import Scanner
+from reliance.images.shapes import ALLOWED, Group, check_classes, check_names, split_of
+
+__all__ = ["DEFAULT_SPLIT", "Group", "class_folders", "divide", "list_folder"]
 
 log = logging.getLogger(__name__)
 DEFAULT_SPLIT = {"test": 0.2, "seed": 0}
-
-
-class Group(NamedTuple):
-    """Images of one class folder in one split."""
-
-    split: str
-    folder: str  # name of the class folder, "" for images without label
-    files: list[File]
-    class_id: int | None = None  # given by the layout; None: the folder's place among all class folders
 
 
 def list_folder(scanner: Scanner, split: Mapping[str, Any] | None = None) -> list[Group]:
     """Groups of an own folder.
 
     split : {"test": share, "seed": int}; None takes DEFAULT_SPLIT if the folder has no splits.
-    Raises RelianceError if `split` is given for a folder that has its own splits.
+    Raises RelianceError if `split` is given for a folder that has its own splits, or if a folder is neither
+    a split nor a class.
     """
     names = _split_folders(scanner)
     if names is None:
         share = {**DEFAULT_SPLIT, **(split or {})}
-        return divide(class_folders(scanner, "", ""), float(share["test"]), int(share["seed"]))
+        return divide(_checked(scanner, {"": ""}), float(share["test"]), int(share["seed"]))
     if split is not None and "test" in names:
         raise RelianceError(
             f"{scanner.where}, split",
@@ -48,27 +44,44 @@ def list_folder(scanner: Scanner, split: Mapping[str, Any] | None = None) -> lis
             allowed="split: null for this folder",
             next_step="remove `split`, or point root at the folder that should be divided",
         )
-    groups = [g for name, folder in names.items() for g in class_folders(scanner, folder, name)]
+    groups = _checked(scanner, names)
     if "test" in names:
         return groups
     share = {**DEFAULT_SPLIT, **(split or {})}
     return divide(groups, float(share["test"]), int(share["seed"]))
 
 
+def _checked(scanner: Scanner, names: Mapping[str, str]) -> list[Group]:
+    """Groups of the classes in the folder of each split, all of which are classes."""
+    groups = []
+    for name, folder in names.items():
+        own = class_folders(scanner, folder, name)
+        check_classes(scanner, folder, [group for group in own if group.folder])
+        groups += own
+    check_names(scanner, groups)
+    return groups
+
+
 def class_folders(scanner: Scanner, relative: str, split: str) -> list[Group]:
     """One group per class folder below `relative`, or one group "" if there are only images."""
     groups = []
     for name in scanner.folders(relative):
-        files = scanner.images(f"{relative}/{name}" if relative else name)
+        files = scanner.images(_joined(relative, name))
         if files:
             groups.append(Group(split, name, files))
         else:
-            log.warning("%s: class folder %s has no images and is ignored", scanner.where, name)
+            _say_empty(scanner, _joined(relative, name))
+    if groups:
+        leave_out_loose(scanner, relative, "lies beside class folders")
+        return groups
     loose = scanner.images(relative, recursive=False)
-    if not groups:
-        return [Group(split, "", loose)] if loose else []
-    scanner.left_out += [(file.path, "lies beside class folders") for file in loose]
-    return groups
+    return [Group(split, "", loose)] if loose else []
+
+
+def leave_out_loose(scanner: Scanner, relative: str, reason: str) -> None:
+    """Note the images of a folder that stands for something else than a class."""
+    for file in scanner.images(relative, recursive=False):
+        scanner.leave_out(file.path, reason)
 
 
 def divide(groups: list[Group], test: float, seed: int) -> list[Group]:
@@ -93,19 +106,53 @@ def divide(groups: list[Group], test: float, seed: int) -> list[Group]:
 def _split_folders(scanner: Scanner) -> dict[str, str] | None:
     """Split name -> folder, or None if the root holds the class folders or images themselves."""
     folders = scanner.folders()
-    if folders and set(folders) <= {"test", "val"}:
+    named: dict[str, str] = {}
+    for folder in folders:
+        if split := split_of(folder):
+            if split in named:
+                raise _one_split_twice(scanner, split, named[split], folder)
+            named[split] = folder
+    others = [name for name in folders if name not in named.values()]
+    whole = "train" in named and len(named) > 1
+    if not named or (not whole and any(map(scanner.has_images, others))):
+        return None  # a class may be called train, as one of several; others are refused as classes
+    held_out = [named[name] for name in ("test", "val") if name in named]
+    if "train" not in named:
         raise RelianceError(
             scanner.where,
             "a folder with a split to test on has one to train on",
             found=f"{' and '.join(folders)} without train",
             allowed="train and test (or val), or the class folders themselves",
-            next_step=f"add the folder train, or point root at {folders[0]} to divide what is in it",
+            next_step=f"add the folder train, or point root at {held_out[0]} to divide what is in it",
         )
-    held_out = [name for name in ("test", "val") if name in folders]
-    if "train" not in folders or not (held_out or folders == ["train"]):
-        return None
-    used = ["train", *held_out[:1]]
+    used = [named["train"], *held_out[:1]]
+    found = dict(zip(("train", "test"), used, strict=False))
+    said = f"splits: {', '.join(f'{folder} (to {name} on)' for name, folder in found.items())}"
+    log.info("%s: %s", scanner.where, said)
+    if not set(used) <= {"train", "test", "val"}:
+        scanner.say(said)
     for name in folders:
         if name not in used:
-            log.warning("%s: folder %s is ignored (the splits are %s)", scanner.where, name, ", ".join(used))
-    return dict(zip(("train", "test"), used, strict=False))
+            scanner.say(f"folder {name} is ignored (the splits are {', '.join(used)})")
+    leave_out_loose(scanner, "", "lies beside the folders of the splits")
+    return found
+
+
+def _say_empty(scanner: Scanner, path: str) -> None:
+    lost = sum(name.startswith(f"{path}/") for name in scanner.lost)
+    why = f", because its images ({lost}) are left out" if lost else ""
+    scanner.say(f"class folder {path} has no images and is ignored{why}")
+
+
+def _one_split_twice(scanner: Scanner, split: str, first: str, second: str) -> RelianceError:
+    return RelianceError(
+        scanner.where,
+        "a split is one folder",
+        found=f"{first} and {second}, which both name the split {split}",
+        allowed=ALLOWED,
+        next_step="move one of them out of the root, or the images of both into one",
+    )
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from reliance.base.errors import RelianceError
 from reliance.images.classes import WNID
-from reliance.images.folder import Group, class_folders
+from reliance.images.folder import class_folders, leave_out_loose
 from reliance.images.scan import File, Scanner
+from reliance.images.shapes import Group
 
 LABEL_FILES = ("LOC_val_solution.csv", "val_annotations.txt", "val.txt")
 CHALLENGE_FILE = "ILSVRC2012_validation_ground_truth.txt"
@@ -32,6 +33,9 @@ def list_imagenet(scanner: Scanner) -> list[Group]:
             allowed="root/train/n01440764/*.JPEG and root/val/n01440764/*.JPEG",
             next_step="point root at the folder that holds both; for other images use `layout: folder`",
         )
+    if unused := [name for name in folders if name not in ("train", "val")]:
+        scanner.say(f"folders that this layout does not use: {', '.join(unused[:8])}")
+    leave_out_loose(scanner, "", "lies beside the folders of the splits")
     train = _wordnet_folders(scanner, class_folders(scanner, "train", "train"), "train")
     val = class_folders(scanner, "val", "test")
     if not train or not val:

@@ -12,12 +12,16 @@ import pandas as pd
 from reliance.base.artifacts import check_same, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError, printable
 from reliance.base.rows import Parts
+from reliance.images.accounts import about, check_lost
 from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
-from reliance.images.folder import Group, list_folder
+from reliance.images.folder import list_folder
+from reliance.images.foresight import check_index
 from reliance.images.imagenet import list_imagenet
 from reliance.images.isic import NAMES, list_isic
-from reliance.images.scan import SUFFIXES, Scanner
+from reliance.images.scan import Scanner
+from reliance.images.shapes import Group
+from reliance.images.suffixes import SUFFIXES
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
 
 __all__ = ["CLASSES", "EXCLUDED", "INDEX", "gather_excluded", "index_images", "read_split"]
@@ -37,6 +41,7 @@ def index_images(
     classes_from: Path | None = None,
     plants: Path | None = None,
     dataset: str = "",
+    max_invalid: float = 0.001,
 ) -> None:
     """List the images below `root`, without opening them.
 
@@ -51,11 +56,13 @@ def index_images(
     plants : what the drawing of planted data wrote; its SHA-256 becomes part of the identity,
         because redrawn images may have the same names and sizes.
     dataset : name of the data set in the config, for error messages.
-    Raises RelianceError if the folder does not fit the layout or has no images.
+    max_invalid : images that may be left out: a share below 1 (then at least one), else a number.
+    Raises RelianceError if the folder does not fit the layout, has no images, or if too many are left out.
     """
     scanner = Scanner(root, f"datasets.{dataset}.root ({root})" if dataset else root)
     table = _known_classes(classes_from) if layout == "cases" else None
     groups = _groups(scanner, layout, split, table)
+    check_lost(scanner, sum(len(group.files) for group in groups), max_invalid)
     if per_class is not None:
         groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
     if not any(group.files for group in groups):
@@ -70,7 +77,11 @@ def index_images(
         log.warning("left out: %s (%s)", printable(path), reason)
     log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
     params = {"layout": layout, "content": _hash_rows(frame), "left_out": left_out[:LEFT_OUT_LIMIT]}
-    write_table(index, frame, INDEX, params, {"plants": hash_file(plants)} if plants else {})
+    if layout not in ("planted", "cases"):
+        for warning in check_index(frame, table):
+            scanner.say(warning)
+    inputs = {"plants": hash_file(plants)} if plants else {}
+    write_table(index, frame, INDEX, params, inputs, about=about(scanner))
     write_table(classes, table, CLASSES, {"content": _hash_rows(table)}, {})
 
 
@@ -117,7 +128,7 @@ def _groups(
     if layout == "isic":
         return list_isic(scanner, split)
     if layout == "cases" and classes is not None:
-        return list_cases(scanner, set(classes["class_id"]))
+        return list_cases(scanner, classes)
     raise RelianceError(
         f"{scanner.where}, layout",
         "the layout of a data set is one that is known",

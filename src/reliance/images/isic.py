@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reliance.base.errors import RelianceError
+from reliance.images.accounts import NO_IMAGE
 from reliance.images.decode import HDF5, crop_sizes
-from reliance.images.folder import DEFAULT_SPLIT, Group, divide
+from reliance.images.folder import DEFAULT_SPLIT, divide
 from reliance.images.isic_tables import (
     CODES,
     IMAGE_COLUMNS,
@@ -36,6 +37,7 @@ from reliance.images.isic_tables import (
 )
 from reliance.images.names import ClassName
 from reliance.images.scan import File, Scanner
+from reliance.images.shapes import Group
 
 log = logging.getLogger(__name__)
 TARGETS = {0.0: "benign", 1.0: "malignant"}
@@ -78,7 +80,10 @@ def list_isic(scanner: Scanner, split: Mapping[str, Any] | None = None) -> list[
     files = _files(scanner, {image for rows in said.values() for image in rows})
     groups = [g for name, rows in said.items() for g in _groups(scanner, name, rows, files)]
     listed = {image for rows in said.values() for image in rows}
-    scanner.left_out += [(f.path, "not in the ground truth") for n, f in files.items() if n not in listed]
+    strangers = [file.path for name, file in files.items() if name not in listed]
+    scanner.left_out += [(path, "not in the ground truth") for path in strangers]
+    if strangers:
+        scanner.say(f"{len(strangers)} images are not in the ground truth, such as {strangers[0]}")
     if "test" in truths:
         return groups
     share = {**DEFAULT_SPLIT, **(split or {})}
@@ -181,14 +186,20 @@ def _groups(
 ) -> list[Group]:
     """Images of a split by class; rows without a class or an image are left out, with the reason."""
     found: dict[str, list[File]] = {}
+    without: set[str] = set()
     for image, (name, reason) in said.items():
         file = files.get(image)
-        if file is None:
-            scanner.left_out.append((image, reason or "in the ground truth, but there is no such image"))
+        if file is None and not reason:
+            scanner.leave_out(image, NO_IMAGE)
+            without.add(name)
+        elif file is None:
+            scanner.left_out.append((image, reason))
         elif reason:
             scanner.left_out.append((file.path, reason))
         else:
             found.setdefault(name, []).append(file)
+    for name in sorted(without - set(found)):
+        scanner.say(f"class {name} has no images in the split {split}, and rows in the ground truth")
     return [Group(split, name, sorted(own)) for name, own in sorted(found.items())]
 
 

@@ -1,18 +1,29 @@
 """Image files below the root of a data set: nothing hidden, nothing outside the root.
 
-What is an image is decided by the suffix (SUFFIXES, upper or lower case); files are not opened.
+What is an image is decided by the suffix (suffixes.SUFFIXES, upper or lower case). Files are not opened, but
+for the first bytes of those whose suffix says nothing. Whatever else lies there is accounted for.
 One `os.scandir` per folder and one `stat` per image, for its size.
 """
 
+import logging
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
+from reliance.base.telling import tell
 from reliance.base.text import unfit
+from reliance.images.suffixes import (
+    NO_IMAGES,
+    NOT_READ,
+    is_image,
+    is_system,
+    starts_like_an_image,
+    suffix_of,
+)
 
-SUFFIXES = ("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
-JUNK = ("__MACOSX", "lost+found")
+log = logging.getLogger(__name__)
 
 
 class File(NamedTuple):
@@ -26,8 +37,9 @@ class Scanner:
     """Lists what lies below `root`.
 
     `left_out` collects (path, reason) of images that are not listed: links out of the root or to
-    nothing, names that are not UTF-8. Links to folders are followed only where folders are
-    listed by name (`folders`), and only inside the root.
+    nothing, names that are not UTF-8, formats that are not read. `lost` are those of them that nobody asked
+    to be without. `others` counts what is no image, by suffix; `told` are lines that a person is to read.
+    Links to folders are followed only where folders are listed by name (`folders`), and only inside the root.
     """
 
     def __init__(self, root: str | Path, where: str = "root") -> None:
@@ -35,6 +47,9 @@ class Scanner:
         self.root = Path(root)
         self.where = where
         self.left_out: list[tuple[str, str]] = []
+        self.lost: set[str] = set()
+        self.others: Counter[str] = Counter()
+        self.told: list[str] = []
         if not self.root.is_dir():
             raise RelianceError(
                 where,
@@ -44,6 +59,20 @@ class Scanner:
                 next_step="correct the path, or mount the disk it is on",
             )
         self._real = os.path.realpath(self.root)
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Note an image that is not listed."""
+        self.left_out.append((_shown(path), reason))
+        self.lost.add(_shown(path))
+
+    def say(self, message: str) -> None:
+        """Tell a person, now and on the page, what became of something below the root."""
+        tell(log, "%s: %s", self.where, message)
+        self.told.append(message)
+
+    def has_images(self, relative: str) -> bool:
+        """Whether there are images below a folder; nothing is noted."""
+        return bool(Scanner(self.root, self.where).images(relative))
 
     def folders(self, relative: str = "") -> list[str]:
         """Sorted names of the folders directly below `relative`, without hidden ones.
@@ -56,9 +85,11 @@ class Scanner:
         seen: dict[str, str] = {}
         above = os.path.realpath(os.path.join(self.root, relative))
         for entry in sorted(self._entries(relative), key=lambda e: e.name):
-            if not _is_folder(entry):
-                continue
             path = _join(relative, entry.name)
+            if not _is_folder(entry):
+                if _is_dead(entry) and not is_image(entry.name):
+                    self.leave_out(path, "a link to nothing")
+                continue
             real = os.path.realpath(entry.path)
             if not self._inside(real):
                 raise self._refused(path, "a link out of the root")
@@ -86,12 +117,25 @@ class Scanner:
                     if recursive:
                         pending.append(path)
                 elif entry.is_symlink() and _is_folder(entry):
-                    self.left_out.append((_shown(path), "a link to a folder"))
-                elif _is_image(entry.name):
-                    size = self._size(entry, path)
-                    if size is not None:
-                        found.append(File(path, size))
+                    self.leave_out(path, "a link to a folder")
+                elif not is_image(entry.name):
+                    self._account(entry, path)
+                elif (size := self._size(entry, path)) is not None:
+                    found.append(File(path, size))
         return sorted(found)
+
+    def _account(self, entry: os.DirEntry[str], path: str) -> None:
+        """Note a file that is not read: an image all the same, or what else it is."""
+        suffix = suffix_of(entry.name)
+        plain = entry.is_file(follow_symlinks=False)
+        if suffix in NOT_READ:
+            self.leave_out(path, f"images ending in .{suffix} are not read")
+        elif _is_dead(entry):
+            self.leave_out(path, "a link to nothing")
+        elif plain and suffix not in NO_IMAGES and starts_like_an_image(entry.path):
+            self.leave_out(path, "an image whose name does not end like that of one")
+        else:
+            self.others[f".{_shown(suffix)}" if suffix and len(suffix) <= 10 else "without suffix"] += 1
 
     def _size(self, entry: os.DirEntry[str], path: str) -> int | None:
         """Bytes of an image, or None, with the reason in `left_out`."""
@@ -109,14 +153,14 @@ class Scanner:
                 return entry.stat().st_size
             except OSError as error:  # removed just now
                 reason = f"{type(error).__name__}: {error.strerror}"
-        self.left_out.append((_shown(path), reason))
+        self.leave_out(path, reason)
         return None
 
     def _entries(self, relative: str) -> list[os.DirEntry[str]]:
         folder = os.path.join(self.root, relative)
         try:
             with os.scandir(folder) as entries:
-                return [e for e in entries if not e.name.startswith(".") and e.name not in JUNK]
+                return [e for e in entries if not is_system(e.name)]
         except OSError as error:
             raise RelianceError(
                 folder,
@@ -147,6 +191,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_dead(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link to nothing, or to itself."""
+    return entry.is_symlink() and not os.path.exists(entry.path)
+
+
 def _below(path: str, folder: str) -> bool:
     """Whether a real path is that of a folder, or of something in it."""
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
@@ -154,11 +203,6 @@ def _below(path: str, folder: str) -> bool:
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _is_image(name: str) -> bool:
-    _, dot, suffix = name.rpartition(".")
-    return bool(dot) and suffix.lower() in SUFFIXES
 
 
 def _is_utf8(name: str) -> bool:

@@ -66,3 +66,8 @@ def read_split(index: str | Path, split: str) -> SplitRows:
         )
     columns = rows["path"].to_numpy(object), rows["class_id"].to_numpy(np.int32), rows["bytes"].to_numpy()
     return SplitRows(*columns, stamp)
+
+
+def tolerated(max_invalid: float, images: int) -> float:
+    """How many of so many images may be unusable: max_invalid below 1 is a share, and at least one image."""
+    return max_invalid if max_invalid >= 1 or max_invalid == 0 else max(1.0, max_invalid * images)

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 from reliance.config.models import Encoder
+from reliance.config.read_at import parts_needed
 from reliance.config.resolve import BUILT_IN, check_file, known
 from reliance.config.sites import SITES, rule_of
+from reliance.encoders.families.table import FAMILIES
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
 from reliance.plan import paths
@@ -29,6 +31,7 @@ def to_resolve(plan: Plan, w: Wildcards) -> Paths:
         e.preprocess.model_dump() if e.preprocess else None,
         encoder=w.encoder,
         role=e.role,
+        needs=parts_needed(plan.config, w.encoder),
     )
     file = _local_file(e)
     return {"checkpoint": plan.users(file)} if file else {}
@@ -202,9 +205,12 @@ STAGES = (
         inputs=to_resolve,
         outputs={"weights": paths.WEIGHTS},
         settings=resolving,
+        untracked=lambda plan, w: {"needs": parts_needed(plan.config, w.encoder)},
         memory=8000,
         minutes=60,
         local=True,
+        # Of the usual family only: what others say is recorded, so that a new one reruns nothing.
+        also=(f"{FAMILIES['vision_transformer']}:FAMILY",),
         message="Finding the weights of {wildcards.encoder}",
     ),
     *(stage for site in SITES for stage in at_site(site)),

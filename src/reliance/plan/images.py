@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from reliance.config.models import FOLDER_NAMES
 from reliance.config.resolve import check_file, check_root
 from reliance.images.names import read_names
 from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at, base_name
-from reliance.plan.plan import Plan
+from reliance.plan.plan import Plan, some
 from reliance.plan.planted import drawn
 from reliance.plan.stage import Paths, Stage, Values
 
@@ -24,8 +25,10 @@ def to_index(plan: Plan, w: Wildcards) -> Paths:
     if d.planted:
         return drawn(plan, w.dataset, "plants", "names")
     check_root("datasets", base_name(w.dataset), d.root)
-    if d.names:
+    if d.names and d.names != FOLDER_NAMES:
         check_file(f"datasets.{base_name(w.dataset)}.names", d.names)
+    if d.names == FOLDER_NAMES:
+        return {}
     beside = os.path.join(str(d.root), "names.csv")  # a user's own file, taken if there is one
     names = d.names or (beside if os.path.isfile(beside) else None)
     if names is None:
@@ -45,6 +48,18 @@ def indexing(plan: Plan, w: Wildcards) -> Values:
         "split": d.split and d.split.model_dump(),
         "per_class": d.per_class,
         "dataset": base_name(w.dataset),
+    }
+
+
+def needing(plan: Plan, w: Wildcards) -> Values:
+    """What a variant may ask of the images of its data set."""
+    v = plan.variant(w.variant)
+    return {
+        "variant": w.variant,
+        "mines": v.failures_from == v.name,
+        **some(v.failures, "every_nth", "min_samples"),
+        **some(plan.config.naming, "min_active"),
+        **(some(v.audit, "positive", "negative") if v.audit else {}),
     }
 
 
@@ -76,9 +91,25 @@ STAGES = (
         inputs=to_index,
         outputs={"index": paths.INDEX, "classes": paths.CLASSES},
         settings=indexing,
+        untracked=lambda plan, w: some(plan.config.images, "max_invalid"),
         memory=lambda s: 2000 + 0.002 * s.train,
         minutes=lambda s: 10 + s.train / 25000,
         message="Listing the images of {wildcards.dataset}",
+    ),
+    Stage(
+        name="check_data",
+        entry="reliance.images.foresight:check_data",
+        inputs=lambda plan, w: {
+            "index": plan.path(paths.INDEX, w.variant),
+            "classes": plan.path(paths.CLASSES, w.variant),
+        },
+        outputs={"checked": paths.CHECKED},
+        settings=needing,
+        first=True,
+        local=True,
+        memory=lambda s: 2000 + 0.002 * s.train,
+        minutes=5,
+        message="Comparing what {wildcards.variant} needs with the images of its data set",
     ),
     Stage(
         name="gather_excluded",

@@ -40,6 +40,7 @@ PROBE = f"{EMBEDDED}/probe.safetensors"
 ALIGNMENTS = f"{EMBEDDED}/alignments.parquet"
 
 VARIANT = "results/{variant}"
+CHECKED = f"{VARIANT}/checked.json"  # against its data set
 SAE = f"{VARIANT}/sae/sae.safetensors"
 SAE_HISTORY = f"{VARIANT}/sae/history.parquet"
 SAE_QUALITY = f"{VARIANT}/sae/quality.json"

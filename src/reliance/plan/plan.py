@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from reliance.base.errors import RelianceError
 from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
-from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve, site_of_labeller
+from reliance.config.read_at import site_of_labeller
+from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
 from reliance.config.sae import SaeTraining
 from reliance.config.stages import AuditSettings
 from reliance.plan import paths
@@ -146,7 +147,8 @@ class Plan:
 
     def labelled_at(self, variant: str) -> str:
         """The site that the labeller of a variant is read at."""
-        return site_of_labeller(self.config, self.labeller(variant), self.variant(variant))
+        v = self.variant(variant)
+        return site_of_labeller(self.config, self.labeller(variant), v.encoder, v.site)
 
     def audit(self, variant: str) -> AuditSettings:
         """The audit of a variant."""

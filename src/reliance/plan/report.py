@@ -21,6 +21,8 @@ def of_everyone(plan: Plan, name: str) -> Paths:
         "classes": plan.path(paths.CLASSES, name),
         "excluded": plan.path(paths.EXCLUDED, name),
         "weights": plan.path(paths.WEIGHTS, name),
+        "checked": at(paths.CHECKED, variant=name),
+        "text": plan.path(paths.TEXT, name, prompt_set=v.failures.prompt_set),
     }
 
 

@@ -1,7 +1,7 @@
 """The sparse autoencoder of a variant."""
 
 from reliance.plan import paths
-from reliance.plan.paths import Wildcards, base_name
+from reliance.plan.paths import Wildcards, at, base_name
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values
 from reliance.units.sae.kinds import DEFAULT, KINDS, Kind, trainable
@@ -29,6 +29,7 @@ def train(name: str, kind: Kind) -> Stage:
         entry=kind.train,
         variants=lambda plan: plan.of_kind(name),
         inputs=to_train,
+        after=lambda plan, w: [at(paths.CHECKED, variant=w.variant)],
         outputs={"sae": paths.SAE, "history": paths.SAE_HISTORY, "quality": paths.SAE_QUALITY},
         settings=training,
         resumes=True,

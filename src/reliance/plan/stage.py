@@ -46,6 +46,8 @@ class Stage(NamedTuple):
     message: str
     inputs: Callable[[Plan, Wildcards], Paths] = nothing
     settings: Callable[[Plan, Wildcards], Values] = nothing  # plain values that shape the result
+    after: Callable[[Plan, Wildcards], list[str]] | None = None  # files that must be there; it reads them not
+    first: bool = False  # whether it comes before others that could run
     untracked: Callable[[Plan, Wildcards], Values] = nothing  # values that change speed or strictness alone
     memory: Need = 1000  # MB
     minutes: Need = 10

@@ -67,6 +67,11 @@ class Wired:
         return {name: file for name, file in kept.items() if file is not None}
 
     @told
+    def after(self, wildcards: Named) -> list[str]:
+        """Files that must be there before a job starts, whatever their age; it does not get them."""
+        return self.stage.after(self.plan, _names(wildcards)) if self.stage.after else []
+
+    @told
     def literal(self, wildcards: Named) -> Values:
         """The user's files with braces in their paths, which Snakemake would take for patterns.
 

@@ -25,6 +25,7 @@ from reliance.figures.table import BY_NAME, sections
 from reliance.report import provenance, rows
 from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
+from reliance.report.data import known_of_data
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
 from reliance.robustness.findings import findings as robustness_findings
 
@@ -64,6 +65,8 @@ class Everyone(NamedTuple):
     classes: Path
     excluded: Path
     weights: Path
+    checked: Path  # what the variant needs and its data set has not
+    text: Path  # prompts of the classes
 
 
 class OfSae(NamedTuple):
@@ -145,6 +148,7 @@ def report(
         "mined_by": about.mined_by,
         "random_weights": about.random_weights,
         "note": about.note,
+        "known": known_of_data(study),
         "audit": headline(study.audit) if study.has("audit") else "",
         "left_out": list(about.left_out),
         **tables_shown(study),

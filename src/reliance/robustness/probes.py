@@ -33,6 +33,7 @@ from reliance.base.artifacts import (
     unreadable,
 )
 from reliance.base.errors import RelianceError
+from reliance.base.finite import all_finite
 from reliance.base.tensors import write_tensors
 from reliance.images.tables import INDEX
 from reliance.robustness.inputs import Embedded, open_split, unit_blocks
@@ -172,6 +173,7 @@ def save_probe(
 ) -> Stamp:
     """Write a probe atomically; iterations and the solver's warnings lie in its metadata."""
     tensors = {"weight": np.ascontiguousarray(fit.weight), "bias": np.ascontiguousarray(fit.bias)}
+    all_finite(path, tensors)
     stamp = content_stamp(KIND, SCHEMA, hash_arrays(tensors), params, inputs)
     metadata = {
         STAMP_KEY: stamp.to_json(),
@@ -195,6 +197,7 @@ def load_probe(path: str | os.PathLike[str]) -> tuple[Probe, Stamp]:
             tensors = {name: file.get_tensor(name) for name in ("weight", "bias")}
             if hash_arrays(tensors) != stamp.id:
                 raise ValueError("its tensors are not those its stamp names")
+            all_finite(path, tensors)
             return Probe(**tensors, scale=float(stamp.params["scale"]), kind=stamp.params["kind"]), stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error

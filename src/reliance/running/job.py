@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from reliance.base.errors import RelianceError, printable
+from reliance.base.telling import Terminal
 
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -20,8 +21,9 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
 
     Where the function takes a bundle, the keywords that are its fields are handed over as one.
 
-    Everything the process prints goes to the job's log. On an error the log has the
-    traceback, the terminal has the message and the log's path, and the process exits with 1.
+    Everything the process prints goes to the job's log; what is told (telling.tell) goes to the terminal
+    too. On an error the log has the traceback, the terminal has the message and the log's path, and the
+    process exits with 1.
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,6 +33,7 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
         os.dup2(stream.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
     logging.captureWarnings(True)
+    logging.getLogger().addHandler(Terminal(terminal, _title(snakemake)))
     try:
         function(**bundled(function, arguments(snakemake)))
     except Exception as error:
@@ -42,15 +45,19 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
 
 def message(snakemake: Any, error: Exception) -> str:
     """What the terminal shows of a failed job: the rule, its wildcards, the message, the log's path."""
-    wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
     if isinstance(error, OSError) and error.errno in _STORAGE:
         error = _storage(error, list(snakemake.output))
     text = str(error)
     if not isinstance(error, RelianceError):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
         text = f"{type(error).__name__}: {printable(first)}" if first else type(error).__name__
-    title = f"{snakemake.rule} [{wildcards}]" if wildcards else snakemake.rule
-    return f"\nERROR in {title}\n{text}\n  full log: {snakemake.log[0]}\n\n"
+    return f"\nERROR in {_title(snakemake)}\n{text}\n  full log: {snakemake.log[0]}\n\n"
+
+
+def _title(snakemake: Any) -> str:
+    """The rule of a job and its wildcards."""
+    wildcards = ", ".join(f"{k}={v}" for k, v in snakemake.wildcards.items())
+    return f"{snakemake.rule} [{wildcards}]" if wildcards else str(snakemake.rule)
 
 
 def _storage(error: OSError, outputs: list[str]) -> RelianceError:

@@ -22,6 +22,7 @@ from reliance.base.artifacts import (
     unreadable,
 )
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.finite import all_finite
 from reliance.base.writing import atomic
 from reliance.encoders.stored import Embeddings, check_site
 
@@ -170,6 +171,7 @@ def _check(path: str | Path, sae: Sae) -> None:
             raise _refused(path, "arrays of an SAE are float32 and agree in m and d", found, str(expected))
     if not 1 <= sae.k <= m:
         raise _refused(path, "an SAE has 1 <= k <= m", f"k = {sae.k}, m = {m}", f"1 to {m}")
+    all_finite(path, sae.arrays)
     lengths = np.linalg.norm(sae.decoder_weight, axis=1)
     worst = float(np.abs(lengths - 1).max())
     if not worst <= _UNIT_TOLERANCE:
