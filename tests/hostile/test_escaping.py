@@ -13,7 +13,7 @@ from reliance.base.artifacts import derived_stamp
 from reliance.base.claims import Finding
 from reliance.report import provenance, rows
 from reliance.report.markup import data_uri, markdown, read_grid
-from reliance.report.page import ROWS, TEMPLATE, Shown, verdicts, write_page
+from reliance.report.page import ROWS, TEMPLATE, Exhibit, verdicts, write_page
 from report.test_page import values as template_values
 
 HOSTILE = {
@@ -117,7 +117,7 @@ def page(folder: Path, bad: str) -> str:
         "found": {bad: verdicts([Finding(bad, True, f"c{bad}", bad), Finding(bad, False, "c", bad)])},
         "sections": {
             "Failure modes": [
-                Shown(
+                Exhibit(
                     "fig5",
                     f"Figure {bad}",
                     "data:image/webp;base64,AA==",

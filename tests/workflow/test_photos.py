@@ -12,7 +12,7 @@ from reliance.images.classes import wordnet_names
 
 from .project import Project
 
-EXCLUDED = "results/encoders/random_b32/photos/excluded.parquet"
+EXCLUDED = "results/encoders/random_b32/class_token/photos/excluded.parquet"
 PHOTOS = os.environ.get("RELIANCE_PHOTOS")
 pytestmark = [
     pytest.mark.photos,
