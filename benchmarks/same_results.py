@@ -22,7 +22,7 @@ import pandas as pd
 
 # Where NEW keeps what OLD had elsewhere: a pattern of paths of NEW, and the path of OLD it stands for.
 MOVED = (
-    (r"encoders/[^/]+/(?:class_token/|embedding/)?([^/]+)/excluded\.parquet", r"datasets/\1/excluded.parquet"),
+    (r"encoders/[^/]+/(?:\w+/)?([^/]+)/excluded\.parquet", r"datasets/\1/excluded.parquet"),
     (r"encoders/([^/]+)/(?:class_token|embedding)/(.+)", r"encoders/\1/\2"),
 )
 PASSED = {"logs", "benchmarks"}  # folders that say how long a run took

@@ -4,6 +4,8 @@ import base64
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +99,8 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
 def page(folder: Path, bad: str) -> str:
     """A page in which a text is name, label, path, note, setting, caption, number and verdict."""
     t = frames(bad)
-    cases = (t["failures"], t["samples"], t["index"], t["classes"], t["components"], t["robustness"])
+    named = {"failure_samples": t["samples"], "mined_components": t["components"]}
+    study: Any = SimpleNamespace(**t, **named)
     (folder / "jobs/rule").mkdir(parents=True)
     (folder / "jobs/rule/owner.tsv").write_text(
         f"s\tmax_pss\n{bad.partition(chr(10))[0]}\t1\n", encoding="utf-8"
@@ -112,7 +115,7 @@ def page(folder: Path, bad: str) -> str:
         "facts": [(bad, bad)],
         "kinds": {bad: 2},
         "gone": [bad],
-        "cases": rows.case_rows(*cases),
+        "cases": rows.case_rows(study),
         "truth": numbers,
         "found": {bad: verdicts([Finding(bad, True, f"c{bad}", bad), Finding(bad, False, "c", bad)])},
         "sections": {
