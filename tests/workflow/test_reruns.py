@@ -24,8 +24,8 @@ CODES = (
 
 
 EMBEDDED = CODES | {"embed_images", "embed_images_embedding", "gather_embeddings", "gather_excluded"}
-EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline", "faithfulness_neurons"}
-EMBEDDED |= {"faithfulness_pca"}
+OTHER_BASES = {"faithfulness_neurons", "faithfulness_pca"}
+EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"} | OTHER_BASES
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:
@@ -47,9 +47,9 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
     [
         ("variants={tiny: {failures: {min_z: 4.5}}}", MINING),
         ("variants={tiny: {failures: {max_cases_per_class: 2}}}", CASES),
-        ("variants={tiny: {sae: {k: 6}}}", {"train_sae"} | CODES),
+        ("variants={tiny: {sae: {k: 6}}}", {"train_sae", "describe_variant"} | CODES),
         ("naming={top_n: 10}", {"basis_table"} | NAMES | CASES),
-        ("faithfulness={path_steps: 20}", {"faithfulness"} | CURVES),
+        ("faithfulness={path_steps: 20}", {"faithfulness", *OTHER_BASES} | CURVES),
         ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
         ("galleries={per_band: 4}", CONCEPTS),
         ("probe={c: 0.5}", {"fit_probe", "score_cases"} | FIGURES),
