@@ -15,14 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reliance.base.artifacts import check_same, derived_stamp
+from reliance.base.artifacts import check_same
 from reliance.base.errors import RelianceError
 from reliance.base.rows import PartRange, Parts
 from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.protocol import Entries, Sources
 
 BASES = ("neurons", "pca")
-KIND, SCHEMA = "basis", 1  # of the identity of a fitted basis
 _ENTRIES = 1 << 22  # activations held at a time: every image has d of them
 _FIT_ROWS = 16384  # rows read at a time for mean and axes
 _SAME_SIZE = 1e-6  # entries of an axis that differ by less, relatively, count as equal: rounding decides else
@@ -155,9 +154,8 @@ def _open(sources: Sources, basis: str) -> Basis:
     check_same("encoder weights", (fitted.path, fitted.stamp.inputs["weights"]), (tokens.path, given))
     check_site(fitted.path, fitted.site, tokens)
     centre, axes = _fit(fitted, basis, _FIT_ROWS)
-    stamp = derived_stamp(KIND, SCHEMA, {"basis": basis}, {"fitted": fitted.stamp.id})
     own = centre._replace(readable=tokens.rows - len(tokens.excluded))
-    return Basis(tokens, own, axes, {"units": stamp.id})
+    return Basis(tokens, own, axes, {f"{basis}_fitted_to": fitted.stamp.id})
 
 
 def _fit(tokens: Parts, basis: str, block_rows: int) -> tuple[Centre, np.ndarray | None]:
