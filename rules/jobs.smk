@@ -21,6 +21,7 @@ for wired in WIRED:
         priority: int(wired.stage.first)
         group:
             wired.stage.group
+        localrule: wired.stage.local
         conda:
             ENVIRONMENT
         threads: wired.threads
