@@ -169,3 +169,10 @@ def test_what_cannot_be_cleared_away_stays(
         temporary.write_text("new")
     assert (tmp_path / "thing").read_text() == "new"
     assert f"{left}, which a killed job left, cannot be removed" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "named"), [(None, "outer"), ("other", "other")])
+def test_an_error_of_the_system_names_the_file_that_was_written(given: str | None, named: str) -> None:
+    with pytest.raises(OSError) as caught, writing.naming("outer"), writing.naming("outer"):
+        raise OSError(28, "No space left on device", given)
+    assert caught.value.filename == named and caught.value.strerror == "No space left on device"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from reliance.base.artifacts import STAMP_KEY, Stamp, TableSpec, checked_stamp, derived_stamp, unreadable
 from reliance.base.finite import all_finite
-from reliance.base.writing import atomic
+from reliance.base.writing import atomic, naming
 
 
 class TableWriter:
@@ -29,7 +29,8 @@ class TableWriter:
         with np.errstate(over="ignore"):  # it is refused below
             cast = [np.asarray(c, f.type.to_pandas_dtype()) for c, f in zip(columns, schema, strict=True)]
         all_finite(self._path, dict(zip(schema.names, cast, strict=True)))
-        self._writer.write_table(pa.table(cast, schema=schema))
+        with naming(self._path):  # several tables may grow at once
+            self._writer.write_table(pa.table(cast, schema=schema))
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def writing_table(
     fields = [(name, pa.type_for_alias(kind)) for name, kind in spec.columns]
     schema = pa.schema(fields, metadata={STAMP_KEY: stamp.to_json()})
     options = {"compression": "zstd", "write_page_checksum": True}
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+    with naming(path), atomic(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         yield TableWriter(path, writer, stamp)
 
 

@@ -36,6 +36,17 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _remove(old)
 
 
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """An error of the system inside the block names this file, if it does not name one itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def claim(output: Path, key: str) -> Path:
     """The hidden folder beside `output` for its unfinished work under a key, for this process alone.
 
