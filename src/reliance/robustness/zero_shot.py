@@ -9,7 +9,7 @@ most frequent classes).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +113,7 @@ def accuracy(counted: np.ndarray) -> Accuracy:
     return Accuracy(float(counted.mean()), float(counted.std() / np.sqrt(len(counted))))
 
 
-def beats_baselines(record: dict[str, Any], prompt_set: str) -> bool | None:
+def beats_baselines(record: Mapping[str, Any], prompt_set: str) -> bool | None:
     """Whether top-1 is clearly above chance and the most frequent class; None if there is nothing to say."""
     share, error = record["prompt_sets"][prompt_set]["top1"]
     if share is None or record["classes"] < 2:
