@@ -37,6 +37,7 @@ EMBEDDINGS = f"{EMBEDDED}/{{split}}/manifest.json"
 EMBEDDINGS_PART = f"{EMBEDDED}/{{split}}/{PART}"
 EXCLUDED = f"{EMBEDDED}/excluded.parquet"
 PROBE = f"{EMBEDDED}/probe.safetensors"
+ZERO_SHOT = f"{EMBEDDED}/zero_shot.json"
 ALIGNMENTS = f"{EMBEDDED}/alignments.parquet"
 
 VARIANT = "results/{variant}"

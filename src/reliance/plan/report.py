@@ -23,6 +23,7 @@ def of_everyone(plan: Plan, name: str) -> Paths:
         "weights": plan.path(paths.WEIGHTS, name),
         "checked": at(paths.CHECKED, variant=name),
         "text": plan.path(paths.TEXT, name, prompt_set=v.failures.prompt_set),
+        "zero_shot": plan.path(paths.ZERO_SHOT, name),
     }
 
 
@@ -81,6 +82,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
     return {
         "variant": w.variant,
         "mined_by": v.failures_from,
+        "prompt_set": v.failures.prompt_set,
         "random_weights": plan.untrained(w.variant),
         "note": plan.encoder(v.encoder).note or "",
         "left_out": [] if v.sae else [name.removeprefix("fig") for name in latents],
