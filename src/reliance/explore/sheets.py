@@ -167,11 +167,16 @@ def of_search(variant: str, found: list[Found], least: bool) -> Sheet:
     blocks = []
     for entry in found:
         what = repr(entry.text) if entry.text else "the vocabulary"
-        title = f"Units that look {'least' if least else 'most'} like {what}"
-        blocks.append(Block(title, [], _HITS, _of_hits(entry.hits)))
         if entry.named:
             blocks.append(Block(f"Units with {what} in their name", [], _HITS, _of_hits(entry.named)))
-    return Sheet(f"{variant}: search", [], blocks, ["alignment: cosine of the labeller (Eq. 2)"])
+        title = f"Units that look {'least' if least else 'most'} like {what}"
+        blocks.append(Block(title, [], _HITS, _of_hits(entry.hits)))
+    return Sheet(
+        f"{variant}: search",
+        [],
+        blocks,
+        ["alignment: with the text, or with the name that has it in it, by the labeller (Eq. 2)"],
+    )
 
 
 _HITS = ["unit", "name", "alignment", "clarity", "activation", "fires on", "serves", "case"]
