@@ -44,7 +44,7 @@ COMPONENTS = pd.DataFrame(
 
 
 def cases(failures, samples, index, classes, components, robustness):
-    names = {"failures": failures, "failure_samples": samples, "index": index, "classes": classes}
+    names = {"failures": failures, "failure_samples": samples, "index": index, "class_names": classes}
     study = SimpleNamespace(**names, mined_components=components, robustness=robustness)
     return rows.case_rows(study, failures)
 

@@ -67,7 +67,7 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
     encoder, architecture = study.weights["encoder"], study.weights["architecture"]
     listed = [
         ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
-        ("images", f"{counts}{unreadable}, {len(study.classes)} classes"),
+        ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
     ]
     if study.has("components") and isinstance(sae, Mapping):
         components = study.components
@@ -100,7 +100,7 @@ def quality(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[t
     listed = []
     shares = pd.Series(record["prompt_sets"][prompt_set]["per_class"], dtype=float).dropna()
     if len(shares) > 1:
-        name = study.classes.set_index("class_id")["short_name"]
+        name = study.class_names.set_index("class_id")["short_name"]
         lowest = shares.sort_values(kind="stable").head(SHOWN)
         told = ", ".join(f"{name.get(c, c)} {share:.0%}" for c, share in lowest.items())
         listed.append(("classes that win least", told))

@@ -194,7 +194,7 @@ def tables_shown(study: Tables) -> dict[str, Any]:
         "gone": study.gone,
         "cases": rows.case_rows(study, sure),
         "weak_cases": rows.case_rows(study, study.failures.drop(sure.index)),
-        "hidden": rows.hidden_rows(study.hidden, study.classes, ROWS) if own else None,
+        "hidden": rows.hidden_rows(study.hidden, study.class_names, ROWS) if own else None,
         "components": rows.component_rows(study.components, ROWS) if own else None,
     }
 
@@ -203,7 +203,7 @@ def truth_shown(study: Tables) -> dict[str, Any]:
     """The score against planted truth, if there is one, and what was missed."""
     if not study.has("truth"):
         return {"truth": None, "misses": []}
-    misses = rows.truth_misses(study.truth, study.classes, study.failures)
+    misses = rows.truth_misses(study.truth, study.class_names, study.failures)
     return {"truth": rows.truth_rows(study.truth), "misses": misses}
 
 

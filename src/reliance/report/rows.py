@@ -63,7 +63,7 @@ def case_names(study: Tables) -> CaseNames:
     index = study.index[["split", "image_id", "class_id"]]
     shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
     return CaseNames(
-        study.classes.set_index("class_id")["short_name"],
+        study.class_names.set_index("class_id")["short_name"],
         study.mined_components.set_index("component")["label"],
         {str(key): part for key, part in shown.groupby("failure_id")["class_id"]},
     )
