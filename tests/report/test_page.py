@@ -53,6 +53,8 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "left_out": ["3", text],
         "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),
         "chance": 0.05,
+        "paper": grid,
+        "paper_same": False,
         "gone": [text],
         "cases": grid,
         "weak_cases": grid,

@@ -24,6 +24,7 @@ def of_everyone(plan: Plan, name: str) -> Paths:
         "checked": at(paths.CHECKED, variant=name),
         "text": plan.path(paths.TEXT, name, prompt_set=v.failures.prompt_set),
         "zero_shot": plan.path(paths.ZERO_SHOT, name),
+        "paper": at(paths.PAPER, variant=name),
     }
 
 
@@ -57,6 +58,14 @@ def of_planted_data(plan: Plan, name: str) -> Paths:
     planted = plan.dataset(v.dataset).planted
     scored = planted and planted.world == "objects" and v.failures_from == name
     return {"truth": at(paths.TRUTH, variant=name)} if scored else {}
+
+
+def to_hold(plan: Plan, w: Wildcards) -> Paths:
+    """What the numbers of the paper's text are about."""
+    asked = ("robustness", "failures", "components", "pca", "audit", "audit_accuracies")
+    name = w.variant
+    files = {**of_everyone(plan, name), **of_an_sae(plan, name), **of_an_audit(plan, name)}
+    return {key: files[key] for key in asked if key in files}
 
 
 def to_show(plan: Plan, w: Wildcards) -> Paths:
@@ -141,6 +150,18 @@ def demo_targets(plan: Plan) -> list[str]:
 
 
 STAGES = (
+    Stage(
+        name="paper",
+        entry="reliance.report.paper:paper",
+        inputs=to_hold,
+        outputs={"csv": paths.PAPER},
+        beside=beside(paths.PAPER),
+        settings=lambda plan, w: {"variant": w.variant},
+        memory=2000,
+        minutes=5,
+        group="figures",
+        message="Holding the numbers of {wildcards.variant} beside the paper's",
+    ),
     Stage(
         name="report",
         entry="reliance.report.page:report",

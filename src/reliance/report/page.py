@@ -32,6 +32,17 @@ from reliance.robustness.findings import findings as robustness_findings
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
 GALLERIES = ("cases", "hidden concepts")  # what figures of pictures are drawn from
+PAPER_COLUMNS = {
+    "statement": "number",
+    "where": "where",
+    "paper": "the paper saw",
+    "paper_error": "± (paper)",
+    "here": "here",
+    "here_error": "± (here)",
+    "difference_in_errors": "difference in errors",
+    "same": "same setting",
+    "caveat": "to be known",
+}
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
@@ -70,6 +81,7 @@ class Everyone(NamedTuple):
     checked: Path  # what the variant needs and its data set has not
     text: Path  # prompts of the classes
     zero_shot: Path  # how often they win
+    paper: Path  # the numbers of the paper's text beside the variant's
 
 
 class OfSae(NamedTuple):
@@ -160,6 +172,7 @@ def report(
         **truth_shown(study),
         "found": {topic: verdicts(part) for topic, part in found.items()},
         "chance": CHANCE,
+        **paper_shown(study.path("paper")),
         "counts": {word: count(found, holds) for holds, word in VERDICTS.items()},
         "sections": exhibits(sheets),
         "configuration": Grid(["key", "value"], provenance.settings_rows(about.configuration)),
@@ -197,6 +210,15 @@ def tables_shown(study: Tables) -> dict[str, Any]:
         "hidden": rows.hidden_rows(study.hidden, study.class_names, ROWS) if own else None,
         "components": rows.component_rows(study.components, ROWS) if own else None,
     }
+
+
+def paper_shown(csv: Path) -> dict[str, Any]:
+    """The paper's numbers beside those that the variant has; whether any is of this very model and data."""
+    grid = read_grid(csv, ROWS)
+    places = [grid.columns.index(name) for name in PAPER_COLUMNS]
+    shown = [[row[i] for i in places] for row in grid.rows if row[grid.columns.index("here")]]
+    same = any(row[grid.columns.index("same")] == "yes" for row in grid.rows)
+    return {"paper": Grid([*PAPER_COLUMNS.values()], shown), "paper_same": same}
 
 
 def truth_shown(study: Tables) -> dict[str, Any]:
