@@ -1,14 +1,17 @@
-"""A description of what a variant has: everything by its name, so that it can be opened by its folder."""
+"""A variant opened: the description of what it has, by which its folder can be opened, and its atlas."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from reliance.plan import paths
-from reliance.plan.figures import figures_of
-from reliance.plan.paths import Wildcards, at, sheet
+from reliance.plan.concepts import alignments
+from reliance.plan.figures import figures_of, reading
+from reliance.plan.naming import components_of, labels
+from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan
 from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
-from reliance.plan.stage import Stage, Values
+from reliance.plan.stage import Paths, Stage, Values, in_blocks
+from reliance.units.kinds import KINDS
 
 SPLITS = ("train", "test")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words")
@@ -60,6 +63,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
+        "atlas": at(paths.ATLAS, variant=name),
         "sae": at(paths.SAE, variant=name),
         "history": at(paths.SAE_HISTORY, variant=name),
         "codes": {split: at(paths.CODES, variant=name, split=split) for split in SPLITS},
@@ -70,6 +74,50 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "labels": {split: plan.embeddings(labeller, site, dataset, split) for split in SPLITS},
         "vocabulary": at(paths.TEXT, encoder=labeller, dataset=dataset, prompt_set="vocabulary"),
         **(mined if v.failures_from == name else {}),
+    }
+
+
+def to_browse(plan: Plan, w: Wildcards) -> Paths:
+    """Everything that the atlas of a variant with an SAE shows."""
+    plan.sae(w.variant)
+    name, miner = w.variant, plan.variant(w.variant).failures_from
+    files: Paths = {
+        "components": at(paths.COMPONENTS, variant=name),
+        "tested": at(components_of("sae", "test"), variant=name),
+        "top_samples": at(paths.TOP_SAMPLES, variant=name),
+        "hidden": at(paths.HIDDEN, variant=name),
+        "alignments": alignments(plan, name),
+        "expectations": at(paths.EXPECTATIONS, variant=name),
+        "failures": at(paths.FAILURES, variant=miner),
+        "failure_samples": at(paths.FAILURE_SAMPLES, variant=miner),
+        "mined_components": at(paths.COMPONENTS, variant=miner),
+        "robustness": at(paths.ROBUSTNESS, variant=name),
+        "index": plan.path(paths.INDEX, name),
+        "classes": plan.path(paths.CLASSES, name),
+        "sae": at(paths.SAE, variant=name),
+        "head": plan.path(paths.HEAD, name),
+        "text": plan.path(paths.TEXT, name, prompt_set=plan.variant(name).failures.prompt_set),
+        "labels": labels(plan, name, "train")["labels"],
+        "embeddings": [plan.embedded(name, split) for split in SPLITS],
+        "codes": [at(paths.CODES, variant=name, split=split) for split in SPLITS],
+    }
+    if miner == name:
+        files["outliers"] = at(paths.OUTLIERS, variant=name)
+        files["outlier_samples"] = at(paths.OUTLIER_SAMPLES, variant=name)
+    return files
+
+
+def browsing(plan: Plan, w: Wildcards) -> Values:
+    """What the atlas says of the variant, and where its pictures lie."""
+    v = plan.variant(w.variant)
+    return {
+        "variant": w.variant,
+        "mined_by": v.failures_from,
+        "dataset": v.dataset,
+        "encoder": v.encoder,
+        "dataset_root": plan.root(v.dataset),
+        **reading(plan),
+        **plan.compute,
     }
 
 
@@ -89,5 +137,20 @@ STAGES = (
         local=True,
         minutes=5,
         message="Describing the files of {wildcards.variant}",
+    ),
+    Stage(
+        name="atlas",
+        entry="reliance.explore.atlas.build:atlas",
+        inputs=to_browse,
+        outputs={"page": paths.ATLAS, "manifest": paths.ATLAS_FILES},
+        beside=beside(paths.ATLAS),
+        also=(KINDS["sae"],),
+        settings=browsing,
+        untracked=in_blocks,
+        reads=tuple(f"explore/atlas/{name}" for name in ("index.html.j2", "atlas.js", "atlas.css")),
+        memory=lambda s: 4000 + 0.2 * s.latents,
+        minutes=lambda s: 10 + 5e-4 * s.latents,
+        threads=True,
+        message="Making the atlas of {wildcards.variant}",
     ),
 )

@@ -72,6 +72,8 @@ AUDIT_ACCURACIES = f"{VARIANT}/audit/accuracies.parquet"
 PAGE = f"{VARIANT}/report.html"
 FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
+ATLAS = f"{VARIANT}/atlas/index.html"
+ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
 COMPARISON = "results/compare/{comparison}"
 
 LOGS = "results/logs"
