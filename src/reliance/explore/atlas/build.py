@@ -27,7 +27,7 @@ from reliance.encoders.stored import Embeddings
 from reliance.explore.atlas import cases as of_cases
 from reliance.explore.atlas import chunks
 from reliance.explore.atlas import units as of_units
-from reliance.explore.atlas.layout import layout
+from reliance.explore.atlas.layout import layouts
 from reliance.explore.atlas.neighbours import activity, by_direction, by_images
 from reliance.explore.atlas.pictures import Shown, examples_per_unit, side_of, write_sheets
 from reliance.explore.atlas.relevances import image_records
@@ -139,8 +139,8 @@ def write_data(
         by_images(active.together, firing),
         study.tested,
     )
-    places = layout(study.sae.decoder_weight[firing])
-    by_example = layout(mean_examples(files.labels, firing, examples))
+    vectors = study.sae.decoder_weight[firing], mean_examples(files.labels, firing, examples)
+    places, by_example = layouts(vectors, computing.threads)
     data = folder / "data"
     chunks.write_chunks(data, "units", of_units.records_of(ordered, effects, around, examples))
     chunks.write_chunks(data, "cases", cases)

@@ -16,8 +16,8 @@ from reliance.images.decode import Unreadable, load_image
 ACROSS = 8  # pictures in a row of a sheet
 PER_SHEET = SIZES["images"]
 SIDES = ((6_000, 112), (40_000, 96), (np.inf, 64))  # up to so many images, pixels of a picture
-MOST = 180_000  # examples of units, all together
-QUALITY = 82  # of WebP
+MOST = 150_000  # examples of units, all together
+QUALITY = 80  # of WebP
 DRAWN, GONE = 1, 0
 
 
