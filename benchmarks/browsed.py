@@ -13,6 +13,7 @@ from reliance.codes.store import open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, strongest
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.explore.atlas.build import AboutAtlas, Browsed
+from reliance.explore.indexing import view_units
 from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.images.tables import CLASSES, INDEX
@@ -92,6 +93,10 @@ def write_browsed(folder: Path, given: dict[str, Path], images: list[tuple[str, 
     write_table(paths["hidden"], hidden, HIDDEN, {}, {"components": components})
     _write_classes(paths, np.unique(frame["class_id"][frame["class_id"] >= 0]), codes.m, g)
     failures = _write_cases(folder, paths, frame, cases, components, np.flatnonzero(named), g)
+    views = folder / "views.safetensors"
+    view_units(
+        codes=given["codes"], labels=given["embeddings"], top_samples=paths["top_samples"], views=views
+    )
     fixed = {name: given[name] for name in ("index", "sae", "head", "text")}
     both = {name: [given[name]] * 2 for name in ("embeddings", "codes")}
     return Browsed(
@@ -100,7 +105,7 @@ def write_browsed(folder: Path, given: dict[str, Path], images: list[tuple[str, 
         **both,
         failures=failures,
         mined_components=paths["components"],
-        labels=given["embeddings"],
+        views=views,
     )
 
 

@@ -84,6 +84,15 @@ class Tables:
         path = self._paths.get(name, {}).get(key)
         return path is not None and path.exists()
 
+    def can_have(self, name: str, key: str = "") -> bool:
+        """Whether the variant is described with such a file, built or not."""
+        return key in self._paths.get(name, {})
+
+    def target(self, name: str, key: str = "") -> str:
+        """What snakemake is asked for to build a file that the variant can have."""
+        path = self._paths[name][key]
+        return str(Path(RESULTS, path.relative_to(self.results)) if self.results in path.parents else path)
+
     def path(self, name: str, key: str = "") -> Path:
         """Where a file lies; `key` is its split, prompt set, part or figure ("fig5.pdf").
 
@@ -101,14 +110,12 @@ class Tables:
                 "and cases are mined by the variant that is named as `failures_from`",
             )
         if not path.exists():
-            inside = self.results in path.parents
-            target = Path(RESULTS, path.relative_to(self.results)) if inside else path
             raise RelianceError(
                 path,
                 f"{name} of {self.variant} must have been built to be read",
                 found="no such file",
                 allowed="a file that the pipeline wrote",
-                next_step=f"build it: snakemake --cores 2 {target}",
+                next_step=f"build it: snakemake --cores 2 {self.target(name, key)}",
             )
         return path
 
@@ -141,7 +148,7 @@ class Tables:
         return self.table("index", INDEX)
 
     @cached_property
-    def classes(self) -> pd.DataFrame:
+    def class_names(self) -> pd.DataFrame:
         """Every class with its names."""
         return self.table("classes", CLASSES)
 

@@ -1,17 +1,15 @@
-"""A variant opened: the description of what it has, by which its folder can be opened, and its atlas."""
+"""What a variant has, by name, so that it can be opened by its folder; and what questions to it look up."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from reliance.plan import paths
-from reliance.plan.concepts import alignments
-from reliance.plan.figures import figures_of, reading
-from reliance.plan.naming import components_of, labels
-from reliance.plan.paths import Wildcards, at, beside, sheet
-from reliance.plan.plan import Plan
+from reliance.plan.figures import figures_of
+from reliance.plan.naming import labels
+from reliance.plan.paths import Wildcards, at, sheet
+from reliance.plan.plan import Plan, some
 from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
-from reliance.units.kinds import KINDS
 
 SPLITS = ("train", "test")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words")
@@ -48,6 +46,7 @@ def _of_the_encoder(plan: Plan, name: str) -> dict[str, Any]:
         "embeddings": {split: plan.embedded(name, split) for split in SPLITS},
         "head": plan.path(paths.HEAD, name),
         "texts": {key: plan.path(paths.TEXT, name, prompt_set=key) for key in PROMPT_SETS},
+        "words": plan.path(paths.TEXT, name, prompt_set="vocabulary"),
         "probe": plan.path(paths.PROBE, name),
     }
 
@@ -58,13 +57,17 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         return {}
     labeller, site, dataset = plan.labeller(name), plan.labelled_at(name), v.dataset
     mined = {
-        "expectations": at(paths.EXPECTATIONS, variant=name),
         "outliers": at(paths.OUTLIERS, variant=name),
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
         "atlas": at(paths.ATLAS, variant=name),
         "sae": at(paths.SAE, variant=name),
+        "views": at(paths.VIEWS, variant=name),
+        "expectations": at(paths.EXPECTATIONS, variant=name),
+        "served": at(paths.SERVED, variant=name),
+        "references": at(paths.REFERENCES, variant=name),
+        "labeller_weights": at(paths.WEIGHTS, encoder=labeller),
         "history": at(paths.SAE_HISTORY, variant=name),
         "codes": {split: at(paths.CODES, variant=name, split=split) for split in SPLITS},
         "top_samples": at(paths.TOP_SAMPLES, variant=name),
@@ -77,50 +80,6 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
     }
 
 
-def to_browse(plan: Plan, w: Wildcards) -> Paths:
-    """Everything that the atlas of a variant with an SAE shows."""
-    plan.sae(w.variant)
-    name, miner = w.variant, plan.variant(w.variant).failures_from
-    files: Paths = {
-        "components": at(paths.COMPONENTS, variant=name),
-        "tested": at(components_of("sae", "test"), variant=name),
-        "top_samples": at(paths.TOP_SAMPLES, variant=name),
-        "hidden": at(paths.HIDDEN, variant=name),
-        "alignments": alignments(plan, name),
-        "expectations": at(paths.EXPECTATIONS, variant=name),
-        "failures": at(paths.FAILURES, variant=miner),
-        "failure_samples": at(paths.FAILURE_SAMPLES, variant=miner),
-        "mined_components": at(paths.COMPONENTS, variant=miner),
-        "robustness": at(paths.ROBUSTNESS, variant=name),
-        "index": plan.path(paths.INDEX, name),
-        "classes": plan.path(paths.CLASSES, name),
-        "sae": at(paths.SAE, variant=name),
-        "head": plan.path(paths.HEAD, name),
-        "text": plan.path(paths.TEXT, name, prompt_set=plan.variant(name).failures.prompt_set),
-        "labels": labels(plan, name, "train")["labels"],
-        "embeddings": [plan.embedded(name, split) for split in SPLITS],
-        "codes": [at(paths.CODES, variant=name, split=split) for split in SPLITS],
-    }
-    if miner == name:
-        files["outliers"] = at(paths.OUTLIERS, variant=name)
-        files["outlier_samples"] = at(paths.OUTLIER_SAMPLES, variant=name)
-    return files
-
-
-def browsing(plan: Plan, w: Wildcards) -> Values:
-    """What the atlas says of the variant, and where its pictures lie."""
-    v = plan.variant(w.variant)
-    return {
-        "variant": w.variant,
-        "mined_by": v.failures_from,
-        "dataset": v.dataset,
-        "encoder": v.encoder,
-        "dataset_root": plan.root(v.dataset),
-        **reading(plan),
-        **plan.compute,
-    }
-
-
 def _placed(plan: Plan, value: Any) -> Any:
     """Every path as a job sees it."""
     if isinstance(value, Mapping):
@@ -128,7 +87,42 @@ def _placed(plan: Plan, value: Any) -> Any:
     return [plan.placed(path) for path in value] if isinstance(value, list) else plan.placed(value)
 
 
+def to_view(plan: Plan, w: Wildcards) -> Paths:
+    """Codes and strongest images on train, and what the labeller says of these."""
+    return {
+        "labels": labels(plan, w.variant, "train")["labels"],
+        "codes": at(paths.CODES, variant=w.variant, split="train"),
+        "top_samples": at(paths.TOP_SAMPLES, variant=w.variant),
+    }
+
+
+def asked_files(plan: Plan, variant: str) -> list[str]:
+    """What is built so that every question to a variant with an SAE has an answer."""
+    words = plan.path(paths.TEXT, variant, prompt_set="vocabulary")
+    return [*(at(path, variant=variant) for path in (paths.VIEWS, paths.SERVED)), words]
+
+
 STAGES = (
+    Stage(
+        name="view_units",
+        entry="reliance.explore.indexing:view_units",
+        inputs=to_view,
+        outputs={"views": paths.VIEWS},
+        settings=lambda plan, w: some(plan.config.naming, "top_n"),
+        untracked=in_blocks,
+        memory=lambda s: 3000 + 0.1 * s.latents,
+        minutes=lambda s: 10 + s.train / 30000,
+        message="Looking at every component of {wildcards.variant} with the labeller",
+    ),
+    Stage(
+        name="index_expectations",
+        entry="reliance.explore.indexing:index_expectations",
+        inputs=lambda plan, w: {"expectations": at(paths.EXPECTATIONS, variant=w.variant)},
+        outputs={"served": paths.SERVED, "references": paths.REFERENCES},
+        memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
+        minutes=10,
+        message="Listing which classes every component of {wildcards.variant} serves",
+    ),
     Stage(
         name="describe_variant",
         entry="reliance.explore.describe:describe_variant",
@@ -137,20 +131,5 @@ STAGES = (
         local=True,
         minutes=5,
         message="Describing the files of {wildcards.variant}",
-    ),
-    Stage(
-        name="atlas",
-        entry="reliance.explore.atlas.build:atlas",
-        inputs=to_browse,
-        outputs={"page": paths.ATLAS, "manifest": paths.ATLAS_FILES},
-        beside=beside(paths.ATLAS),
-        also=(KINDS["sae"],),
-        settings=browsing,
-        untracked=in_blocks,
-        reads=tuple(f"explore/atlas/{name}" for name in ("index.html.j2", "atlas.js", "atlas.css")),
-        memory=lambda s: 4000 + 0.2 * s.latents,
-        minutes=lambda s: 10 + 5e-4 * s.latents,
-        threads=True,
-        message="Making the atlas of {wildcards.variant}",
     ),
 )

@@ -192,7 +192,7 @@ def tables_shown(study: Tables) -> dict[str, Any]:
         "gone": study.gone,
         "cases": cases,
         "strongest": cases.rows[0] if cases.rows else None,
-        "hidden": rows.hidden_rows(study.hidden, study.classes, ROWS) if own else None,
+        "hidden": rows.hidden_rows(study.hidden, study.class_names, ROWS) if own else None,
         "components": rows.component_rows(study.components, ROWS) if own else None,
     }
 
@@ -201,7 +201,7 @@ def truth_shown(study: Tables) -> dict[str, Any]:
     """The score against planted truth, if there is one, and what was missed."""
     if not study.has("truth"):
         return {"truth": None, "misses": []}
-    misses = rows.truth_misses(study.truth, study.classes, study.failures)
+    misses = rows.truth_misses(study.truth, study.class_names, study.failures)
     return {"truth": rows.truth_rows(study.truth), "misses": misses}
 
 
@@ -211,7 +211,7 @@ def facts(study: Tables) -> list[tuple[str, str]]:
     unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
     encoder, architecture = study.weights["encoder"], study.weights["architecture"]
     listed = [
-        ("images", f"{counts}{unreadable}, {len(study.classes)} classes"),
+        ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
         ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
     ]
     if study.has("components"):

@@ -18,7 +18,7 @@ def case_rows(study: Tables) -> Grid:
     """
     failures, robustness = study.failures, study.robustness
     index = study.index[["split", "image_id", "class_id"]]
-    name = study.classes.set_index("class_id")["short_name"]
+    name = study.class_names.set_index("class_id")["short_name"]
     label = study.mined_components.set_index("component")["label"]
     mined = robustness[robustness["source"].isin(failures["source"])]
     keys = zip(mined["failure_id"], mined["probe"], strict=True)

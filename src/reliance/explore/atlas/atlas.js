@@ -625,7 +625,7 @@
         table(["prompt", "images", "relevance", "z", "q"], unit.fools.map(([c, n, z, relevance, q]) => [prompt(c), count(n), signed(relevance), fixed(z, 1), q === null ? "–" : q.toExponential(1)]))) : "",
       h("div", { class: "two" },
         section("Near it by direction", "Cosine of decoder directions.", h("div", { class: "nears" }, unit.near.map(([other, cosine]) => h("div", {}, unitLink(other), bar(cosine, 1, fixed(cosine)))))),
-        section("Fires on the same images", "Images with both, over the geometric mean of images with either.", unit.with.length ? h("div", { class: "nears" }, unit.with.map(([other, share]) => h("div", {}, unitLink(other), bar(share, 1, fixed(share))))) : h("p", { class: "muted" }, "no unit"))),
+        section("Fires on the same images", "Share of its strongest images on which they fire too; those first that usually do not.", unit.with.length ? h("div", { class: "nears" }, unit.with.map(([other, share]) => h("div", {}, unitLink(other), bar(share, 1, fixed(share))))) : h("p", { class: "muted" }, "no unit"))),
     ];
   }
 

@@ -16,22 +16,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import numpy as np
 import pandas as pd
 
 from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import derived_stamp, hash_file, write_json, write_meta
 from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
-from reliance.encoders.stored import Embeddings
 from reliance.explore.atlas import cases as of_cases
 from reliance.explore.atlas import chunks
 from reliance.explore.atlas import units as of_units
-from reliance.explore.atlas.layout import layouts
-from reliance.explore.atlas.neighbours import activity, by_direction, by_images
+from reliance.explore.atlas.layout import layout
+from reliance.explore.atlas.neighbours import by_direction, by_images
 from reliance.explore.atlas.pictures import Shown, examples_per_unit, side_of, write_sheets
 from reliance.explore.atlas.relevances import image_records
-from reliance.explore.study import Study
+from reliance.explore.shelf import Shelf
 from reliance.failures.schema import OUTLIERS
 from reliance.figures.thumbnails import AS_STORED, Reading
 
@@ -59,7 +57,7 @@ class Browsed(NamedTuple):
     sae: Path
     head: Path
     text: Path
-    labels: Path  # the labeller's embeddings of train
+    views: Path  # of its units by the labeller
     embeddings: Sequence[Path]  # of train and test
     codes: Sequence[Path]
     outliers: Path | None = None  # of a variant that mines
@@ -106,16 +104,16 @@ def atlas(
         write_json(folder / manifest.name, {**facts, "files": sizes}, stamp)
 
 
-def opened(files: Browsed, variant: str) -> Study:
-    """The files as a Study, which holds them against each other."""
+def opened(files: Browsed, variant: str) -> Shelf:
+    """The files as a Shelf, which holds them against each other."""
     given: dict[str, Any] = {name: path for name, path in files._asdict().items() if path is not None}
     for name in ("embeddings", "codes"):
         given[name] = dict(zip(("train", "test"), given[name], strict=True))
-    return Study(given, variant)
+    return Shelf(given, variant)
 
 
 def write_data(
-    folder: Path, study: Study, files: Browsed, about: AboutAtlas, reading: Reading, computing: Computing
+    folder: Path, study: Shelf, files: Browsed, about: AboutAtlas, reading: Reading, computing: Computing
 ) -> dict[str, int]:
     """Write chunks and sheets; what was written, in numbers."""
     own = about.mined_by == about.variant
@@ -126,21 +124,19 @@ def write_data(
     effects = of_units.effects_of(study.expectations, outliers)
     ordered = of_units.in_order(study.components, study.failures if own else study.failures.iloc[:0])
     firing = ordered["component"].to_numpy()
-    codes = study.codes("train")
     examples = of_units.examples_of(
         ordered, study.top_samples, study.index, shown, examples_per_unit(len(ordered))
     )
     cases = of_cases.case_records(study, about.dataset, shown)
     classes = of_cases.class_records(study, effects, of_cases.images_of_classes(study.index, shown))
-    active = activity(codes, study.components["max"].to_numpy(np.float64), computing.block_rows)
+    usual = study.components["firing_rate"].to_numpy()
     around = of_units.Around(
-        active,
+        study.views.histogram,
         by_direction(study.sae.decoder_weight, firing),
-        by_images(active.together, firing),
+        by_images(study.top_samples, study.codes("train"), usual, firing),
         study.tested,
     )
-    vectors = study.sae.decoder_weight[firing], mean_examples(files.labels, firing, examples)
-    places, by_example = layouts(vectors, computing.threads)
+    places, by_example = layout(study.sae.decoder_weight[firing]), layout(study.views.mean[firing])
     data = folder / "data"
     chunks.write_chunks(data, "units", of_units.records_of(ordered, effects, around, examples))
     chunks.write_chunks(data, "cases", cases)
@@ -169,32 +165,14 @@ def write_data(
         "chunks": chunks.SIZES,
         "kinds": of_cases.kinds(),
         "classes": {
-            "id": study.classes["class_id"].tolist(),
-            "name": study.classes["short_name"].astype(str).tolist(),
+            "id": study.class_names["class_id"].tolist(),
+            "name": study.class_names["short_name"].astype(str).tolist(),
         },
         "units": of_units.columns_of(ordered, places, effects, known),
         "cases": [of_cases.summary(case) for case in cases],
     }
     chunks.write_chunk(data, "core", core)
     return {"units": len(ordered), "cases": len(cases), "images": len(images)}
-
-
-def mean_examples(labels: Path, units: np.ndarray, examples: Mapping[int, list[list[Any]]]) -> np.ndarray:
-    """Mean direction [n, p] of what the labeller sees in the examples of each unit."""
-    rows = [np.array([e[1] for e in examples.get(int(c), [])], np.int64) for c in units]
-    counts = np.array([len(r) for r in rows])
-    flat = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    wanted, back = np.unique(flat, return_inverse=True)
-    z = Embeddings(labels).z_of(wanted)
-    z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
-    starts = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    sums = np.zeros((len(units), z.shape[1]), np.float32)
-    for start in range(0, len(units), 4096):  # units at a time
-        some = slice(start, start + 4096)
-        first, last = starts[some][0], starts[some][-1] + counts[some][-1]
-        owner = np.repeat(np.arange(len(counts[some])), counts[some])
-        np.add.at(sums[some], owner, z[back[first:last]])
-    return sums
 
 
 def asked_by_cases(cases: Sequence[Mapping[str, Any]]) -> dict[int, set[int]]:
@@ -206,7 +184,7 @@ def asked_by_cases(cases: Sequence[Mapping[str, Any]]) -> dict[int, set[int]]:
     return found
 
 
-def hidden_units(study: Study) -> set[int]:
+def hidden_units(study: Shelf) -> set[int]:
     """Units that no name fits though they matter (Eq. 7)."""
     table = study.hidden
     return set(table.loc[table["by_relevance"] | table["by_activation"], "component"])

@@ -8,7 +8,7 @@ from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.atlas.chunks import number, rows
 from reliance.explore.atlas.pictures import Shown
 from reliance.explore.atlas.units import Effects
-from reliance.explore.study import Study
+from reliance.explore.shelf import Shelf
 from reliance.figures.style import FAILURES
 
 IMAGES, OWN = 32, 12  # shown of a case, and of a class
@@ -37,7 +37,7 @@ def images_of_classes(index: pd.DataFrame, shown: Shown) -> dict[int, list[list[
     return found
 
 
-def case_records(study: Study, dataset: str, shown: Shown) -> list[dict[str, Any]]:
+def case_records(study: Shelf, dataset: str, shown: Shown) -> list[dict[str, Any]]:
     """Every case, the strongest first, with its images: [number, split, image_id, class, y, relevance, z].
 
     Images of other data sets than `dataset` are counted and not shown. What was not measured is None.
@@ -84,14 +84,14 @@ def summary(case: dict[str, Any]) -> dict[str, Any]:
     return {**{name: case[name] for name in names}, **first, "images": [i[0] for i in case["images"][:6]]}
 
 
-def class_records(study: Study, effects: Effects, images: dict[int, list[list[Any]]]) -> list[dict[str, Any]]:
+def class_records(study: Shelf, effects: Effects, images: dict[int, list[list[Any]]]) -> list[dict[str, Any]]:
     """Every class: what is expected of its output, what speaks against it, what is not expected."""
     outputs = study.expectations[study.expectations["component"] < 0].set_index("class_id")
     alignment: Any = study.alignments.set_index("class_id")["alignment"] if study.has("alignments") else {}
     expected = dict(iter(effects.expected.sort_values("share", ascending=False).groupby("class_id")))
     unexpected = dict(iter(effects.unexpected.sort_values("q_value").groupby("class_id")))
     records = []
-    for row in rows(study.classes):
+    for row in rows(study.class_names):
         c = int(row.class_id)
         pairs, flagged = expected.get(c, effects.expected.iloc[:0]), unexpected.get(c)
         named = pairs[pairs["component"] >= 0]
@@ -134,12 +134,12 @@ def _flag(row: Any) -> list[Any]:
     return [int(row.component), int(row.n_flagged), *values]
 
 
-def _flags(study: Study) -> pd.DataFrame:
+def _flags(study: Shelf) -> pd.DataFrame:
     columns = ["class_id", "component", "split", "image_id", "y", "relevance", "z"]
     return study.outlier_samples[columns] if study.has("outlier_samples") else pd.DataFrame(columns=columns)
 
 
-def _areas(study: Study) -> dict[tuple[str, str], float | None]:
+def _areas(study: Shelf) -> dict[tuple[str, str], float | None]:
     table = study.robustness[study.robustness["source"].isin(study.failures["source"])]
     keys = zip(table["failure_id"], table["probe"], strict=True)
     return {key: number(value) for key, value in zip(keys, table["spurious_auc"], strict=True)}

@@ -1,26 +1,16 @@
 """Where units stand on the map: near each other if their vectors point the same way.
 
-Principal axes, then t-SNE of scikit-learn (Barnes-Hut, O(m log m)), on one thread: with several the order of
-its sums, and with that the map, would depend on their number.
+Principal axes, then t-SNE of scikit-learn (Barnes-Hut, O(m log m)), on at most two threads: the order of more
+than two sums, and with that the map, would be another in every run.
 """
-
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 AXES = 32  # that t-SNE starts from
 PERPLEXITY = 20.0
 STEPS = 500
+THREADS = 2
 SIDE = 10000  # of the map
-
-
-def layouts(parts: Sequence[np.ndarray], threads: int) -> list[np.ndarray]:
-    """`layout` of several sets of vectors side by side."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), ThreadPoolExecutor(max(1, threads)) as pool:
-        return list(pool.map(layout, parts))
 
 
 def layout(vectors: np.ndarray) -> np.ndarray:
@@ -29,14 +19,16 @@ def layout(vectors: np.ndarray) -> np.ndarray:
     The same vectors give the same places. A few units, too few for neighbourhoods, stand by principal axes.
     """
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     count, width = unit.shape
     if count < 2 or width < 2:
         return np.full((count, 2), SIDE // 2)
     model = PCA(min(AXES, count, width), svd_solver="covariance_eigh")
-    axes = model.fit_transform(unit.astype(np.float64))
-    return _spread(_neighbourhoods(axes) if count > 8 else axes[:, :2])
+    with threadpool_limits(THREADS):
+        axes = model.fit_transform(unit.astype(np.float64))
+        return _spread(_neighbourhoods(axes) if count > 8 else axes[:, :2])
 
 
 def _neighbourhoods(axes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.explore.atlas.chunks import number, rows, scaled
-from reliance.explore.atlas.neighbours import Activity, Near
+from reliance.explore.atlas.neighbours import Near
 from reliance.explore.atlas.pictures import Shown
 
 DRIVEN, OPPOSED, FOOLED = 6, 3, 6  # classes listed of a unit
@@ -73,7 +73,7 @@ def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden
 class Around(NamedTuple):
     """What else is told of units."""
 
-    activity: Activity
+    histogram: np.ndarray  # images per bin of activation, int64 [m, bins]
     direction: Near  # of the units in their order
     images: Near
     tested: pd.DataFrame  # components on the test split, by component
@@ -104,7 +104,7 @@ def records_of(
                 "fools": fools.get(c, []),
                 "near": _near(around.direction, row),
                 "with": _near(around.images, row),
-                "histogram": around.activity.histogram[c].tolist(),
+                "histogram": around.histogram[c].tolist(),
                 "examples": examples.get(c, []),
             }
         )
