@@ -10,6 +10,7 @@ import pytest
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 PHONE = {"width": 390, "height": 844}
 
 
@@ -41,9 +42,7 @@ class Visit:
     def close(self) -> None:
         assert self.problems == []
         assert all(url.startswith("file://") for url in self.asked)
-        assert self.page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        )
+        assert self.page.evaluate(FITS)
         self.page.context.close()
 
 
@@ -109,32 +108,17 @@ def test_a_phone_sees_everything(browser, made, scheme):
     case, image = made.records("cases")[0], made.records("images")[0]
     visit = Visit(browser, made, viewport=PHONE, has_touch=True, is_mobile=True, color_scheme=scheme)
     page = visit.page
-    for hash_ in (
-        "#/unit/3",
-        "#/class/1",
-        f"#/case/{case['id']}",
-        f"#/image/train/{image['i']}",
-        "#/cases",
-        "#/classes",
-    ):
+    pages = ["unit/3", "class/1", f"case/{case['id']}", f"image/train/{image['i']}", "cases", "classes"]
+    for hash_ in [f"#/{page}" for page in pages]:
         page.evaluate("(hash) => { location.hash = hash; }", hash_)
         page.wait_for_function("(kind) => document.body.dataset.page === kind", arg=hash_.split("/")[1])
-        assert page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        ), hash_
+        assert page.evaluate(FITS), hash_
         assert not page.is_visible("aside")
     page.click("header >> text=Map")
     page.wait_for_selector("body[data-page='']")
     assert page.is_visible("canvas")
     assert page.is_visible(".row >> nth=0")
-    box = page.locator("canvas").bounding_box()
-    core = made.data("core")
-    side, row = min(box["width"], box["height"]) - 48, 0
-    x, y = (
-        box[a] + box[s] / 2 + (core["units"][u][row] / 10000 - 0.5) * side
-        for a, s, u in (("x", "width", "x"), ("y", "height", "y"))
-    )
-    page.touchscreen.tap(x, y)
+    page.touchscreen.tap(*visit.point(made.data("core")["units"], 0))
     page.wait_for_selector(".card:not([hidden])")
     page.click(".card")
     page.wait_for_selector("body[data-page=unit]")
@@ -176,12 +160,7 @@ def test_the_map_opens_what_is_clicked(browser, made):
     visit = Visit(browser, made, "#/?color=kind&places=examples", viewport={"width": 1300, "height": 900})
     page, core, places = visit.page, made.data("core"), made.data("map")
     page.wait_for_timeout(500)
-    box = page.locator("canvas").bounding_box()
-    side = min(box["width"], box["height"]) - 48
-    x, y = (
-        box[a] + box[s] / 2 + (places[u][0] / 10000 - 0.5) * side
-        for a, s, u in (("x", "width", "x"), ("y", "height", "y"))
-    )
+    x, y = visit.point(places, 0)
     page.mouse.move(x, y)
     page.wait_for_selector(".card .strip .pic")
     page.mouse.click(x, y)

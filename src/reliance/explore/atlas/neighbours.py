@@ -68,14 +68,13 @@ def _leave_out_itself(values: np.ndarray, start: int) -> None:
 
 
 def _largest(values: np.ndarray, told: np.ndarray, units: np.ndarray) -> Near:
-    """The units with the largest values, by value, then number; what is told of them."""
+    """The units with the largest values, by value, then by what is told of them, then by number."""
     count = min(NEAR, values.shape[1])
     chosen = np.argpartition(-values, count - 1, axis=1)[:, :count]
-    found = np.take_along_axis(values, chosen, 1)
-    order = np.lexsort((units[chosen], -found), axis=1)
-    chosen, found = (np.take_along_axis(a, order, 1) for a in (chosen, found))
-    kept = np.take_along_axis(told, chosen, 1).astype(np.float32)
-    return Near(np.where(np.isfinite(found), units[chosen], -1), kept)
+    found, kept = (np.take_along_axis(a, chosen, 1) for a in (values, told))
+    order = np.lexsort((units[chosen], -kept, -found), axis=1)
+    chosen, found, kept = (np.take_along_axis(a, order, 1) for a in (chosen, found, kept))
+    return Near(np.where(np.isfinite(found), units[chosen], -1), kept.astype(np.float32))
 
 
 def _joined(parts: list[Near]) -> Near:
