@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from reliance.explore import sheets
 from reliance.explore.briefs import Brief, plain
 from reliance.explore.cards import CaseCard, ClassCard
 from reliance.explore.explain import Explained
+from reliance.explore.picture import Picture
 from reliance.explore.search import Found, ImageHit
+from reliance.explore.sheets import Sheet
 from reliance.explore.shelf import Shelf
 from reliance.explore.unit import Unit
 
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
 
 class Answer:
     """An answer. `data` is what it is made of; see the modules that make it."""
-
-    page: ClassVar[str] = ""  # which part of the page it is
 
     def __init__(self, shelf: Shelf, data: Any) -> None:
         self.shelf, self.data = shelf, data
@@ -33,32 +34,57 @@ class Answer:
         """The answer as plain JSON values."""
         raise NotImplementedError
 
+    def sheet(self) -> Sheet:
+        """The answer laid out."""
+        raise NotImplementedError
+
+    @property
+    def picture(self) -> Picture | None:
+        """The image that was asked about, if it was one."""
+        return None
+
+    def text(self) -> str:
+        """The answer as lines of text."""
+        from reliance.explore.words import text
+
+        return text(self.sheet())
+
     def figure(self) -> Figure:
         """The answer as a picture."""
-        from reliance.explore.pictures import draw
+        from reliance.explore.pictures import figure
 
-        return draw(self.shelf, self)
+        return figure(self.shelf, self.sheet(), self.picture)
 
-    def html(self) -> str:
-        """The answer as a page of its own, which loads nothing."""
-        from reliance.explore.pages import page
+    def html(self, whole: bool = True) -> str:
+        """The answer as a page of its own that loads nothing, or as a part of one."""
+        from reliance.explore.pages import html
 
-        return page(self.shelf, self)
+        return html(self.shelf, self.sheet(), self.picture, whole)
 
     def _repr_html_(self) -> str:
-        from reliance.explore.pages import part
-
-        return part(self.shelf, self)
+        return self.html(whole=False)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}>\n{self.table().to_string(index=False)}"
+        return self.text()
 
 
 class Explanation(Answer):
     """Of an image, for prompts."""
 
-    page = "explanation"
     data: Explained
+
+    def __init__(self, shelf: Shelf, data: Explained, top: int = 10) -> None:
+        super().__init__(shelf, data)
+        self._top = top
+
+    @property
+    def picture(self) -> Picture | None:
+        """The image that is explained."""
+        return self.data.picture
+
+    def sheet(self) -> Sheet:
+        """A block per prompt."""
+        return sheets.of_explanation(self.data, self._top)
 
     def table(self) -> pd.DataFrame:
         """One row per prompt and active unit, the largest effect on y first; `attrs["y"]` per prompt."""
@@ -92,8 +118,11 @@ class Explanation(Answer):
 class UnitCard(Answer):
     """Of one unit."""
 
-    page = "unit"
     data: Unit
+
+    def sheet(self) -> Sheet:
+        """The card."""
+        return sheets.of_unit(self.data)
 
     def table(self) -> pd.DataFrame:
         """Its strongest images."""
@@ -109,8 +138,15 @@ class UnitCard(Answer):
 class Search(Answer):
     """Units for texts."""
 
-    page = "search"
     data: list[Found]
+
+    def __init__(self, shelf: Shelf, data: list[Found], least: bool = False) -> None:
+        super().__init__(shelf, data)
+        self._least = least
+
+    def sheet(self) -> Sheet:
+        """A block per text."""
+        return sheets.of_search(self.shelf.variant, self.data, self._least)
 
     def table(self) -> pd.DataFrame:
         """One row per text and unit; `found_by` is "look" (Eq. 2) or "name" (which has the text in it)."""
@@ -134,8 +170,11 @@ class Search(Answer):
 class Images(Answer):
     """Images for a text or an image."""
 
-    page = "images"
     data: list[ImageHit]
+
+    def sheet(self) -> Sheet:
+        """One block, or two."""
+        return sheets.of_images(self.shelf.variant, self.data)
 
     def table(self) -> pd.DataFrame:
         """One row per image, the nearest first."""
@@ -150,8 +189,11 @@ class Images(Answer):
 class Cases(Answer):
     """Failure cases."""
 
-    page = "cases"
     data: list[CaseCard]
+
+    def sheet(self) -> Sheet:
+        """One block, or two."""
+        return sheets.of_cases(self.shelf.variant, self.data)
 
     def table(self) -> pd.DataFrame:
         """One row per case."""
@@ -168,8 +210,11 @@ class Cases(Answer):
 class Classes(Answer):
     """Classes, or one of them."""
 
-    page = "classes"
     data: list[ClassCard]
+
+    def sheet(self) -> Sheet:
+        """One block, or two."""
+        return sheets.of_classes(self.shelf.variant, self.data)
 
     def table(self) -> pd.DataFrame:
         """One row per class; of a single class, what it is expected to rely on."""

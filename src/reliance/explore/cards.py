@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.errors import RelianceError
+from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.briefs import Brief, Fooled, briefs
 from reliance.explore.lookup import each, rows_where
 from reliance.explore.shelf import Shelf
@@ -126,6 +127,14 @@ def case_cards(shelf: Shelf, kind: str | None = None, *, images: int = 0) -> lis
     """The failure cases in the order of their list, of one kind or of all; `images` of each."""
     cases = shelf.failures
     if kind is not None:
+        if kind not in FAILURE_KINDS:
+            raise RelianceError(
+                "kind",
+                "a failure case has a kind that is known",
+                found=kind,
+                allowed=", ".join(FAILURE_KINDS),
+                next_step="choose one of them",
+            )
         cases = cases[cases["kind"] == kind]
     own = shelf.mines and shelf.has("components")
     about = briefs(shelf, cases["component"][cases["source"] == "mined"].tolist()) if own else {}

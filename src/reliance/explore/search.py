@@ -72,7 +72,10 @@ def find_units(
         order = ranked(shelf, scores, filters, least)
         named = [c for c in ranked(shelf, _own(shelf), filters, False) if given and _has(shelf, c, given)]
         about = briefs(shelf, [*order[:top], *named[:top]], examples)
-        lists = [[Hit(about[int(c)], float(scores[c])) for c in chosen[:top]] for chosen in (order, named)]
+        lists = [
+            [Hit(about[int(c)], float(score[c])) for c in chosen[:top]]
+            for chosen, score in ((order, scores), (named, _own(shelf)))
+        ]
         found.append(Found(given, *lists))
     return found
 

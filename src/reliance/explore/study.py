@@ -46,7 +46,7 @@ class Study(Shelf):
         prompts : texts, or class_ids. against : explain the difference to the output for this prompt.
         """
         asked = [prompts] if isinstance(prompts, str | int) else list(prompts)
-        return Explanation(self, explain.explain(self, self.models, image, asked, against, top))
+        return Explanation(self, explain.explain(self, self.models, image, asked, against, top), top)
 
     def component(
         self, component: int, examples: int = 20, split: str = "train", pooling: str = "max"
@@ -65,7 +65,7 @@ class Study(Shelf):
         """Units that look like texts, which ";" separates; without a text by their own names."""
         texts = [part.strip() for part in text.split(";")]
         texts = [part for part in texts if part] or [""]
-        return Search(self, search.find_units(self, self.models, texts, filters, least=least, top=top))
+        return Search(self, search.find_units(self, self.models, texts, filters, least=least, top=top), least)
 
     def images(
         self,

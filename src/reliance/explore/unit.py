@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reliance.base.errors import RelianceError
 from reliance.codes.store import codes_at
 from reliance.explore.briefs import Brief, Served, briefs, served_by, strongest_of
 from reliance.explore.indexing import BINS
 from reliance.explore.shelf import Shelf
 from reliance.naming.names import Vocabulary
 
+POOLING = ("max", "mean")
 MOST = 10  # classes, names, neighbours and words that a card has
 
 
@@ -53,9 +55,17 @@ def unit(
     """The card of a unit.
 
     split : of the examples; those of train are stored, elsewhere the codes are read once through.
-    pooling : only "max" where x is one vector per image: the mean over tokens is that of one.
+    pooling : "max" or "mean" over the tokens of an image; the same where x is one vector per image.
     Raises RelianceError for a number that is no component's.
     """
+    if pooling not in POOLING:
+        raise RelianceError(
+            "pooling",
+            "activations of an image's tokens are pooled in a way that is known",
+            found=pooling,
+            allowed=", ".join(POOLING),
+            next_step="choose one of them",
+        )
     about = briefs(shelf, [component], examples)[component]
     shown = strongest_of(shelf, [component], examples).get(component, [])
     if split != "train":

@@ -96,12 +96,6 @@ def to_view(plan: Plan, w: Wildcards) -> Paths:
     }
 
 
-def asked_files(plan: Plan, variant: str) -> list[str]:
-    """What is built so that every question to a variant with an SAE has an answer."""
-    words = plan.path(paths.TEXT, variant, prompt_set="vocabulary")
-    return [*(at(path, variant=variant) for path in (paths.VIEWS, paths.SERVED)), words]
-
-
 STAGES = (
     Stage(
         name="view_units",

@@ -122,6 +122,12 @@ def default_targets(plan: Plan, name: str) -> list[str]:
     return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan.variant(name))]
 
 
+def looked_up(plan: Plan, name: str) -> list[str]:
+    """What questions to a variant with an SAE look up, so that every one has its whole answer."""
+    words = plan.path(paths.TEXT, name, prompt_set="vocabulary")
+    return [at(paths.VIEWS, variant=name), at(paths.SERVED, variant=name), words]
+
+
 def demo_targets(plan: Plan) -> list[str]:
     """Everything of the embedded demo."""
     compared = [
@@ -130,7 +136,7 @@ def demo_targets(plan: Plan) -> list[str]:
     attributed = [at(paths.ATTRIBUTIONS, variant="demo", attributed=part) for part in ("subset", "test")]
     early = at(paths.VARIANT, variant="demo_early")
     files = [f"{early}/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
-    return default_targets(plan, "demo") + files + attributed + compared
+    return default_targets(plan, "demo") + looked_up(plan, "demo") + files + attributed + compared
 
 
 STAGES = (
