@@ -60,19 +60,18 @@ class Desk:
                 self._images.popitem(last=False)
         return {"image": key, "width": picture.pixels.width, "height": picture.pixels.height}  # type: ignore[union-attr]
 
-    def explain(
-        self, key: str, prompts: Sequence[str], against: str = "", off: Sequence[int] = ()
-    ) -> dict[str, Any]:
-        """An image explained for prompts, as by `study.explain`, and its outputs with units switched off."""
+    def explain(self, key: str, prompts: Sequence[str] = (), off: Sequence[int] = ()) -> dict[str, Any]:
+        """An image explained for prompts, as by `study.explain`, and its outputs with units switched off.
+
+        Without a prompt that of the best class is taken.
+        """
         if len(prompts) > PROMPTS:
             raise _refused("prompts", f"{len(prompts)}", f"at most {PROMPTS}")
         with self._lock:
             picture = self._picture(key)
-            asked = ask(self.study, self.study.models, [*prompts, *([against] if against else [])])
-            other = asked[-1] if against else None
-            own = asked[: len(prompts)]
+            asked = ask(self.study, self.study.models, prompts or [self._best(picture)])
             many = len(picture.seen.component)
-            found = Explanation(self.study, explained(self.study, picture, own, other, max(many, 1)))
+            found = Explanation(self.study, explained(self.study, picture, asked, None, max(many, 1)))
             return {**found.record(), "key": key, "switched": plain(self.switch(picture, asked, off))}
 
     def switch(self, picture: Picture, asked: Sequence[Asked], off: Sequence[int]) -> Switched:
@@ -110,6 +109,12 @@ class Desk:
         if pixels is None:
             raise _refused("image", "its file is gone, or cannot be decoded any more", "a file that is there")
         return square(pixels, SIDE)
+
+    def _best(self, picture: Picture) -> int:
+        """The class whose prompt has the largest output."""
+        texts = self.study.prompts(main_set(self.study))
+        y = cosines(picture.seen.x.astype(np.float64), self.study.head, texts.vectors)
+        return int(texts.class_ids[y.argmax()])
 
     def _picture(self, key: str) -> Picture:
         if key in self._images:

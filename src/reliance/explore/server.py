@@ -88,7 +88,7 @@ def application(study: Study, token: str, hosts: tuple[str, ...] = LOCAL) -> Sta
     async def explain(request: Request) -> Response:
         q = request.query_params
         off = [int(n) for n in q.get("off", "").split(",") if n.isascii() and n.isdigit() and len(n) < 10]
-        asked = q.get("image", ""), q.getlist("prompt"), q.get("against", ""), off
+        asked = q.get("image", ""), q.getlist("prompt"), off
         return JSONResponse(await run_in_threadpool(desk.explain, *asked))
 
     async def find(request: Request) -> Response:

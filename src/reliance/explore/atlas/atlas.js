@@ -689,8 +689,9 @@
     const order = image.u.map((unit, i) => [unit, image.a[i] / 100, values[i] / 1e5]).sort((a, b) => b[2] - a[2]), most = largest(order.map((entry) => [0, entry[2]]));
     const shares = core.cases.filter((one) => prompts.includes(one.class) && one.images.includes(number));
     return ["image", `image ${id} of ${split}`,
-      h("div", { class: "imagehead" }, picture(number, className(image.c), null, "big"),
+      h("div", { class: "imagehead" }, live ? served(`${split}:${id}`, className(image.c), "big") : picture(number, className(image.c), null, "big"),
         h("div", {}, h("p", { class: "above muted" }, `${split} image ${id}`), h("h1", {}, image.c < 0 ? "no class" : h("bdi", {}, className(image.c))),
+          live ? h("p", {}, h("a", { href: `#/ask/${split}:${id}` }, "Ask about this image: other prompts, units off")) : "",
           image.ok ? "" : h("p", { class: "quote" }, "Its file is gone, or another one by now."),
           h("h3", {}, "What the model would call it"),
           image.top.length ? h("div", { class: "shares" }, image.top.map(([c, y]) => h("div", {}, h("span", {}, classLink(c), c === image.c ? " ✓" : ""), bar(y / 1e4, Math.max(image.top[0][1] / 1e4, 1e-9), fixed(y / 1e4, 3))))) : h("p", { class: "muted" }, "It could not be embedded."))),
@@ -718,8 +719,105 @@
       h("input", { type: "search", class: "wide", placeholder: "search classes", "aria-label": "search classes", oninput: (event) => show(event.target.value.toLowerCase()) }), grid];
   }
 
+  // ---- what a server answers: texts, images, switches (`reliance serve`)
+
+  async function api(path, options) {
+    const answer = await fetch(`api/${path}`, options), found = await answer.json();
+    if (found.error) throw Object.assign(new Error(found.error.found), { parts: found.error });
+    return found;
+  }
+
+  function trouble(error) {
+    const { where, rule, found, allowed, next_step } = error.parts || { where: "the server", rule: "it answers", found: error.message, allowed: "", next_step: "is `reliance serve` still running?" };
+    return h("div", { class: "quote", role: "alert" }, h("b", {}, `${where}: `), rule, h("dl", {}, [["found", found], ["allowed", allowed], ["next", next_step]].map(([term, words]) => words && [h("dt", {}, term), h("dd", {}, h("bdi", {}, words))])));
+  }
+
+  const served = (key, label, extra = "") => h("img", { class: `pic ${extra}`, src: `api/image?image=${encodeURIComponent(key)}`, alt: label, loading: "lazy" });
+
+  async function findPage(words) {
+    const [found, failed] = await api(`find?text=${encodeURIComponent(words || "")}`).then((data) => [data, null], (error) => [null, error]);
+    const box = h("input", { type: "search", class: "wide", value: words || "", placeholder: "a written word; a striped background", "aria-label": "look for units and images", onkeydown: (event) => event.key === "Enter" && go(`#/find/${encodeURIComponent(event.target.value)}`) });
+    const head = [h("h1", {}, "Look for anything"), h("p", { class: "lead" }, "The labeller reads the text; units whose strongest images look like it come first."), box];
+    if (failed) return ["find", "Find", ...head, trouble(failed)];
+    const rows = (hits) => h("div", { class: "nears" }, hits.map((hit) => h("div", {}, unitLink(hit.about.component), bar(hit.alignment, Math.max(...hits.map((other) => Math.abs(other.alignment))), signed(hit.alignment)))));
+    return ["find", `Find ${words}`, ...head,
+      found.units.map((one) => h("div", { class: "two" },
+        section(h("span", {}, "Units that look like “", h("bdi", {}, one.text || "their own names"), "”"), "By alignment with it.", rows(one.hits.slice(0, 12))),
+        one.named.length ? section("Units with such a name", "", rows(one.named.slice(0, 12))) : "")),
+      section("Images", "Test images nearest to the text for the model itself. Click one to ask about it.",
+        h("div", { class: "gallery" }, found.images.map((image) => h("a", { href: `#/ask/${image.split}:${image.image_id}`, title: `${image.class_name}, cosine ${fixed(image.score, 3)}` }, served(`${image.split}:${image.image_id}`, image.class_name)))))];
+  }
+
+  /* An image under questions: its units can be switched off, its prompts be changed, and everything moves. */
+  async function askPage(key) {
+    const query = new URLSearchParams(route().query || "");
+    const asking = { image: key || "", prompts: [...query.getAll("prompt"), "", ""].slice(0, 2), off: new Set((query.get("off") || "").split(",").filter(Boolean).map(Number)) };
+    const picked = h("input", { type: "file", accept: "image/*", class: "sr", onchange: (event) => event.target.files.length && hand(event.target.files[0]) });
+    const drop = h("label", { class: "drop", tabindex: "0", onkeydown: (event) => (event.key === "Enter" || event.key === " ") && picked.click() }, picked);
+    const head = h("div", { class: "outputs", "aria-live": "polite" }), top = h("div", { class: "shares" }), table = h("div", { class: "switches" }), note = h("div", {});
+    let turn = 0, waiting = 0;
+
+    const field = (place, words) => h("label", {}, words, h("input", { type: "text", list: "names", maxlength: 300, value: asking.prompts[place], placeholder: place ? "another, to compare" : "the best class", oninput: (event) => { asking.prompts[place] = event.target.value; soon(); } }));
+    const fields = h("div", { class: "fields" }, field(0, "prompt"), field(1, "against"), h("datalist", { id: "names" }, core.classes.name.map((value) => h("option", { value }))));
+
+    function soon() { clearTimeout(waiting); waiting = setTimeout(ask, 250); }
+
+    async function hand(file) {
+      drop.classList.add("busy");
+      try {
+        asking.image = (await api("image", { method: "POST", body: file })).image;
+        asking.off.clear();
+        await ask();
+      } catch (error) { note.replaceChildren(trouble(error)); }
+      drop.classList.remove("busy");
+    }
+
+    async function ask() {
+      const mine = ++turn, query = new URLSearchParams();
+      for (const words of asking.prompts) if (words.trim()) query.append("prompt", words.trim());
+      if (asking.off.size) query.set("off", [...asking.off].join(","));
+      drop.replaceChildren(picked, ...(asking.image ? [served(asking.image, "the image", "big"), h("small", {}, "drop or choose another")] : [h("strong", {}, "Drop an image here"), h("small", {}, "or click to choose one; or open any image of the atlas and ask about it")]));
+      if (!asking.image) return;
+      if (route().page === "ask") history.replaceState(null, "", `#/ask/${asking.image}${query.size ? `?${query}` : ""}`);
+      query.set("image", asking.image);
+      try {
+        const found = await api(`explain?${query}`);
+        if (mine === turn) tell(found);
+      } catch (error) { if (mine === turn) note.replaceChildren(trouble(error)); }
+    }
+
+    function tell(found) {
+      const prompts = found.prompts, off = asking.off, now = found.switched;
+      note.replaceChildren(...found.notes.map((words) => h("p", { class: "note" }, words)));
+      head.replaceChildren(...prompts.map((one, i) => h("div", {}, h("span", {}, "“", h("bdi", {}, one.prompt), "”"), h("b", {}, fixed(off.size ? now.y[i] : one.y, 3)),
+        h("small", {}, off.size ? `${fixed(one.y, 3)} with all units on, ${signed(now.y[i] - one.y)}` : `${fixed(one.without, 3)} of it rests on no unit`))));
+      const most = Math.max(...now.classes.map((c) => Math.max(c.before, c.after)), 1e-9);
+      top.replaceChildren(...now.classes.map((c) => h("div", {}, classLink(c.class_id), h("span", { class: "bar" }, h("i", { class: "was", style: { width: `${Math.max(0, 100 * c.before / most)}%` } }), h("i", { style: { width: `${Math.max(0, 100 * c.after / most)}%` } }), h("em", {}, fixed(c.after, 3))), h("small", { class: "muted" }, off.size ? signed(c.after - c.before) : ""))));
+      const effect = prompts.map((one) => new Map(one.units.map((unit) => [unit.component, unit])));
+      const difference = (unit) => unit.ablation - (effect[1] ? effect[1].get(unit.component).ablation : 0);
+      const order = [...effect[0].values()].sort((a, b) => difference(b) - difference(a));
+      const high = Math.max(...prompts.flatMap((one) => one.units.map((unit) => Math.abs(unit.ablation))), 1e-9), wide = Math.max(...order.map((unit) => Math.abs(difference(unit))), 1e-9);
+      const line = (unit) => h("div", { class: off.has(unit.component) ? "off" : "" },
+        h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: !off.has(unit.component), "aria-label": `unit ${unit.component}`, onchange: (event) => { if (event.target.checked) off.delete(unit.component); else off.add(unit.component); ask(); } })),
+        h("span", { class: "told" }, unitLink(unit.component), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z >= 4 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
+        effect.map((units) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4))), effect[1] ? diverging(difference(unit), wide, signed(difference(unit), 4)) : "");
+      table.className = `switches n${prompts.length}`;
+      table.replaceChildren(h("div", { class: "heads" }, h("span", {}, "on"), h("span", {}, "unit"), prompts.map((one) => h("span", {}, "“", h("bdi", {}, one.prompt), "”")), effect[1] ? h("span", {}, "difference") : ""), ...order.map(line),
+        h("p", {}, off.size ? h("button", { onclick: () => { off.clear(); ask(); } }, "all on again") : h("span", { class: "note" }, "Switch units off and see the outputs move. Bars: by how much the output falls without the unit.")));
+    }
+
+    for (const kind of ["dragover", "dragleave", "drop"]) drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) hand(event.dataTransfer.files[0]);
+    });
+    ask();
+    return ["ask", "Ask", h("h1", {}, "Ask about an image"), h("p", { class: "lead" }, "What drives its output for a prompt, and what it would be without some of that."),
+      h("div", { class: "asking" }, drop, h("div", {}, fields, note, head, h("h3", {}, "What the model would call it"), top)), table];
+  }
+
   const missing = (what, why) => ["missing", "Not here", h("h1", {}, "Not here"), h("p", { class: "lead" }, `The atlas has no ${what}. `, why)];
-  const pages = { unit: unitPage, class: classPage, case: casePage, image: imagePage, cases: casesPage, classes: classesPage };
+  const pages = { unit: unitPage, class: classPage, case: casePage, image: imagePage, cases: casesPage, classes: classesPage, ...(live ? { ask: askPage, find: findPage } : {}) };
 
   // ---- going about
 
@@ -828,7 +926,8 @@
       return;
     }
     header.append(h("a", { class: "brand", href: "#/" }, h("span", {}, "What does "), h("bdi", {}, core.about.variant), h("span", {}, " rely on?")),
-      h("nav", {}, mapLink, h("a", { href: "#/cases", "data-page": "cases" }, "Cases ", h("small", {}, String(core.cases.length))), h("a", { href: "#/classes", "data-page": "classes" }, "Classes ", h("small", {}, String(core.classes.id.length)))),
+      h("nav", {}, mapLink, h("a", { href: "#/cases", "data-page": "cases" }, "Cases ", h("small", {}, String(core.cases.length))), h("a", { href: "#/classes", "data-page": "classes" }, "Classes ", h("small", {}, String(core.classes.id.length))),
+      live && [h("a", { href: "#/find/", "data-page": "find" }, "Find"), h("a", { href: "#/ask", "data-page": "ask" }, "Ask")]),
       h("span", { class: "right" }, h("button", { class: "plain", "aria-label": "light or dark", title: "light or dark (t)", onclick: theme }, "◐"), h("button", { class: "plain", "aria-label": "keys", title: "keys (?)", onclick: () => help.showModal() }, "?")));
     document.body.append(header, aside, main, help);
     const given = Object.fromEntries(new URLSearchParams(route().page === "" ? route().query || "" : ""));
