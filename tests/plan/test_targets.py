@@ -31,7 +31,7 @@ def test_what_a_stage_makes_and_what_is_no_target_are_left_alone(arguments):
         ("results/demo/reprot.html", "did you mean 'report.html'"),
         ("results/compare/demo/fig3.pdf", "fig5.pdf"),
         ("results/demo/fig9.svg", "did you mean 'fig9"),
-        ("results/demo/sae/sae.pt", "docs/figures.md"),
+        ("results/demo/zzzz.bin", "docs/figures.md"),
     ],
 )
 def test_unknown_names_are_told_with_what_is_near(path, hint):

@@ -86,7 +86,7 @@ def test_the_page_loads_nothing_from_elsewhere(tmp_path):
     page = Page(tmp_path / "report.html")
     assert all(value.startswith("data:") for value in page.values("src"))
     links = [value for value in page.values("href") if not value.startswith(("#", "data:"))]
-    assert links == ["https://arxiv.org/abs/2505.20229"]  # followed only by a click
+    assert links == ["atlas/index.html", "https://arxiv.org/abs/2505.20229"]  # followed only by a click
     assert "link" not in page.tags
     ids = page.values("id")
     assert len(ids) == len(set(ids))

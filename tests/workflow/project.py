@@ -18,6 +18,7 @@ FIGURES = tuple(f"fig{n}" for n in (3, "3b", 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 TARGETS = (
     "results/tiny/report.html",
     "results/tiny/variant.json",
+    "results/tiny/atlas/index.html",
     "results/tiny/attributions/subset.parquet",
     "results/tiny/attributions/test.parquet",
     "results/compare/tiny/fig4.pdf",

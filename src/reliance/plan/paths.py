@@ -77,6 +77,8 @@ PAGE = f"{VARIANT}/report.html"
 PAPER = f"{VARIANT}/paper.csv"
 FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
+ATLAS = f"{VARIANT}/atlas/index.html"
+ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
 COMPARISON = "results/compare/{comparison}"
 
 LOGS = "results/logs"

@@ -128,7 +128,8 @@ def measured(plan: Plan, w: Wildcards) -> Values:
 def default_targets(plan: Plan, name: str) -> list[str]:
     """What the demo shows of a variant."""
     here = at(paths.VARIANT, variant=name)
-    pages = [at(pattern, variant=name) for pattern in (paths.PAGE, paths.DESCRIPTION)]
+    patterns = [paths.PAGE, paths.DESCRIPTION, *[paths.ATLAS] * bool(plan.variant(name).sae)]
+    pages = [at(pattern, variant=name) for pattern in patterns]
     return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan.variant(name))]
 
 
