@@ -1,4 +1,6 @@
+import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from reliance.failures.schema import EXPECTATIONS
 from reliance.naming.names import align, read_vocabulary
 
 from .conftest import CASE
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -154,3 +158,19 @@ def test_every_answer_shows_itself_and_escapes_what_it_shows(study):
         page = answer.html()
         assert "default-src 'none'" in page and "<b>bold" not in page and "<script" not in page
         assert answer.figure() is not None
+
+
+def test_the_notebook_of_the_documentation_runs(asked, monkeypatch):
+    """Cell by cell, each with the answer that a notebook would show; it is stored without outputs."""
+    cells = json.loads((ROOT / "docs/ask.ipynb").read_text())["cells"]
+    monkeypatch.chdir(asked.results.parent)
+    names: dict = {}
+    shown = []
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+            *before, last = ast.parse("".join(cell["source"])).body
+            exec(compile(ast.Module(before, []), "ask.ipynb", "exec"), names)
+            shown.append(eval(compile(ast.Expression(last.value), "ask.ipynb", "eval"), names))
+    pages = [answer._repr_html_() for answer in shown if hasattr(answer, "_repr_html_")]
+    assert len(pages) == 6 and CASE[0] in pages[0]
