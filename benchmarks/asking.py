@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from clock import machine, parser, table
-from reliance.base.artifacts import STAMP_KEY, content_stamp, derived_stamp, write_table
+from reliance.base.artifacts import STAMP_KEY, content_stamp, derived_stamp, hash_arrays, write_table
 from reliance.base.rows import SCHEMA, part_range, write_manifest
 from reliance.base.tensors import write_tensors
 from reliance.codes.top_samples import TOP_SAMPLES
@@ -214,7 +214,8 @@ class Made:
         found = Views(
             self.unit(self.m, LABELLER), np.full(self.m, 20), histogram, np.full(self.m, 5, np.float32)
         )
-        stamp = derived_stamp(VIEWS, VIEWS_SCHEMA, {}, {"codes": self.codes_id, "weights": WEIGHTS})
+        params = {"content": hash_arrays(found._asdict())}
+        stamp = derived_stamp(VIEWS, VIEWS_SCHEMA, params, {"codes": self.codes_id, "weights": WEIGHTS})
         write_tensors(self.files["views"], found._asdict(), {STAMP_KEY: stamp.to_json()})
 
 

@@ -1,4 +1,6 @@
+import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,12 +9,15 @@ import reliance
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import TOP_SAMPLES
+from reliance.explore.answers import Answer
 from reliance.explore.lookup import rows_where
 from reliance.explore.search import Filters
 from reliance.failures.schema import EXPECTATIONS
 from reliance.naming.names import align, read_vocabulary
 
 from .conftest import CASE
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -154,3 +159,19 @@ def test_every_answer_shows_itself_and_escapes_what_it_shows(study):
         page = answer.html()
         assert "default-src 'none'" in page and "<b>bold" not in page and "<script" not in page
         assert answer.figure() is not None
+
+
+def test_the_notebook_of_the_documentation_runs(asked, monkeypatch):
+    """Cell by cell, each with the answer that a notebook would show; it is stored without outputs."""
+    cells = json.loads((ROOT / "docs/ask.ipynb").read_text())["cells"]
+    monkeypatch.chdir(asked.results.parent)
+    names: dict = {}
+    shown = []
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+            *before, last = ast.parse("".join(cell["source"])).body
+            exec(compile(ast.Module(before, []), "ask.ipynb", "exec"), names)
+            shown.append(eval(compile(ast.Expression(last.value), "ask.ipynb", "eval"), names))
+    pages = [answer._repr_html_() for answer in shown if isinstance(answer, Answer)]
+    assert len(pages) == 5 and CASE[0] in pages[0]

@@ -21,6 +21,9 @@ TARGETS = (
     "results/tiny/atlas/index.html",
     "results/tiny/attributions/subset.parquet",
     "results/tiny/attributions/test.parquet",
+    "results/tiny/explore/views.safetensors",
+    "results/tiny/explore/served.parquet",
+    "results/encoders/tiny/planted_tiny/text/vocabulary.parquet",
     "results/compare/tiny/fig4.pdf",
     "results/compare/tiny/fig5.pdf",
 )

@@ -109,7 +109,10 @@ def read_views(path: Path) -> tuple[Views, Stamp]:
         with safe_open(str(path), framework="numpy") as file:
             stamp = Stamp.from_json((file.metadata() or {})[STAMP_KEY])
             check_kind(path, stamp, VIEWS, VIEWS_SCHEMA)
-            return Views(*(file.get_tensor(name) for name in Views._fields)), stamp
+            found = Views(*(file.get_tensor(name) for name in Views._fields))
+            if hash_arrays(found._asdict()) != stamp.params["content"]:
+                raise ValueError("its tensors are not those its stamp names")
+            return found, stamp
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise unreadable(path, VIEWS, error) from error
 

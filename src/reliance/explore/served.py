@@ -54,7 +54,7 @@ class Desk:
             except RelianceError as error:
                 raise _again(error, file) from error
             self._count += 1
-            key = f"new:{self._count}"
+            key = f"new-{self._count}"
             self._images[key] = picture
             while len(self._images) > KEPT:
                 self._images.popitem(last=False)

@@ -53,6 +53,7 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # whoever reads the address may come at once
     except OSError as error:
         raise RelianceError(
             f"--port {port}",

@@ -136,10 +136,10 @@
     return h("span", { class: "bar", title }, h("i", { class: value < 0 ? "minus" : "", style: { width: `${width}%` } }), h("em", {}, label));
   }
 
-  function diverging(value, most, label) {
+  function diverging(value, most, label, of) {
     const width = Math.min(50, (50 * Math.abs(value)) / (most || 1));
     const place = value < 0 ? { right: "50%", width: `${width}%` } : { left: "50%", width: `${width}%` };
-    return h("span", { class: "diverging" }, h("i", { class: value < 0 ? "minus" : "", style: place }), h("em", {}, label));
+    return h("span", { class: "diverging", "data-of": of }, h("i", { class: value < 0 ? "minus" : "", style: place }), h("em", {}, label));
   }
 
   function section(title, note, ...children) {
@@ -799,8 +799,8 @@
       const high = Math.max(...prompts.flatMap((one) => one.units.map((unit) => Math.abs(unit.ablation))), 1e-9), wide = Math.max(...order.map((unit) => Math.abs(difference(unit))), 1e-9);
       const line = (unit) => h("div", { class: off.has(unit.component) ? "off" : "" },
         h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: !off.has(unit.component), "aria-label": `unit ${unit.component}`, onchange: (event) => { if (event.target.checked) off.delete(unit.component); else off.add(unit.component); ask(); } })),
-        h("span", { class: "told" }, unitLink(unit.component), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z >= 4 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
-        effect.map((units) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4))), effect[1] ? diverging(difference(unit), wide, signed(difference(unit), 4)) : "");
+        h("span", { class: "told" }, unitLink(unit.component), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z > 3 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
+        effect.map((units, i) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4), prompts[i].prompt)), effect[1] ? diverging(difference(unit), wide, signed(difference(unit), 4), "difference") : "");
       table.className = `switches n${prompts.length}`;
       table.replaceChildren(h("div", { class: "heads" }, h("span", {}, "on"), h("span", {}, "unit"), prompts.map((one) => h("span", {}, "“", h("bdi", {}, one.prompt), "”")), effect[1] ? h("span", {}, "difference") : ""), ...order.map(line),
         h("p", {}, off.size ? h("button", { onclick: () => { off.clear(); ask(); } }, "all on again") : h("span", { class: "note" }, "Switch units off and see the outputs move. Bars: by how much the output falls without the unit.")));
