@@ -81,6 +81,34 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
     raise typer.Exit(1 if outcome.broken else 0)
 
 
+@app.command("export-sae")
+def write_sae(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="saelens | overcomplete | plain")] = "plain",
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write the SAE of a variant in the format of another package."""
+    from reliance.explore.export import export_sae_of
+
+    for path in _told(lambda: export_sae_of(results / variant, form, to)):
+        typer.echo(path)
+
+
+@app.command("export-units")
+def write_units(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="neuronpedia | semanticlens")],
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write what is known of the latents of a variant in the files of another tool."""
+    from reliance.explore.export import export_units_of
+
+    for path in _told(lambda: export_units_of(results / variant, form, to)):
+        typer.echo(path)
+
+
 def _told(ask: Callable[[], Any]) -> Any:
     """The answer; an error is told in five parts on stderr, and the command ends with 1."""
     try:

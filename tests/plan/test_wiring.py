@@ -93,7 +93,7 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "embed_images_embedding",
         "train_sae",
         "encode",
-        "encode_of_signed_top_k",
+        "encode_of_imported",
     }
 
 

@@ -24,6 +24,7 @@ from reliance.base.errors import RelianceError
 from reliance.base.writing import atomic, claim, release
 from reliance.config.sae import SaeTraining
 from reliance.encoders.stored import Embeddings, check_site
+from reliance.units.sae.apply import Applied
 from reliance.units.sae.files import (
     QUALITY_KIND,
     QUALITY_SCHEMA,
@@ -271,7 +272,7 @@ def _write_quality(
     else:
         blocks = (torch.from_numpy(x) for x in readable_blocks(held, _EVALUATED_ROWS))
     try:
-        found = measure_quality(encoder, state.parameters, k, blocks)
+        found = measure_quality(Applied(encoder, state.parameters, k), blocks)
     except ValueError as error:
         raise RelianceError(
             held.path if held else path,
