@@ -16,7 +16,17 @@ class SaeTraining(Section):
 
     kind: Name = "top_k"  # of architecture, a row of units/sae/kinds.py
     m: Positive  # latents
-    k: Positive  # active latents per image
+    k: Positive  # active latents per image; of kinds whose images differ in that, their mean
+    max_active: Positive | None = None  # most latents stored per image, of those kinds; None: 4 k
+    prefixes: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (
+        0.0625,
+        0.125,
+        0.25,
+        0.5,
+        1.0,
+    )  # of matryoshka
+    sparsity_weight: Annotated[float, Field(ge=0)] = 0.1  # of jump_relu: how firmly the mean is k
+    jump_width: Annotated[float, Field(gt=0)] = 0.1  # of jump_relu: of the ramp, in mean thresholds
     lr: Annotated[float, Field(gt=0)]
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
     batch_size: Positive

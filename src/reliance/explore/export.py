@@ -137,7 +137,10 @@ def _latents(study: Study) -> Iterator[tuple[dict[str, Any], dict[str, Any] | No
 
 
 def _semanticlens(study: Study, folder: Path) -> None:
-    """Top images, and embeddings of the first of them; a place without an image is number -1, activation and embedding 0."""
+    """Top images, and embeddings of the first of them.
+
+    A place without an image is number -1, activation and embedding 0.
+    """
     top, m = study.top_samples, len(study.sae.encoder_bias)
     count = int(top["rank"].max()) + 1 if len(top) else 0
     images = np.full((m, count), -1, np.int64)

@@ -64,7 +64,7 @@ def test_each_activation_is_applied_in_one_way() -> None:
 def test_what_cannot_be_trained_is_refused(name: str) -> None:
     with pytest.raises(RelianceError, match=r"variants\.mine\.sae\.kind") as caught:
         trainable(name, "variants.mine.sae.kind")
-    assert caught.value.allowed == "top_k"
+    assert caught.value.allowed == ", ".join(n for n, kind in KINDS.items() if kind.trained)
 
 
 def test_a_made_up_kind_trains_and_encodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

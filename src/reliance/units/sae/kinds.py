@@ -31,6 +31,9 @@ class Kind(NamedTuple):
 DEFAULT = "top_k"
 KINDS = {
     "top_k": Kind("reliance.units.sae.top_k"),
+    "batch_top_k": Kind("reliance.units.sae.batch_top_k"),
+    "matryoshka": Kind("reliance.units.sae.matryoshka"),
+    "jump_relu": Kind("reliance.units.sae.jump_relu"),
     "imported": Kind("reliance.units.sae.imported", trained=False),
 }
 

@@ -15,6 +15,7 @@ from reliance.units.sae.formats.source import Source
 
 _ROWS, _LINEAR, _NORM = "dictionary._weights", "encoder.final_block.0", "encoder.final_block.1"
 _MIXED = ("dictionary.W", "dictionary.C", "dictionary.Relax")
+_BELOW = np.float32(1 - 1e-6)  # a unit at its threshold fires there, and not here
 _EPS = 1e-5  # of torch's batch norm
 _LENGTHS = 0.2  # how far rows may be from length one for their normalisation to be the usual one
 
@@ -36,6 +37,7 @@ def read(source: Source, k: int | None) -> Foreign:
     if kind == "BatchTopKSAE" and "running_threshold" not in t:
         raise RefusedError("a batch top-k SAE without its running threshold", "save it whole after training")
     threshold = np.exp(t["thresholds"]) if "thresholds" in t else t.get("running_threshold")
+    threshold = None if threshold is None else threshold * _BELOW
     encoder, bias = _folded(t)
     decoder = _dictionary(t)
     mean = np.asarray(source.config.get("mean", np.zeros(decoder.shape[1])), np.float32)
