@@ -2,10 +2,10 @@
 
     python benchmarks/sae_kinds.py --batch 1024 --d 1024 --m 30000 --k 64
 
-Each round times all of them one after the other, so that a busy machine slows all alike; medians are printed, and
-ratios of one run. Both sides have the same loss, AdamW and renormalised decoder rows; no latent is dead unless
---dead says so. The dense form of nested prefixes decodes each prefix from the one before. Parameters of both are
-those of a start on random data, with thresholds at which k latents fire on average.
+Each round times all of them one after the other, so that a busy machine slows all alike; medians are
+printed, and ratios of one run. Both sides have the same loss, AdamW and renormalised decoder rows; no latent
+is dead unless --dead says so. The dense form of nested prefixes decodes each prefix from the one before.
+Parameters of both are those of a start on random data, with thresholds at which k latents fire on average.
 """
 
 import argparse
@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", default=["batch_top_k", "matryoshka", "jump_relu"])
     options = parser.parse_args()
+    options.device = "cpu"
     keep_memory()
     torch.set_num_threads(options.threads)
     print(machine(options))
