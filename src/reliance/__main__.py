@@ -94,5 +94,33 @@ def serve_variant(
     told(lambda: serve(open_study(results / variant), host, port, lambda text: typer.echo(text, err=True)))
 
 
+@app.command("export-sae")
+def write_sae(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="saelens | overcomplete | plain")] = "plain",
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write the SAE of a variant in the format of another package."""
+    from reliance.explore.export import export_sae_of
+
+    for path in told(lambda: export_sae_of(results / variant, form, to)):
+        typer.echo(path)
+
+
+@app.command("export-units")
+def write_units(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="neuronpedia | semanticlens")],
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write what is known of the latents of a variant in the files of another tool."""
+    from reliance.explore.export import export_units_of
+
+    for path in told(lambda: export_units_of(results / variant, form, to)):
+        typer.echo(path)
+
+
 if __name__ == "__main__":
     main()

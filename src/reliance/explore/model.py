@@ -78,15 +78,15 @@ class Models:
 
     def code(self, x: np.ndarray) -> Seen:
         """The active units of a site vector, as the pipeline encodes and stores them."""
-        import torch
-
-        from reliance.codes.encode import encode_rows
-        from reliance.units.sae.sparse import Parameters
+        from reliance.codes.encode import encode_rows, encoder_for
+        from reliance.units.sae.apply import Applied
+        from reliance.units.sae.sparse import on_device
 
         shelf = self._shelf
         sae, kind = shelf.sae, str(shelf.about.get("sae", {}).get("kind", "top_k"))
-        parameters = Parameters(*(torch.from_numpy(array) for array in sae.arrays.values()))
-        values, indices = encode_rows(x[None], parameters, sae, imported(KINDS[kind].encoder))
+        encoder = encoder_for(shelf.path("sae"), sae, KINDS[kind].encoders)
+        applied = Applied(encoder, on_device(sae.arrays, "cpu"), sae.k, sae.input_norm)
+        values, indices = encode_rows(x[None], applied)
         active = values[0] != 0
         return Seen(x, indices[0][active], values[0][active].astype(np.float32))
 
