@@ -80,5 +80,19 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
     raise typer.Exit(1 if outcome.broken else 0)
 
 
+@app.command("serve")
+def serve_variant(
+    variant: str,
+    results: Results = Path(RESULTS),
+    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 8765,
+    host: Annotated[str, typer.Option(help="another than this machine's own lets others in")] = "127.0.0.1",
+) -> None:
+    """Serve the atlas of a variant to a browser, with questions to its models: texts, images, switches."""
+    from reliance.explore.server import serve
+    from reliance.explore.study import open_study
+
+    told(lambda: serve(open_study(results / variant), host, port, lambda text: typer.echo(text, err=True)))
+
+
 if __name__ == "__main__":
     main()

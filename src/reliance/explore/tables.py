@@ -24,6 +24,8 @@ from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import read_results
+from reliance.robustness.zero_shot import KIND as ZERO_SHOT_KIND
+from reliance.robustness.zero_shot import SCHEMA as ZERO_SHOT_SCHEMA
 from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
 
@@ -257,6 +259,11 @@ class Tables:
     def quality(self) -> dict[str, Any]:
         """How well the SAE reconstructs."""
         return self.record("quality", QUALITY_KIND, QUALITY_SCHEMA)
+
+    @cached_property
+    def zero_shot(self) -> dict[str, Any]:
+        """How often the right class wins by its prompt."""
+        return self.record("zero_shot", ZERO_SHOT_KIND, ZERO_SHOT_SCHEMA)
 
     @cached_property
     def audit(self) -> dict[str, Any]:

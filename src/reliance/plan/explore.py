@@ -61,6 +61,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
+        "atlas": at(paths.ATLAS, variant=name),
         "sae": at(paths.SAE, variant=name),
         "views": at(paths.VIEWS, variant=name),
         "expectations": at(paths.EXPECTATIONS, variant=name),

@@ -15,6 +15,7 @@ from reliance.config.resolve import Resolved, check_file, dataset_of, known, res
 from reliance.config.sae import SaeTraining
 from reliance.config.stages import AuditSettings
 from reliance.plan import paths
+from reliance.plan.borrowed import check_borrowed
 from reliance.plan.paths import at, base_name, rehearsed
 from reliance.units.sae.kinds import DEFAULT
 
@@ -65,6 +66,7 @@ class Plan:
             return path
         other = f"{folder}{path.removeprefix('results')}"
         check_file(f"encoders.{encoder}.embeddings_from", other)
+        check_borrowed(f"encoders.{encoder}.embeddings_from", other, self.config)
         return self.users(other)
 
     def embedded(self, variant: str, split: str) -> str:

@@ -1,6 +1,7 @@
 """All stages of the pipeline."""
 
 from reliance.plan import (
+    atlas,
     attribution,
     audits,
     codes,
@@ -33,6 +34,7 @@ ROOMS = (
     audits,
     figures,
     explore,
+    atlas,
     report,
 )
 STAGES = tuple(stage for room in ROOMS for stage in room.STAGES)
