@@ -73,6 +73,8 @@ PAGE = f"{VARIANT}/report.html"
 FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
 COMPARISON = "results/compare/{comparison}"
+MATCHES = f"{COMPARISON}/matches.parquet"
+STABILITY = f"{COMPARISON}/stability.parquet"
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
