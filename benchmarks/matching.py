@@ -2,7 +2,7 @@
 
     python benchmarks/matching.py --images 200000 --m 30000 --k 64 --d 1024
 
-The second dictionary is a permuted copy of the first whose activations are noisy and a tenth of whose entries is
+The second dictionary is a permuted copy of the first: its activations are noisy, and a tenth of its entries is
 of other units. Printed: seconds, the most memory that the process had, and how many units were found.
 """
 
@@ -63,9 +63,7 @@ def main() -> None:
     right = float((found.match == order).mean())
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"drawn and summed up in {drawn - began:.0f} s; matched in {seconds:.0f} s")
-    print(
-        f"at most {most:.1f} GB; {100 * right:.1f} % of the units found; median r {np.median(found.correlation):.3f}"
-    )
+    print(f"at most {most:.1f} GB; {100 * right:.1f} % of the units found")
     print(f"after: {machine(options)}")
 
 
