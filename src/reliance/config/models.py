@@ -17,6 +17,7 @@ from reliance.config.stages import (
     Faithfulness,
     Galleries,
     Hidden,
+    Matching,
     Naming,
     Probe,
     Prompt,
@@ -228,6 +229,7 @@ class Config(Section):
     probe: Probe
     faithfulness: Faithfulness
     hidden: Hidden
+    matching: Matching = Matching()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

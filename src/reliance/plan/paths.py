@@ -80,6 +80,8 @@ DESCRIPTION = f"{VARIANT}/variant.json"
 ATLAS = f"{VARIANT}/atlas/index.html"
 ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
 COMPARISON = "results/compare/{comparison}"
+MATCHES = f"{COMPARISON}/matches.parquet"
+STABILITY = f"{COMPARISON}/stability.parquet"
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"

@@ -92,7 +92,7 @@ class Architecture(NamedTuple):
     step: OneStep
     begin: Adapt | None = None  # what its parameters start as, from those of top-k
     finish: Adapt | None = None  # what is stored, from what was learned
-    width: Callable[[Any], int] = lambda settings: settings.k  # active latents of a code, by its settings
+    width: Callable[[Any], int] = lambda settings: settings.k  # most active latents of a code
 
 
 class State(NamedTuple):
