@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from reliance.base.errors import RelianceError
+from reliance.encoders import hugging_face
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES
 
 HUB = "hf-hub:"
+TRANSFORMERS_NAMES = ("model.safetensors", "pytorch_model.bin")
 HEADER_LIMIT = 100_000_000  # bytes, the format's own
 
 
@@ -22,15 +24,20 @@ def weights_file(path: Path, where: str) -> Path:
     """
     if not path.is_dir():
         return path
-    for name in WEIGHTS_NAMES:
+    for name in (*WEIGHTS_NAMES, *TRANSFORMERS_NAMES):
         if (path / name).is_file():
             return path / name
+    pieces = [name for name in TRANSFORMERS_NAMES if (path / f"{name}.index.json").is_file()]
     raise RelianceError(
         f"{where}.file",
-        "a folder of weights is a model downloaded from the Hugging Face hub",
-        found=f"{path} without {' or '.join(WEIGHTS_NAMES)}",
+        "a folder of weights is a model downloaded from the Hugging Face hub, its weights in one file",
+        found=f"{path} with {pieces[0]} in several pieces"
+        if pieces
+        else f"{path} without {', '.join((*WEIGHTS_NAMES, *TRANSFORMERS_NAMES))}",
         allowed="a folder with one of these, or the path of the file itself",
-        next_step="name the file of weights, or finish the download",
+        next_step="join the pieces with safetensors' load_file and save_file"
+        if pieces
+        else "name the file of weights, or finish the download",
     )
 
 
@@ -52,9 +59,11 @@ def own_metadata(path: Path, where: str) -> dict[str, Any]:
 
 
 def config_beside(path: Path, own: dict[str, Any]) -> Path | None:
-    """open_clip_config.json in the folder of the weights, unless these describe themselves."""
+    """open_clip's or transformers' config beside the weights, unless these describe themselves."""
     beside = path.with_name(CONFIG_NAME)
-    return beside if not own and beside.is_file() else None
+    if own:
+        return None
+    return beside if beside.is_file() else hugging_face.beside(path)
 
 
 def check_described(path: Path, architecture: str | None, known: Collection[str], where: str) -> None:

@@ -18,6 +18,7 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, anew
+from reliance.encoders import hugging_face_names
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
 log = logging.getLogger(__name__)
@@ -110,12 +111,17 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     custom = values.pop("custom_text", False) or "hf_model_name" in text
     if "timm_model_name" in vision:
         vision["timm_model_pretrained"] = False
+    gelu = vision.pop("gelu", None)  # of timm's towers, which open_clip builds with the exact one
     if "hf_model_name" in text:
         text["hf_model_pretrained"] = False
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     if "multimodal_cfg" in values:
         kind = open_clip.CoCa
     model: nn.Module = kind(**values)
+    tower: Any = model.visual
+    for module in tower.modules() if gelu else ():
+        if isinstance(module, nn.GELU):
+            module.approximate = gelu
     return model
 
 
@@ -204,17 +210,25 @@ def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
 
 
 def _convert(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """open_clip's conversions of older layouts, without its resizing of position embeddings."""
+    """open_clip's conversions of older layouts, without its resizing of position embeddings; and ours."""
+    if hugging_face_names.is_theirs(state):
+        return _scalars(model.state_dict(), hugging_face_names.converted(state))
     state = convert_state_dict(model, state)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     known = model.state_dict()
-    for name in ("logit_scale", "logit_bias"):  # a scalar in some files, one element in others
-        if name in state and name in known and state[name].numel() == 1:
-            state[name] = state[name].reshape(known[name].shape)
+    state = _scalars(known, state)
     position_ids = "text.transformer.embeddings.position_ids"  # no longer a buffer in transformers
     obsolete = (position_ids, "input_resolution", "context_length", "vocab_size")
     return {name: tensor for name, tensor in state.items() if name in known or name not in obsolete}
+
+
+def _scalars(known: Mapping[str, torch.Tensor], state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Scale and bias in the model's shape: a scalar in some files, one element in others."""
+    for name in ("logit_scale", "logit_bias"):
+        if name in state and name in known and state[name].numel() == 1:
+            state[name] = state[name].reshape(known[name].shape)
+    return state
 
 
 def _difference(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> str:

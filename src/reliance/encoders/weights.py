@@ -16,6 +16,7 @@ import torch
 from reliance.base.artifacts import derived_stamp, hash_file, write_json
 from reliance.base.errors import RelianceError
 from reliance.base.telling import tell
+from reliance.encoders import hugging_face
 from reliance.encoders.families.family import Family, check_parts, family_of, needed
 from reliance.encoders.fetch import CONFIG_NAME, WEIGHTS_NAMES, FetchError, hub_file, weights_names
 from reliance.encoders.local import (
@@ -173,9 +174,8 @@ def _find(
     encoder: str, architecture: str | None, pretrained: str | None, file: str | None, random: bool
 ) -> Source:
     where = f"encoders.{encoder}"
-    entry = None
-    if architecture and pretrained:
-        entry = pretrained_config(architecture, pretrained, where)
+    named = architecture and pretrained
+    entry = pretrained_config(str(architecture), str(pretrained), where) if named else None
     if file is not None:
         return _from_file(Path(file), architecture, entry, where)
     if architecture is None:
@@ -195,9 +195,8 @@ def _from_hub(encoder: str, architecture: str) -> Source:
     repository = architecture.removeprefix(HUB)
     path = _fetch(encoder, repository, (CONFIG_NAME,))
     config, said = _read_hub_config(path, f"encoders.{encoder}")
-    return Source(
-        architecture, config, {**_openai_preprocess(), **said}, _fetch(encoder, repository, WEIGHTS_NAMES)
-    )
+    given = {**_openai_preprocess(), **said}
+    return Source(architecture, config, given, _fetch(encoder, repository, WEIGHTS_NAMES))
 
 
 def _from_file(path: Path, architecture: str | None, entry: dict[str, Any] | None, where: str) -> Source:
@@ -227,9 +226,8 @@ def _described(
     """A local file with a config beside it, which architecture and tag must not contradict."""
     config, said = _read_hub_config(beside, where)
     if architecture and not architecture.startswith(HUB):
-        differing = contradictions(
-            with_activation(config), with_activation(model_config(architecture, where))
-        )
+        wanted = with_activation(model_config(architecture, where))
+        differing = contradictions(with_activation(config), wanted)
         _agree(beside, differing, f"{where}.architecture: {architecture}")
     tag = {key: value for key, value in (entry or {}).items() if key in PREPROCESS_KEYS}
     _agree(beside, contradictions(said, tag), f"{where}.pretrained")
@@ -266,6 +264,8 @@ def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
 
 def _read_hub_config(path: Path, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
+        if path.name == hugging_face.CONFIG_NAME:
+            return hugging_face.read_config(path, where)
         record = json.loads(path.read_text())
         return dict(record["model_cfg"]), dict(record.get("preprocess_cfg", {}))
     except READ_ERRORS as error:

@@ -63,6 +63,8 @@ OTHERS = {
         **{"init_logit_bias": -10, "text_cfg": TEXT},
     },
     "timm token": TOKEN,
+    "eva": timm_tower("eva02_tiny_patch14_224", 224, "token", "linear"),
+    "mobileclip": timm_tower("fastvit_t8", 32, "avg", "linear", custom_text=True),
     "convnext": timm_tower("convnext_atto", 32, "", "linear"),
     "resnet": {**CONFIG, "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8}},
     "mean": variant(pool_type="avg"),
