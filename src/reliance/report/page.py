@@ -217,9 +217,13 @@ def facts(study: Tables) -> list[tuple[str, str]]:
     if study.has("components"):
         components, quality = study.components, study.quality
         named = int((components["label"] != "").sum())
+        silent = int((components["n_active"] == 0).sum())
         measured = str(quality["data"]).replace("_", " ")
         listed += [
-            ("latents", f"{len(components):,}, of which {named:,} fire often enough to be named"),
+            (
+                "latents",
+                f"{len(components):,}: {named:,} fire often enough to be named, {silent:,} never",
+            ),
             ("active per image", f"{quality['l0']:.1f}"),
             ("explained variance", f"{quality['explained_variance']:.3f} on {measured} images"),
             ("cosine of reconstruction", f"{quality['cosine']:.3f}"),

@@ -27,7 +27,7 @@ from reliance.base.writing import atomic
 from reliance.encoders.stored import Embeddings, check_site
 
 KIND, SCHEMA = "sae", 1
-QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
+QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 2
 _UNIT_TOLERANCE = 1e-3
 _READ_ROWS = 16384  # rows read from disk at a time
 

@@ -17,14 +17,13 @@ def measure_quality(
     """How well blocks of x [n, d] are reconstructed, over all their rows.
 
     Returns explained_variance (1 - sum |x - xhat|^2 / sum |x - mean x|^2), cosine (mean cos(x, xhat)),
-    scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents), silent (latents that are
-    active nowhere) and n. Raises ValueError without any row, or if all rows are the same.
+    scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents) and n. Latents that never fire are
+    counted elsewhere, on train. Raises ValueError without any row, or if all rows are the same.
     """
-    m, d = parameters.encoder_weight.shape
+    d = parameters.encoder_weight.shape[1]
     sums = torch.zeros(4, dtype=torch.float64)
     total = torch.zeros(d, dtype=torch.float64)
     squares, n = 0.0, 0
-    active = torch.zeros(m, dtype=torch.bool)
     for block in blocks:
         x = block.to(parameters.bias)
         code = encoder.encode(x, parameters, k)
@@ -37,7 +36,6 @@ def measure_quality(
         wide = x.double()
         total += wide.sum(0).cpu()
         squares += wide.square().sum().item()
-        active[code.indices[on].cpu()] = True
         n += len(x)
     variance = squares - total.square().sum().item() / max(n, 1)
     if not variance > 0:
@@ -48,6 +46,5 @@ def measure_quality(
         "cosine": cosine_sum / n,
         "scale_ratio": ratio_sum / n,
         "l0": active_sum / n,
-        "silent": int(m - active.sum()),
         "n": n,
     }

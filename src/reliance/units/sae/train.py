@@ -282,6 +282,5 @@ def _write_quality(
         ) from error
     learned = held is None or held.stamp.id in data.inputs.values()
     found["data"] = "train" if learned else "held_out"
-    found["dead"] = int(state.history[-1][-1])
     inputs = {"sae": sae_id} | ({"held_out": held.stamp.id} if held else {})
     write_json(path, found, derived_stamp(QUALITY_KIND, QUALITY_SCHEMA, {}, inputs))
