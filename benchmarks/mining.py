@@ -119,13 +119,26 @@ def judge(mined: Mined, inputs: Inputs, results: Path) -> list[float]:
     return [first["recall"], *precisions, ranked["average_precision"], len(listed)]
 
 
-def run(seed: int, cores: int) -> tuple[Inputs, Path]:
+def small(seed: int) -> list[str]:
+    """Entries of the configuration for a small world: 20 classes, a short training."""
+    world = f"seed: {seed}, classes: 20, train_per_class: 120, test_per_class: 30"
+    training = f"seed: {seed}, steps: 800, pool: 30000"
+    sae = f"seed: {seed}, m: 192, epochs: 40, decay_at: [28, 36], batch_size: 256"
+    return [
+        f"datasets={{planted: {{planted: {{{world}}}}}}}",
+        f"encoders={{demo: {{training: {{{training}}}}}}}",
+        f"variants={{demo: {{sae: {{{sae}}}}}}}",
+    ]
+
+
+def run(seed: int, cores: int, is_small: bool) -> tuple[Inputs, Path]:
     """What is mined, from the pipeline."""
     wanted = ["codes/train/manifest.json", "sae/sae.safetensors"]
     encoder = ["class_token/head.safetensors", "planted/text/short.parquet"]
     targets = [f"results/demo/{name}" for name in wanted]
     targets += [f"results/encoders/demo/{name}" for name in encoder]
-    results = build(ROOT / f"build/planted_truth/{seed}", targets, settings(seed), cores)
+    folder = ROOT / f"build/planted_truth/{seed}{'_small' * is_small}"
+    results = build(folder, targets, small(seed) if is_small else settings(seed), cores)
     read = results / "encoders/demo"
     files = Explained(
         results / "datasets/planted/index.parquet",
@@ -144,13 +157,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    parser.add_argument("--small", action="store_true", help="worlds of 20 classes, where time is short")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     found: dict[str, list[list[float]]] = {}
     print("| seed | relevance | recall | precision at 1 | at 2 | at 3 | average precision | cases |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for seed in arguments.seeds:
-        inputs, results = run(seed, arguments.cores)
+        inputs, results = run(seed, arguments.cores, arguments.small)
         for form in FORMS:
             for contrastive in (False, True):
                 name = f"{form}, contrastive" if contrastive else form
