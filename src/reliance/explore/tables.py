@@ -50,6 +50,8 @@ TIES = (
     Tie("hidden", "components", "components"),
     Tie("neurons", "vocabulary", "components", "vocabulary"),
     Tie("pca", "vocabulary", "components", "vocabulary"),
+    Tie("random", "vocabulary", "components", "vocabulary"),
+    Tie("untrained", "vocabulary", "components", "vocabulary"),
     Tie("alignments", "vocabulary", "components", "vocabulary"),
     Tie("failures", "components", "mined_components"),
     Tie("failures", "outliers", "outliers"),
@@ -164,6 +166,16 @@ class Tables:
     def pca(self) -> pd.DataFrame:
         """The same of principal axes."""
         return self.table("pca", COMPONENTS)
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """The same of random directions, a control."""
+        return self.table("random", COMPONENTS)
+
+    @cached_property
+    def untrained(self) -> pd.DataFrame:
+        """The same of an SAE before its training, a control."""
+        return self.table("untrained", COMPONENTS)
 
     @cached_property
     def tested(self) -> pd.DataFrame:

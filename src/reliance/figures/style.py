@@ -56,6 +56,8 @@ METHODS: dict[str, Look] = {
 BASES: dict[str, Look] = {
     "neurons": Look("Neurons", "#b3b3b3", "s"),
     "pca": Look("PCA", "#e0a03c", "D"),
+    "random": Look("Random", "#d9d9d9", "X"),
+    "untrained": Look("Untrained", "#a6c8e0", "v"),
     "sae": Look("SAE", "#0072b2", "o"),
 }
 AUDITED: dict[str, Look] = {

@@ -49,11 +49,11 @@ def published(frame: pd.DataFrame) -> list[str]:
     rows = usable(frame[frame["source"].isin(LISTS)])
     said = []
     for (source, variant), part in rows.groupby(["source", "variant"], sort=False):
-        means = part.groupby("probe")["spurious_ap"].mean()
+        means = {p: float(own["spurious_ap"].mean()) for p, own in part.groupby("probe")}
         shown = ", ".join(f"{NAMES[p]} {means[p]:.3f}" for p in PROBES if p in means)
         name = f" of {variant}" if frame["variant"].nunique() > 1 else ""
         count = part["failure_id"].nunique()
-        said.append(f"Average precision{name} on {LISTS[source]} ({count} cases, mean): {shown}.")
+        said.append(f"Average precision{name} on {LISTS[str(source)]} ({count} cases, mean): {shown}.")
     if said:
         said.append(
             "It is the score these lists are published with, here with as many images of the class as there "

@@ -7,6 +7,7 @@ Where fewer than k pre-activations are positive, value 0 and index 0 fill up.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
@@ -33,6 +34,13 @@ class Encoder(NamedTuple):
 
     activation: str  # its name in the files of such SAEs
     encode: Callable[[Tensor, Parameters, int], Code]  # the code of x [n, d] with k active latents
+
+
+def random_rows(m: int, d: int, seed: int) -> np.ndarray:
+    """m random directions of length one, float32 [m, d]: what V and E are before they learn."""
+    rows = np.random.default_rng([seed, 0]).standard_normal((m, d), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def preactivations(x: Tensor, parameters: Parameters, out: Tensor | None = None) -> Tensor:
