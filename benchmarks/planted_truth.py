@@ -14,15 +14,20 @@ import statistics
 from seeded import ROOT, build
 
 
-def run(seed: int, cores: int) -> dict:
-    """Build the demo's truth.json with every seed replaced; returns its content."""
-    config = [
+def settings(seed: int) -> list[str]:
+    """Entries of the configuration with every seed of the demo replaced."""
+    return [
         f"datasets={{planted: {{planted: {{seed: {seed}}}}}}}",
         f"encoders={{demo: {{training: {{seed: {seed}}}}}, "
         f"demo_labeller: {{training: {{seed: {seed + 1000}}}}}}}",
         f"variants={{demo: {{sae: {{seed: {seed}}}}}}}",
     ]
-    results = build(ROOT / f"build/planted_truth/{seed}", ["results/demo/truth.json"], config, cores)
+
+
+def run(seed: int, cores: int) -> dict:
+    """Build the demo's truth.json with every seed replaced; returns its content."""
+    folder = ROOT / f"build/planted_truth/{seed}"
+    results = build(folder, ["results/demo/truth.json"], settings(seed), cores)
     return json.loads((results / "demo/truth.json").read_text())
 
 

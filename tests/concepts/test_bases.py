@@ -9,6 +9,9 @@ from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.concepts.bases import basis_table
 from reliance.naming.table import COMPONENTS
+from reliance.units.axes import random_axes
+from reliance.units.sae.files import Sae, save_sae
+from reliance.units.sae.sparse import random_rows
 
 from .examples import LABELLER, write_embeddings, write_text
 
@@ -74,7 +77,7 @@ def test_the_table_is_that_of_the_definitions(world: World) -> None:
     assert stamp.params == {"basis": "neurons", "top_n": 5, "min_active": 4}
 
 
-@pytest.mark.parametrize("basis", ["neurons", "pca"])
+@pytest.mark.parametrize("basis", ["neurons", "pca", "random"])
 def test_blocks_do_not_change_the_table(world: World, basis: str) -> None:
     one, many = (world.run(basis=basis, block_rows=rows).frame for rows in (1000, 7))
     pd.testing.assert_frame_equal(one, many, rtol=1e-4, atol=1e-5)
@@ -93,7 +96,7 @@ def test_rarely_active_ends_have_no_name(world: World) -> None:
 
 
 def test_what_does_not_belong_together_is_refused(world: World, tmp_path: Path) -> None:
-    with pytest.raises(RelianceError, match="neurons or pca"):
+    with pytest.raises(RelianceError, match="neurons, pca or random"):
         world.run(basis="ica")
     other = write_embeddings(tmp_path / "o", "train", "j" * 64, embedding=world.embedding)
     with pytest.raises(RelianceError, match="same image index"):
@@ -106,3 +109,26 @@ def test_what_does_not_belong_together_is_refused(world: World, tmp_path: Path) 
     )
     with pytest.raises(RelianceError, match="same labeller weights"):
         world.run(labels=stranger)
+
+
+def test_an_untrained_sae_is_where_training_starts(world: World, tmp_path: Path) -> None:
+    """Activations by hand: the k largest of m random directions, of what is left of the mean."""
+    m, k = 9, 2
+    rows = random_rows(m, D, 0)
+    saved = Sae(rows, np.ones(m, np.float32), rows, np.zeros(D, np.float32), k)  # only its size counts
+    stamp = save_sae(tmp_path / "sae.safetensors", saved, {}, {"encoder": "w" * 64})
+    found = world.run(basis="untrained", sae=tmp_path / "sae.safetensors", min_active=1)
+    a = np.maximum((world.x - world.x.mean(0)) @ rows.T, 0)
+    a[a < np.sort(a, axis=1)[:, -k][:, None]] = 0
+    np.testing.assert_array_equal(found.frame["n_active"], (a > 0).sum(0))
+    np.testing.assert_allclose(found.frame["max"], a.max(0), rtol=1e-3)
+    assert found.stamp.inputs["sae"] == stamp.id
+    with pytest.raises(RelianceError, match="as many latents as the trained one"):
+        world.run(basis="untrained")
+
+
+def test_random_directions_are_at_right_angles_and_not_the_axes() -> None:
+    axes = random_axes(D)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(D), atol=1e-12)
+    assert np.abs(axes).max() < 0.99
+    np.testing.assert_array_equal(axes, random_axes(D))

@@ -13,8 +13,9 @@ def baseline(*alignments: float) -> pd.DataFrame:
 
 
 def found(sae: pd.DataFrame, neurons: list[str], pca: list[str], *alignments: float) -> dict[str, Finding]:
-    given = findings(sae, components(neurons), components(pca), baseline(*alignments))
-    assert len({f.name for f in given}) == len(given) == 6
+    others = {"neurons": components(neurons), "pca": components(pca)}
+    given = findings(sae, others, baseline(*alignments))
+    assert len({f.name for f in given}) == len(given) == 7
     return {f.name: f for f in given}
 
 
@@ -71,11 +72,26 @@ def test_nothing_to_judge_by() -> None:
 
 def test_labels_that_are_written_words_are_counted_apart() -> None:
     words = [f"the written word {name}" for name in "abc"]
-    given = findings(
-        components(["a", "b", *words]), components(["a", "b", "c"]), components(["a"]), baseline(0.0)
-    )
+    others = {"neurons": components(["a", "b", "c"]), "pca": components(["a"])}
+    given = findings(components(["a", "b", *words]), others, baseline(0.0))
     said = {f.name: f for f in given}
     assert said["unique:neurons"].holds is True and said["unwritten_unique:neurons"].holds is False
     assert "2 labels on 2 components against 3 on 3" in said["unwritten_unique:neurons"].numbers
     assert "written words not counted" in said["unwritten_unique:neurons"].claim
-    assert len(said) == len(given) == 10
+    assert len(said) == len(given) == 11
+
+
+@pytest.mark.parametrize(("clear", "holds"), [(1, True), (5, False)])
+def test_most_components_are_low_in_both_or_not(clear: int, holds: bool) -> None:
+    high = np.arange(10) < clear
+    sae = components(["a"] * 10, top20_mean=np.where(high, 3.0, 1.0), clarity=np.where(high, 0.9, 0.1))
+    said = found(sae, ["a"], ["a"], 0.0)["low_in_both"]
+    assert said.holds is holds
+    assert f"{10 * (10 - clear)} % of 10 components" in said.numbers and "more than 50 %" in said.numbers
+
+
+def test_controls_are_counted_beside_the_bases() -> None:
+    others = {"random": components(["a", "b"]), "untrained": components(["a"])}
+    said = {f.name: f for f in findings(components(["a", "b"]), others, baseline(0.0))}
+    assert said["unique:random"].holds is False and said["unique:untrained"].holds is True
+    assert "than an SAE before its training" in said["unique:untrained"].claim

@@ -174,7 +174,7 @@ def test_a_finding_names_its_methods_and_numbers():
     assert "Integrated Gradients over act x Logit Lens, steps 1 to 4: +0.0210" in finding.numbers
     assert "1 % of the output" in finding.claim
     random = by_name(frame())["random_is_worst:global_deletion"]
-    assert "over all latents" in random.numbers
+    assert "over the latents that fire" in random.numbers
 
 
 def test_a_table_that_was_written_has_the_same_findings(tmp_path):

@@ -13,7 +13,7 @@ from attribution.toy import WEIGHTS, K, M
 from reliance.attribution.inputs import Computing, open_inputs
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
-from reliance.faithfulness.sample import Sampling, choose, random_orders
+from reliance.faithfulness.sample import Images, Sampling, choose, random_orders, read_images
 from reliance.faithfulness.schema import (
     CLASS_ORDERS,
     FAITHFULNESS,
@@ -47,12 +47,19 @@ def choice(toy):
     return choose(open_inputs(toy.explained, "train"), sampling, 4096)
 
 
+def drawn(toy):
+    """The random orders of the chosen images."""
+    inputs, chosen = open_inputs(toy.explained, "train"), choice(toy)
+    images = read_images(inputs, chosen.rows, 4096)
+    return random_orders(images, chosen.label, M, SETTINGS["steps"], SETTINGS["seed"])
+
+
 @pytest.fixture(scope="module")
 def expected(toy):
     """Key -> y [n, S + 1] by brute force."""
     chosen = choice(toy)
-    randoms = random_orders(len(chosen.rows), K, M, len(chosen.classes), SETTINGS["steps"], SETTINGS["seed"])
-    return naive_curves(toy, chosen, randoms, SETTINGS["steps"], SETTINGS["path_steps"])
+    found = naive_curves(toy, chosen, drawn(toy), SETTINGS["steps"], SETTINGS["path_steps"])
+    return {key: y[:, : K + 1] if key.protocol.startswith("local") else y for key, y in found.items()}
 
 
 def curves(frame, column="y"):
@@ -98,9 +105,26 @@ def test_global_and_reference_deletion_share_their_random_orders(toy, tmp_path):
     for method in ("random", "logit_lens"):
         first, second = (found[f"{p}_deletion", method, "frozen", False] for p in ("global", "reference"))
         np.testing.assert_array_equal(first, second)
-    drawn = random_orders(21, K, M, 3, SETTINGS["steps"], SETTINGS["seed"])
-    assert drawn.by_class.shape == (3, CLASS_ORDERS, 6) and drawn.active.shape == (21, IMAGE_ORDERS, K)
-    assert len(np.unique(drawn.by_class[0], axis=0)) > 1
+    orders = drawn(toy)
+    assert orders.by_class.shape == (3, CLASS_ORDERS, 6) and orders.active.shape == (21, IMAGE_ORDERS, K)
+    assert len(np.unique(orders.by_class[0], axis=0)) > 1
+
+
+def test_a_random_order_of_a_class_is_of_what_fires_on_it(toy):
+    chosen, orders = choice(toy), drawn(toy).by_class
+    for c in range(3):
+        rows = chosen.rows[chosen.label == c]
+        firing = set(toy.indices[rows][toy.values[rows] != 0].tolist())
+        for order in orders[c].tolist():
+            assert len(set(order)) == len(order) == 6 < len(firing) < M and set(order) <= firing
+
+
+def test_a_class_that_little_fires_on_has_short_random_orders():
+    values, indices = np.array([[1.0, 0], [2, 3], [0, 0]]), np.array([[4, 0], [4, 2], [0, 0]])
+    images = Images(np.zeros((3, 2)), values, indices)
+    orders = random_orders(images, np.array([0, 0, 1]), 9, 3, 0).by_class
+    assert {tuple(order) for order in orders[0].tolist()} == {(4, 2, -1), (2, 4, -1)}
+    assert (orders[1] == -1).all()
 
 
 def test_the_images_are_the_first_readable_ones_of_the_first_classes(toy):
@@ -126,7 +150,6 @@ def test_curves_start_at_the_output_and_are_flat_when_no_latent_is_left(toy, tmp
     for (protocol, _, _, restricted), y in curves(frame).items():
         assert (y[0] == y[0, 0]).all()  # nothing is active
         if protocol.startswith("local") and restricted:
-            np.testing.assert_array_equal(y[:, K], y[:, K + 1])
             np.testing.assert_array_equal(y[1, 1:], y[1, 1])
     assert expected
 
@@ -139,7 +162,8 @@ def test_rows_are_those_of_the_contract(toy, tmp_path):
     assert set(restricted["method"]) == {*METHODS, "greedy"}
     assert set(local[~local["restrict_to_active"]]["method"]) == {"logit_lens", "random"}
     assert set(rest["method"]) == set(METHODS) and not rest["restrict_to_active"].any()
-    assert len(frame) == (2 * 10 + 2 * 7) * 2 * (3 * 4) * 7
+    assert len(frame) == (2 * 10 * (K + 1) + 2 * 7 * 7) * 2 * (3 * 4)
+    assert local["step"].max() == K and rest["step"].max() == 6  # nothing is left after K
     assert set(frame["class_id"]) == {2, 3, 5} and set(frame["subset"]) == {0, 1, 2, 3}
     assert set(stamp.inputs) == {"index", "embeddings", "codes", "sae", "head", "text", "weights"}
     assert stamp.params == {**SETTINGS, "subsets": 4, "split": "train"}

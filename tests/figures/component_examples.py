@@ -46,8 +46,9 @@ def write_components(path, frame, vocabulary=VOCABULARY):
 
 def write_bases(folder, variants):
     """Write the inputs of Fig. 4: {variant: (sae, neurons, pca, classes)} -> paths per input."""
-    paths = {"components": [], "neurons": [], "pca": [], "alignments": []}
-    for variant, tables in variants.items():
+    paths = {"components": [], "neurons": [], "pca": [], "random": [], "untrained": [], "alignments": []}
+    for variant, (sae, neurons, pca, classes) in variants.items():
+        tables = (sae, neurons, pca, neurons, pca, classes)  # the controls are as good as the bases
         for (name, found), frame in zip(paths.items(), tables, strict=True):
             path = folder / variant / f"{name}.parquet"
             if name == "alignments":

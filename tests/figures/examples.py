@@ -56,6 +56,7 @@ def table_of(counts, planted=None, seed=0, shift=0.0, width=0.07):
                         200,
                         40,
                         9,
+                        spurious / 2,
                     )
                 )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -144,7 +144,7 @@ def write_robustness(files):
     cases = cases.assign(
         discovered_on="demo", probe="short", valid_auc=0.9, spurious_se=0.1, valid_se=0.1, n_class=9
     )
-    frame = cases.assign(n_distractors=9, n_other=9)
+    frame = cases.assign(n_distractors=9, n_other=9, spurious_ap=0.4)
     ids = {f"failures_{i}": stamp.id for i, (_, stamp) in enumerate(lists)}
     write_table(
         files["robustness"], frame, ROBUSTNESS, {"discovered_on": "demo", "probe_kind": "logistic"}, ids

@@ -13,7 +13,11 @@ from reliance.plan.stage import Stage
 from reliance.plan.stages import STAGES
 
 ANY = {"split": ["test", "train@red_more"], "part": ["0"], "parts": ["2"]}
-ANY |= {"attributed": ["subset", "test"], "basis": ["neurons", "pca"], "site": [*SITES]}
+ANY |= {
+    "attributed": ["subset", "test"],
+    "basis": ["neurons", "pca", "random", "untrained"],
+    "site": [*SITES],
+}
 
 
 def merged(*configs: dict[str, Any]) -> dict[str, Any]:

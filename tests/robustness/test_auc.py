@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from reliance.robustness.auc import auc, from_placement, place, remove
+from reliance.robustness.auc import auc, average_precision, from_placement, place, remove
 
 
 def by_pairs(positives, negatives):
@@ -33,6 +33,16 @@ def test_ties_agree_with_all_pairs_and_sklearn(positives, negatives):
     assert found.value == pytest.approx(value, abs=1e-12)
     assert found.error == pytest.approx(error, abs=1e-12)
     assert found.value == pytest.approx(referee(positives, negatives), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(small, small)
+def test_average_precision_agrees_with_sklearn_under_ties(positives, negatives):
+    truth = [1] * len(positives) + [0] * len(negatives)
+    expected = average_precision_score(truth, [*positives, *negatives])
+    assert average_precision(np.sort(positives), negatives) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(average_precision(positives[:0], negatives))
+    assert np.isnan(average_precision(np.sort(positives), negatives[:0]))
 
 
 def test_continuous_scores_agree_with_sklearn():

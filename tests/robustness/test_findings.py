@@ -13,7 +13,7 @@ def frame_of(kind, areas, source="mined", mode="", variant="a", valid=0.99, prob
     """areas: {probe: areas of the cases}; valid: one for all, or {probe: area}."""
     valids = valid if isinstance(valid, dict) else dict.fromkeys(areas, valid)
     rows = [
-        (str(i), kind, mode, source, "a", probe, area, valids[probe], 0.1, 0.1, 5, 5, 5)
+        (str(i), kind, mode, source, "a", probe, area, valids[probe], 0.1, 0.1, 5, 5, 5, 0.5)
         for probe, values in areas.items()
         for i, area in enumerate(values)
     ]

@@ -10,7 +10,7 @@ from reliance.robustness.summary import ROBUSTNESS, differences, groups, read_re
 
 
 def case(failure_id, spurious, kind="compound", source="mined", mode="", valid=1.0, probe="short"):
-    row = (failure_id, kind, mode, source, "a", probe, spurious, valid, 0.01, 0.02, 5, 5, 5)
+    row = (failure_id, kind, mode, source, "a", probe, spurious, valid, 0.01, 0.02, 5, 5, 5, 0.4)
     return dict(zip([name for name, _ in ROBUSTNESS.columns], row, strict=True))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
@@ -74,14 +74,15 @@ def expect(world, row, distractors, every_nth=1, foreign=()):
     sides = [by_pairs(positives.tolist(), list(side)) for side in (bad, other)]
     truth = np.repeat([1, 0], [len(positives), len(bad)])
     assert sides[0][0] == pytest.approx(roc_auc_score(truth, [*positives, *bad]))
-    return *sides[0], *sides[1], len(positives), len(bad), len(other)
+    precision = average_precision_score(truth, [*positives, *bad])
+    return *sides[0], *sides[1], len(positives), len(bad), len(other), precision
 
 
 def check(world, table, distractors, **settings):
     assert len(table.frame)
     for row in table.frame.itertuples():
         found = (row.spurious_auc, row.spurious_se, row.valid_auc, row.valid_se)
-        found += (row.n_class, row.n_distractors, row.n_other)
+        found += (row.n_class, row.n_distractors, row.n_other, row.spurious_ap)
         assert found == pytest.approx(expect(world, row, distractors[row.failure_id], **settings), abs=1e-6)
 
 

@@ -35,6 +35,8 @@ COLUMNS = {
     "tiny/components/sae/test.parquet": "component n_active mean top5_mean clarity",
     "tiny/components/neurons/train.parquet": "component n_active top20_mean clarity label",
     "tiny/components/pca/train.parquet": "component n_active top20_mean clarity label",
+    "tiny/components/random/train.parquet": "component n_active top20_mean clarity label",
+    "tiny/components/untrained/train.parquet": "component n_active top20_mean clarity label",
     "tiny/hidden.parquet": "component band clarity activation alignment label runner_up class_id relevance "
     "share n_classes by_relevance by_activation",
     "tiny/faithfulness.parquet": "protocol method error_term restrict_to_active step class_id subset n y "

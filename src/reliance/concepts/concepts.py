@@ -92,6 +92,22 @@ def correlation(frame: pd.DataFrame, x: str, log: bool = False) -> Correlation:
     return Correlation(r, float(low), float(high), spearman, n)
 
 
+def low_share(x: np.ndarray, y: np.ndarray) -> float:
+    """Share of points [n] below the middle of both ranges; nan without points."""
+    return float(((x < middle(x)) & (y < middle(y))).mean()) if len(x) else np.nan
+
+
+def middle(values: np.ndarray) -> float:
+    """The middle of a range."""
+    return float(values.min() + values.max()) / 2
+
+
+def median_clarity(frame: pd.DataFrame) -> float:
+    """Median clarity of the named components; nan without one."""
+    clarity = named(frame)["clarity"].dropna()
+    return float(clarity.median()) if len(clarity) else np.nan
+
+
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
     result: np.ndarray = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     return result

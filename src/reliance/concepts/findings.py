@@ -12,14 +12,26 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.claims import Finding, positive, sizeable
-from reliance.concepts.concepts import Correlation, correlation, named, unique_concepts
+from reliance.concepts.concepts import (
+    Correlation,
+    correlation,
+    low_share,
+    named,
+    unique_concepts,
+    with_clarity,
+)
 from reliance.encoders.text import WRITTEN
 
 UNWRITTEN = ", written words not counted"
 RISES = 0.1  # a correlation below is no rise
 MORE = 0.05  # a share of the other number below which "more" is not said to hold
 MOST = 0.5  # the share from which "a large share" is said to hold
-BASES = {"neurons": "the neurons", "pca": "the principal axes"}
+BASES = {
+    "neurons": "the neurons",
+    "pca": "the principal axes",
+    "random": "random directions",
+    "untrained": "an SAE before its training",
+}
 
 
 class Measure(NamedTuple):
@@ -38,19 +50,21 @@ MEASURES = {
 
 
 def findings(
-    components: pd.DataFrame, neurons: pd.DataFrame, pca: pd.DataFrame, baseline: pd.DataFrame
+    components: pd.DataFrame, others: Mapping[str, pd.DataFrame], baseline: pd.DataFrame
 ) -> list[Finding]:
     """The findings on an SAE's components on the train split (Fig. 4); see also `clarity_findings`.
 
-    components, neurons, pca : columns of COMPONENTS. baseline : columns of ALIGNMENTS.
+    components : columns of COMPONENTS. others : the same of other bases, of BASES, by name.
+    baseline : columns of ALIGNMENTS.
     """
-    frames = {"sae": components, "neurons": neurons, "pca": pca}
+    frames = {"sae": components, **others}
     unwritten = {name: without_written_words(frame) for name, frame in frames.items()}
     own = []
     if any(len(unwritten[name]) < len(frame) for name, frame in frames.items()):
         for f in _diversity(unwritten):
             own.append(f._replace(name=f"unwritten_{f.name}", claim=f"{f.claim}{UNWRITTEN}"))
-    return [*_diversity(frames), *own, _clarity(components), _alignment(components, baseline)]
+    low = _low_in_both(components)
+    return [*_diversity(frames), *own, _clarity(components), low, _alignment(components, baseline)]
 
 
 def without_written_words(frame: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +76,8 @@ def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """More different labels than in another basis: of all components, and of equally many."""
     table = unique_concepts(frames).set_index("name")
     found = []
-    for name, words in BASES.items():
+    for name in (n for n in BASES if n in frames):
+        words = BASES[name]
         both = table.loc[["sae", name]]
         known = bool((both["n_components"] > 0).all())
         for column, counted in (("n_unique", "unique"), ("rarefied", "unique_at_equal_numbers")):
@@ -88,6 +103,18 @@ def _clarity(components: pd.DataFrame) -> Finding:
     numbers = f"on the train split (r = {_interval(found)}, {found.n} components)"
     claim = "components that fire more strongly are clearer"
     return Finding("activation_clarity", _rises(found), claim, numbers, not np.isnan(found.low))
+
+
+def _low_in_both(components: pd.DataFrame) -> Finding:
+    """Holds if more than MOST of the components lie below the middle of the range of both (Fig. 4 a)."""
+    points = with_clarity(components, "top20_mean")
+    share = low_share(points["top20_mean"].to_numpy(np.float64), points["clarity"].to_numpy(np.float64))
+    claim = "most components are neither clear nor strong"
+    if np.isnan(share):
+        return Finding("low_in_both", None, claim, "(no component has a clarity)")
+    numbers = f"on the train split ({100 * share:.0f} % of {len(points)} components are below the middle of "
+    numbers += f"both ranges, where more than {100 * MOST:.0f} % are most)"
+    return Finding("low_in_both", share > MOST, claim, numbers)
 
 
 def _alignment(components: pd.DataFrame, baseline: pd.DataFrame) -> Finding:

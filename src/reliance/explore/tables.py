@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from reliance.base.errors import RESULTS, RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
+from reliance.explore.ties import TIES
 from reliance.failures.files import read_failures, read_samples
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.faithfulness.schema import FAITHFULNESS
@@ -36,31 +37,6 @@ def _flat(given: Any, key: str = "") -> Iterator[tuple[str, Path]]:
             yield from _flat(inner, f"{key}.{name}" if key else name)
     elif isinstance(given, Path):
         yield key, given
-
-
-class Tie(NamedTuple):
-    """Two files of a variant that come from the same thing."""
-
-    name: str
-    source: str  # the input of `name`
-    other: str
-    through: str = ""  # the input of `other`; none: `other` itself is the source
-
-
-TIES = (
-    Tie("top_samples", "codes", "components", "codes"),
-    Tie("hidden", "components", "components"),
-    Tie("neurons", "vocabulary", "components", "vocabulary"),
-    Tie("pca", "vocabulary", "components", "vocabulary"),
-    Tie("alignments", "vocabulary", "components", "vocabulary"),
-    Tie("failures", "components", "mined_components"),
-    Tie("failures", "outliers", "outliers"),
-    Tie("failure_samples", "failures", "failures"),
-    Tie("outliers", "expectations", "expectations"),
-    Tie("outlier_samples", "outliers", "outliers"),
-    Tie("audit", "accuracies", "audit_accuracies"),
-    Tie("audit", "probe", "audit_relevances", "probe"),
-)
 
 
 class Tables:
@@ -173,6 +149,16 @@ class Tables:
     def pca(self) -> pd.DataFrame:
         """The same of principal axes."""
         return self.table("pca", COMPONENTS)
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """The same of random directions, a control."""
+        return self.table("random", COMPONENTS)
+
+    @cached_property
+    def untrained(self) -> pd.DataFrame:
+        """The same of an SAE before its training, a control."""
+        return self.table("untrained", COMPONENTS)
 
     @cached_property
     def tested(self) -> pd.DataFrame:

@@ -53,7 +53,7 @@ WHERE = {
     GLOBAL_DELETION: "in global deletion",
     REFERENCE_DELETION: "in deletion with a random reference",
 }
-ALL_LATENTS = ", where a random order is over all latents and mostly deletes silent ones"
+FIRING = ", where a random order is over the latents that fire on images of the class"
 LATE, EARLY = "last step", "first step"
 
 
@@ -131,7 +131,7 @@ def _gradients_lead(curves: Curves) -> list[Finding]:
 def _random_is_worst(curves: Curves) -> list[Finding]:
     claim = "a random order is the least faithful"
     pairs = [(method, "random") for method in METHODS if method != "random"]
-    notes = {GLOBAL_DELETION: ALL_LATENTS, REFERENCE_DELETION: ALL_LATENTS}
+    notes = {GLOBAL_DELETION: FIRING, REFERENCE_DELETION: f"{FIRING}, which no reference image knows"}
     return [
         _judge(curves, "random_is_worst", claim, protocol, pairs, note=notes.get(protocol, ""))
         for protocol in PROTOCOLS

@@ -109,11 +109,12 @@ def _fixed(block: Loaded, lens: torch.Tensor, randoms: Randoms, steps: int) -> P
 
 
 def _local_curves(empty: Walk, full: Walk, local: Positions, error_term: str, steps: int) -> Curves:
-    found = {}
+    """Curves end with the active latents: after k steps nothing is left to delete or insert."""
+    found, stop = {}, 1 + min(steps, full.values.shape[1])
     for protocol, at, sign in ((LOCAL_DELETION, full, -1), (LOCAL_INSERTION, empty, 1)):
         every = local | {(GREEDY, True): [greedy(at, steps, sign)]}
         for (method, restricted), several in every.items():
-            found[Key(protocol, method, error_term, restricted)] = _mean_curve(at, several, sign)
+            found[Key(protocol, method, error_term, restricted)] = _mean_curve(at, several, sign)[:, :stop]
     return found
 
 

@@ -39,7 +39,7 @@ class Randoms(NamedTuple):
 
     active: np.ndarray  # scores of the positions of each image's code, float64 [n, R, k]
     all_latents: np.ndarray  # first S of orders of all m latents per image, int64 [n, R, S]
-    by_class: np.ndarray  # and per class, int64 [C, R, S]
+    by_class: np.ndarray  # per class, of the latents that fire on its images, int64 [C, R, S]; -1 beyond
 
 
 class Sampling(NamedTuple):
@@ -97,12 +97,20 @@ def read_images(inputs: Inputs, wanted: np.ndarray, block_rows: int) -> Images:
     return Images(x, values, indices)
 
 
-def random_orders(n: int, k: int, m: int, classes: int, steps: int, seed: int) -> Randoms:
-    """The random orders of n images and `classes` classes."""
+def random_orders(images: Images, label: np.ndarray, m: int, steps: int, seed: int) -> Randoms:
+    """The random orders of images, and of their classes; label as in `Chosen`, m latents.
 
-    def orders(stream: int, count: int, each: int) -> np.ndarray:
-        rng = np.random.default_rng([seed, stream])
-        return start_of_random_order(rng, count * each, m, steps).reshape(count, each, steps)
-
+    A class's orders are of the latents that fire on one of its images: an order of all m would delete
+    silent ones, and chance would look worse than it is.
+    """
+    n, k = images.values.shape
     active = np.random.default_rng([seed, 1]).random((n, IMAGE_ORDERS, k))
-    return Randoms(active, orders(2, n, IMAGE_ORDERS), orders(3, classes, CLASS_ORDERS))
+    rng = np.random.default_rng([seed, 2])
+    every = start_of_random_order(rng, n * IMAGE_ORDERS, m, steps).reshape(n, IMAGE_ORDERS, steps)
+    by_class = np.full((int(label.max(initial=-1)) + 1, CLASS_ORDERS, steps), -1)
+    for c, orders in enumerate(by_class):
+        own = label == c
+        firing = np.append(np.unique(images.indices[own][images.values[own] != 0]), -1)
+        rng = np.random.default_rng([seed, 3, c])
+        orders[:] = firing[start_of_random_order(rng, CLASS_ORDERS, len(firing) - 1, steps)]
+    return Randoms(active, every, by_class)

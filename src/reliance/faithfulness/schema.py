@@ -11,7 +11,8 @@ class_id, subset    one row per step and cell: the images of one class in one of
 n, y, y_std       images of the cell, mean of their outputs, and its standard deviation (ddof=1; nan of one)
 
 The output of a random order is the mean over several orders, since all images of a class share them in
-global and reference deletion and one order would decide how bad chance looks.
+global and reference deletion and one order would decide how bad chance looks. These are of the latents that
+fire on the class. Local curves end after k steps, where no image has an active latent left.
 """
 
 from reliance.base.artifacts import TableSpec

@@ -63,12 +63,11 @@ def faithfulness(
         open_tail(inputs.units, inputs.head, text, double, path_steps), inputs.units.offset, steps
     )
     images = read_images(inputs, chosen.rows, computing.block_rows)
-    n, k = images.values.shape
-    at_once = min(computing.block_rows, _IMAGES, max(1, _ACTIVE // k))
+    at_once = min(computing.block_rows, _IMAGES, max(1, _ACTIVE // images.values.shape[1]))
     reference = _reference(
         bench, read_images(inputs, chosen.reference, computing.block_rows), at_once, error_terms
     )
-    randoms = random_orders(n, k, inputs.units.m, len(chosen.classes), steps, sampling.seed)
+    randoms = random_orders(images, chosen.label, inputs.units.m, steps, sampling.seed)
     cells, found = _measure(bench, images, chosen, randoms, reference, sampling.subsets, at_once)
     params = {"split": split, "steps": steps, "path_steps": path_steps, **sampling._asdict()}
     frame = table(cells, CURVE, inputs.class_ids[chosen.classes], sampling.subsets)

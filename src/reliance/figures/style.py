@@ -56,6 +56,8 @@ METHODS: dict[str, Look] = {
 BASES: dict[str, Look] = {
     "neurons": Look("Neurons", "#b3b3b3", "s"),
     "pca": Look("PCA", "#e0a03c", "D"),
+    "random": Look("Random", "#6b6b6b", "X"),
+    "untrained": Look("Untrained", "#7fb2d9", "v"),
     "sae": Look("SAE", "#0072b2", "o"),
 }
 AUDITED: dict[str, Look] = {

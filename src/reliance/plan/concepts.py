@@ -9,7 +9,10 @@ from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
 def to_name_axes(plan: Plan, w: Wildcards) -> Paths:
     """The class tokens whose axes are named, and what the labeller says of their images."""
-    return {**labels(plan, w.variant, "train"), "embeddings": plan.embedded(w.variant, "train")}
+    files: Paths = {**labels(plan, w.variant, "train"), "embeddings": plan.embedded(w.variant, "train")}
+    if w.basis == "untrained":
+        files["sae"] = at(paths.SAE, variant=w.variant)
+    return files
 
 
 def to_align(plan: Plan, w: Wildcards) -> Paths:
@@ -57,10 +60,10 @@ STAGES = (
         entry="reliance.concepts.bases:basis_table",
         inputs=to_name_axes,
         outputs={"components": paths.OTHER_COMPONENTS.replace("{split}", "train")},
-        constraints={"basis": "neurons|pca"},
+        constraints={"basis": "neurons|pca|random|untrained"},
         settings=lambda plan, w: {"basis": w.basis, **naming(plan, w)},
         untracked=in_blocks,
-        memory=lambda s: 4000 + 0.002 * s.train,
+        memory=lambda s: 4000 + 0.002 * s.train + 0.1 * s.latents,
         minutes=lambda s: 20 + s.train / 15000,
         message="Naming the {wildcards.basis} of {wildcards.variant}",
     ),

@@ -74,11 +74,13 @@ def compared_bases(plan: Plan, names: Names) -> Values:
 
 
 def bases(plan: Plan, names: Names) -> Paths:
-    """Components in all three bases, and what their alignment is held against."""
+    """Components in all bases, two controls among them, and what their alignment is held against."""
     return {
         "components": each(paths.COMPONENTS, names),
         "neurons": each(components_of("neurons", "train"), names),
         "pca": each(components_of("pca", "train"), names),
+        "random": each(components_of("random", "train"), names),
+        "untrained": each(components_of("untrained", "train"), names),
         "alignments": [alignments(plan, name) for name in names],
     }
 

@@ -55,7 +55,7 @@ def planted_cases(
     failures, failure_samples : outputs; failure_id is the plant_id, source "planted", reviewed "yes",
     mode "artefact" for artefact plants (kind spurious) and else "caption".
     """
-    frame, records, inputs = _read_planted(truth, plants, classes, index, split)
+    frame, records, inputs = read_planted(truth, plants, classes, index, split)
     images = scoring.planted_images(frame, records)
     rows = [
         {
@@ -130,7 +130,7 @@ def score_truth(
     class's mean - `rule.confidence_std` standard deviations (from `expectations`).
     Raises RelianceError if artifacts do not belong together.
     """
-    frame, records, inputs = _read_planted(*planted, index, rule.split)
+    frame, records, inputs = read_planted(*planted, index, rule.split)
     frame = frame[frame["image_id"] % rule.every_nth == 0]
     images = scoring.planted_images(frame, records)
     parts, prompts = Embeddings(embeddings), read_prompts(text)
@@ -170,6 +170,17 @@ def judge_candidates(
     samples, samples_stamp = read_table(flagged.outlier_samples, OUTLIER_SAMPLES)
     own = (flagged.outliers, stamp.id)
     check_same("outliers", (flagged.outlier_samples, samples_stamp.inputs["outliers"]), own)
+    return judge_flags(flags, samples, overlap, plants, images), stamp.id
+
+
+def judge_flags(
+    flags: pd.DataFrame,
+    samples: pd.DataFrame,
+    overlap: float,
+    plants: pd.DataFrame,
+    images: dict[str, np.ndarray],
+) -> pd.DataFrame:
+    """The same from the columns of OUTLIERS and OUTLIER_SAMPLES."""
     found = select_cases(flags, samples, max(1, len(flags)), overlap)
     rows = [(str(i), case.rank, "", case.class_id, case.score) for i, case in enumerate(found)]
     listed = pd.DataFrame(rows, columns=["failure_id", "rank", "kind", "class_id", "score"])
@@ -177,7 +188,7 @@ def judge_candidates(
     pictures = np.concatenate([np.zeros(0, np.int64), *(case.images for case in found)])
     shown = pd.DataFrame({"failure_id": names, "image_id": pictures})
     judged = scoring.judge_cases(listed, shown, plants, images)
-    return judged.merge(listed[["failure_id", "score"]], on="failure_id"), stamp.id
+    return judged.merge(listed[["failure_id", "score"]], on="failure_id")
 
 
 def outputs(z: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -198,7 +209,7 @@ def score_record(judged: pd.DataFrame, plants: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _read_planted(
+def read_planted(
     truth: Path, plants: Path, classes: Path, index: Path | None, split: str
 ) -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, str]]:
     """(truth of a split under the index's image_ids, plants with class_id, ids of what was read)."""

@@ -71,12 +71,12 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
     ]
     if study.has("components") and isinstance(sae, Mapping):
         components = study.components
-        told = int((components["label"] != "").sum())
+        told, silent = int((components["label"] != "").sum()), int((components["n_active"] == 0).sum())
         listed.append(
             (
                 "SAE",
                 f"{sae['kind']}, {sae['k']} of {sae['m']:,} latents active per image, trained in "
-                f"{sae['precision']}; {told:,} latents fire often enough to be named",
+                f"{sae['precision']}; {told:,} latents fire often enough to be named, {silent:,} never fire",
             )
         )
     return listed

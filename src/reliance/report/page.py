@@ -16,7 +16,7 @@ from reliance.base.artifacts import (
 from reliance.base.claims import HELD, VERDICTS, Finding
 from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
-from reliance.concepts.findings import clarity_findings
+from reliance.concepts.findings import BASES, clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
 from reliance.explore.tables import Tables
 from reliance.faithfulness.findings import findings as faithfulness_findings
@@ -90,6 +90,8 @@ class OfSae(NamedTuple):
     components: Path
     neurons: Path
     pca: Path
+    random: Path
+    untrained: Path
     tested: Path  # components on the test split
     alignments: Path
     hidden: Path
@@ -195,8 +197,9 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
     found["Failure modes"] = robustness_findings(study.robustness)
     if study.has("components"):
         found["Faithfulness"] = faithfulness_findings(study.faithfulness)
-        compared = (study.components, study.neurons, study.pca, study.alignments)
-        found["Interpretability"] = [*interpretability_findings(*compared), *clarity_findings(study.tested)]
+        others = {name: getattr(study, name) for name in BASES}
+        compared = interpretability_findings(study.components, others, study.alignments)
+        found["Interpretability"] = [*compared, *clarity_findings(study.tested)]
     return found
 
 

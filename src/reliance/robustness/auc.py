@@ -75,6 +75,21 @@ def from_placement(placement: Placement) -> Auc:
     return Auc(value, float(np.sqrt(variance)))
 
 
+def average_precision(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Precision at every positive's score, averaged over positives; nan if either side is empty.
+
+    The score that "Spurious ImageNet" (Neuhaus et al.) is published with. Unlike the area it depends on how
+    many positives there are for each negative. Scores [m], SORTED ascending, and [n] in any order; equal
+    ones are taken together.
+    """
+    m, n = len(positives), len(negatives)
+    if m == 0 or n == 0:
+        return np.nan
+    true = m - np.searchsorted(positives, positives, side="left")
+    false = n - np.searchsorted(np.sort(negatives), positives, side="left")
+    return float((true / (true + false)).mean())
+
+
 def auc(positives: np.ndarray, negatives: np.ndarray) -> Auc:
     """Area under the ROC curve of scores [m] against scores [n], in any order."""
     return from_placement(place(np.sort(positives), negatives))

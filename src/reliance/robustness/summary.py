@@ -20,7 +20,7 @@ from reliance.base.means import mean_and_error
 
 ROBUSTNESS = TableSpec(
     "robustness",
-    2,
+    3,
     (
         ("failure_id", "string"),
         ("kind", "string"),
@@ -35,6 +35,7 @@ ROBUSTNESS = TableSpec(
         ("n_class", "int64"),
         ("n_distractors", "int64"),
         ("n_other", "int64"),
+        ("spurious_ap", "float64"),  # average precision in place of the area: depends on the two numbers
     ),
 )
 PROBES = ("short", "templated", "extended", "both", "linear")
@@ -97,7 +98,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns: section, kind, mode, variant, probe, n_cases, n_left_out (cases without an area),
     spurious_auc, spurious_sem, valid_auc, valid_sem (std(ddof=1)/sqrt(n_cases); nan for one case),
-    spurious_se, valid_se (DeLong, of the single case; nan otherwise). Groups without a case have no row.
+    spurious_se, valid_se (DeLong, of the single case; nan otherwise), spurious_ap (mean). Groups without a
+    case have no row.
     """
     rows = []
     for key, part in frame.groupby([*GROUP, "variant", "probe"], sort=False):
@@ -105,9 +107,11 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         spurious, spurious_sem, n = mean_and_error(kept["spurious_auc"].to_numpy())
         valid, valid_sem, _ = mean_and_error(kept["valid_auc"].to_numpy())
         single = kept[["spurious_se", "valid_se"]].iloc[0].to_list() if n == 1 else [np.nan, np.nan]
-        rows.append((*key, n, len(part) - n, spurious, spurious_sem, valid, valid_sem, *single))
+        precision = kept["spurious_ap"].mean()
+        rows.append((*key, n, len(part) - n, spurious, spurious_sem, valid, valid_sem, *single, precision))
     columns = [*GROUP, "variant", "probe", "n_cases", "n_left_out"]
     columns += ["spurious_auc", "spurious_sem", "valid_auc", "valid_sem", "spurious_se", "valid_se"]
+    columns += ["spurious_ap"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -3,7 +3,8 @@
 spurious AUC : images of the class against the distractors of the case;
 valid AUC    : images of the class against all other images, without the case's distractors.
 
-Both are taken over the same view of the training images that cases are mined in.
+Beside the first stands the average precision of the same images, which published lists of cases go by. All
+are taken over the same view of the training images that cases are mined in.
 """
 
 import logging
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from reliance.base.artifacts import Stamp, write_table
-from reliance.robustness.auc import Auc, from_placement, place, remove
+from reliance.robustness.auc import Auc, average_precision, from_placement, place, remove
 from reliance.robustness.inputs import Embedded, open_split
 from reliance.robustness.lists import Case, Lists, index_ids, locate, read_lists
 from reliance.robustness.scores import Scorers, open_scorers, score_rows
@@ -164,14 +165,14 @@ class Sides:
                 spurious = from_placement(place(positives, distractors))
                 valid = from_placement(remove(everything, part, place(positives, others[part])))
                 counts = (len(positives), len(distractors), len(others) - int(part.sum()))
-                yield _row(case, name, spurious, valid, counts)
+                yield _row(case, name, spurious, valid, counts, average_precision(positives, distractors))
 
 
 def _row(
-    case: Case, probe: str, spurious: Auc, valid: Auc, counts: tuple[int, int, int]
+    case: Case, probe: str, spurious: Auc, valid: Auc, counts: tuple[int, int, int], precision: float
 ) -> tuple[object, ...]:
     described = (case.failure_id, case.kind, case.mode, case.source, probe)
-    return (*described, spurious.value, valid.value, spurious.error, valid.error, *counts)
+    return (*described, spurious.value, valid.value, spurious.error, valid.error, *counts, precision)
 
 
 def _log_undefined(frame: pd.DataFrame) -> None:

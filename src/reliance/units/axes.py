@@ -1,7 +1,8 @@
-"""Neurons and principal axes as units: coordinates of site vectors, taken apart along fixed directions.
+"""Neurons, principal axes and random directions as units: coordinates of site vectors along fixed directions.
 
     neurons   coordinates of x - mean x
     pca       coordinates of x - mean x along the principal axes of the site vectors (Fig. 4 b)
+    random    the same along axes that are rotated at random: what any directions would find, a control
 
 x [d] site vector; mean and axes are those of the embeddings that a basis is fitted to. A direction has two
 ends, and each is a component of its own: component 2i is the positive part of coordinate i, 2i + 1 of its
@@ -21,7 +22,7 @@ from reliance.base.rows import PartRange, Parts
 from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.protocol import Entries, Sources
 
-BASES = ("neurons", "pca")
+BASES = ("neurons", "pca", "random")
 _ENTRIES = 1 << 22  # activations held at a time: every image has d of them
 _FIT_ROWS = 16384  # rows read at a time for mean and axes
 _SAME_SIZE = 1e-6  # entries of an axis that differ by less, relatively, count as equal: rounding decides else
@@ -123,6 +124,13 @@ def principal_axes(cov: np.ndarray) -> np.ndarray:
     return result
 
 
+def random_axes(d: int, seed: int = 0) -> np.ndarray:
+    """d axes at right angles, as rows [d, d], uniform over all rotations and reflections."""
+    axes, triangle = np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))
+    result: np.ndarray = (axes * np.sign(np.diag(triangle))).T
+    return result
+
+
 def open_basis(tokens: Parts, basis: str, block_rows: int) -> Basis:
     """The basis called `basis`, of BASES, fitted to the readable site vectors of a split.
 
@@ -140,6 +148,11 @@ def open_neurons(sources: Sources) -> Basis:
 def open_axes(sources: Sources) -> Basis:
     """Kind of units "pca"."""
     return _open(sources, "pca")
+
+
+def open_random(sources: Sources) -> Basis:
+    """Kind of units "random"."""
+    return _open(sources, "random")
 
 
 def _open(sources: Sources, basis: str) -> Basis:
@@ -163,6 +176,8 @@ def _fit(tokens: Parts, basis: str, block_rows: int) -> tuple[Centre, np.ndarray
     centre = centre_of(tokens, block_rows)
     if basis == "neurons":
         return centre, None
+    if basis == "random":
+        return centre, random_axes(len(centre.mean))
     return centre, principal_axes(covariance(tokens, centre, block_rows))
 
 
@@ -172,7 +187,7 @@ def _check_kind(tokens: Parts, basis: str) -> None:
             tokens.path,
             "bases are compared on class tokens",
             found=f"basis '{basis}' of {', '.join(tokens.layouts)}",
-            allowed=f"{' or '.join(BASES)} of the array 'x'",
+            allowed=f"{', '.join(BASES[:-1])} or {BASES[-1]} of the array 'x'",
             next_step="check what the rule names: the manifest of an encoder, not of a labeller",
         )
 

@@ -12,6 +12,7 @@ KINDS = {
     "sae": "reliance.codes.latents:open_latents",
     "neurons": "reliance.units.axes:open_neurons",
     "pca": "reliance.units.axes:open_axes",
+    "random": "reliance.units.axes:open_random",
 }
 
 

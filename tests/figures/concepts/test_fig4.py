@@ -125,7 +125,7 @@ def test_one_component(tmp_path, outputs, drawn_figure):
 
 def test_variants_named_from_different_vocabularies_are_not_compared(tmp_path, outputs):
     paths = write_bases(tmp_path, {"one": bases(), "two": bases(3)})
-    for name in ("components", "neurons", "pca", "alignments"):
+    for name in paths:
         spec = ALIGNMENTS if name == "alignments" else COMPONENTS
         write_table(
             paths[name][1], read_table(paths[name][1], spec).frame, spec, {}, {"vocabulary": "w" * 64}

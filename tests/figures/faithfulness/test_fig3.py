@@ -72,17 +72,17 @@ def test_caption_says_what_was_measured(tmp_path, outputs, drawn):
     assert "over 3 disjoint subsets" in caption
     assert "gap to completeness 0.7 %" in caption
     assert "Left out, without an SAE: bare." in caption
-    assert "orders meet" not in caption
+    assert "used up" not in caption
     assert "- Act x grad is at least as faithful" in caption
     assert "paired over classes" in caption
-    assert f"mean over {CLASS_ORDERS} orders of all latents per class" in caption
+    assert f"mean over {CLASS_ORDERS} orders per class of the latents that fire" in caption
     assert "random reference" not in caption
 
 
 def test_few_active_latents_are_said(tmp_path, outputs, drawn):
     paths = write_curves(tmp_path, {"demo": curves_table()}, mean_active=2.5)
     fig3(**paths, variants=["demo"], **outputs)
-    assert "Local orders meet" in outputs["caption"].read_text()
+    assert "Local curves end, or orders meet" in outputs["caption"].read_text()
 
 
 def test_one_image_has_no_error(tmp_path, outputs, drawn):

@@ -61,3 +61,21 @@ def test_caption_and_texts(tmp_path, outputs, drawn):
 def test_nothing_is_cut_or_overlaps(tmp_path, outputs, drawn_figure, frames):
     drawn_from(tmp_path, outputs, frames)
     check_inside(drawn_figure())
+
+
+def test_local_curves_are_as_long_as_the_shortest(tmp_path, outputs, drawn_figure):
+    """An SAE with two active latents has two steps; the others are cut, so that means are comparable."""
+    frames = tables()
+    local = frames["sae"]["protocol"].str.startswith("local")
+    frames["sae"] = frames["sae"][~local | (frames["sae"]["step"] <= 2)]
+    drawn_from(tmp_path, outputs, frames)
+    numbers = pd.read_csv(outputs["csv"])
+    last = numbers.groupby(["protocol", "basis"])["step"].max().unstack()
+    assert (last.loc[["local_deletion", "local_insertion"]] == 2).all(axis=None)
+    assert (last.loc["global_deletion"] > 2).all()
+    own = frames["pca"].query("protocol == 'local_deletion' and method == 'act_x_grad' and step <= 2")
+    y = own[own["error_term"] == "frozen"].groupby("step")["y"].mean()
+    shown = numbers.query("protocol == 'local_deletion' and basis == 'pca' and step.isna()")["mean_y"]
+    assert shown.item() == pytest.approx(y.mean(), rel=1e-5)
+    assert [len(line.get_xdata()) for line in drawn_figure().axes[0].get_lines()] == [3, 3, 3]
+    assert "(steps 1 to 2: " in outputs["caption"].read_text()

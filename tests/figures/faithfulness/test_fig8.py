@@ -40,7 +40,7 @@ def test_caption_is_about_the_reference(tmp_path, outputs, drawn):
     assert "over 500 images drawn at random" in caption
     assert "30 test images of 2 classes" in caption
     assert "Logit Lens, which needs no reference" in caption
-    assert "a random order changes almost nothing" in caption and "over all latents" in caption
+    assert "of the latents that fire on its images" in caption and "which no reference image knows" in caption
     assert "local deletion" not in caption
 
 

@@ -112,3 +112,18 @@ def test_nothing_is_drawn_outside_the_page(write, outputs, drawn_figure):
         assert box.x1 <= page.x1 + 1, text
         assert box.y0 >= page.y0 - 1, text
         assert box.y1 <= page.y1 + 1, text
+
+
+def test_lists_found_elsewhere_have_the_score_they_are_published_with(write, outputs):
+    frame = table_of({"compound": 3})
+    listed = table_of({"spurious": 2}, seed=1).assign(source="neuhaus", discovered_on="")
+    fig5(robustness=write({"demo": pd.concat([frame, listed])}), variants=["demo"], **outputs)
+    caption = outputs["caption"].read_text()
+    short, linear = (listed[listed["probe"] == p]["spurious_ap"].mean() for p in ("short", "linear"))
+    assert f"on the cases of Neuhaus et al. (2 cases, mean): short names {short:.3f}, " in caption
+    assert f", linear probe {linear:.3f}." in caption
+    numbers = pd.read_csv(outputs["csv"])
+    own = numbers[(numbers["kind"] == "spurious") & (numbers["probe"] == "short")]
+    assert own["spurious_ap"].item() == pytest.approx(short, rel=1e-5)
+    fig5(robustness=write({"demo": frame}), variants=["demo"], **outputs)
+    assert "Average precision" not in outputs["caption"].read_text()

@@ -90,7 +90,7 @@ class World:
             **asked,
         }
         import_sae(**bundled(import_sae, keywords))
-        return outputs["sae"], read_json(outputs["quality"], "sae_quality", 1)[0]
+        return outputs["sae"], read_json(outputs["quality"], "sae_quality", 2)[0]
 
 
 @pytest.fixture

@@ -9,26 +9,34 @@ import pandas as pd
 from reliance.base.artifacts import check_same, derived_stamp, read_table
 from reliance.base.claims import Finding
 from reliance.base.errors import RelianceError
-from reliance.concepts.concepts import correlation, named, shared_concepts, unique_concepts, with_clarity
+from reliance.concepts.concepts import (
+    correlation,
+    low_share,
+    median_clarity,
+    named,
+    shared_concepts,
+    unique_concepts,
+    with_clarity,
+)
 from reliance.concepts.findings import findings
 from reliance.concepts.schema import ALIGNMENTS
 from reliance.figures import style
 from reliance.figures.captions import compose, counted, number, span, spread
 from reliance.figures.concepts.bars import Bar, Histogram
 from reliance.figures.concepts.page import Page, draw_components
-from reliance.figures.concepts.scatter import Cloud, low_share
+from reliance.figures.concepts.scatter import Cloud
 from reliance.figures.sheet import Sheet, Shown
 from reliance.naming.table import COMPONENTS
 
 SCHEMA, BINS = 1, 30
-BASES = ("neurons", "pca", "sae")
+BASES = ("neurons", "pca", "random", "untrained", "sae")
 JUDGED = (
     "What the paper found, held against these numbers (counts as they are; the correlation with its 95 % "
     "interval by Fisher's transformation):"
 )
 COLUMNS = ["panel", "variant", "series", "component", "activation", "clarity", "r", "r_low", "r_high"]
 COLUMNS += ["spearman", "low_share", "n_components", "n_unique", "rarefied", "n_all", "n_only"]
-COLUMNS += ["bin_start", "bin_end", "count", "median"]
+COLUMNS += ["bin_start", "bin_end", "count", "median", "median_clarity"]
 
 
 def fig4(
@@ -36,6 +44,8 @@ def fig4(
     components: Sequence[Path],
     neurons: Sequence[Path],
     pca: Sequence[Path],
+    random: Sequence[Path],
+    untrained: Sequence[Path],
     alignments: Sequence[Path],
     shown: Shown,
     sheet: Sheet,
@@ -44,14 +54,16 @@ def fig4(
 
     Parameters
     ----------
-    components, neurons, pca : tables of components of the SAE, of the neurons and of the principal
-        axes on the train split, one per variant.
+    components, neurons, pca, random, untrained : tables of components of the SAE, of the neurons, of the
+        principal axes, and of two controls, random directions and an SAE before its training, on the train
+        split, one per variant.
     alignments : alignments of classes with their own names, one per variant.
     shown : the variants, in the order of the tables. sheet : where the figure goes.
 
     Raises RelianceError if the tables were named from different vocabularies.
     """
-    paths = {"sae": components, "neurons": neurons, "pca": pca, "classes": alignments}
+    others = {"neurons": neurons, "pca": pca, "random": random, "untrained": untrained}
+    paths = {"sae": components, **others, "classes": alignments}
     frames, ids = _read(paths, shown.variants)
     heading = shown.heading
     with style.rc():
@@ -63,7 +75,7 @@ def fig4(
         )
 
 
-Frames = Mapping[str, Mapping[str, pd.DataFrame]]  # variant -> "sae", "neurons", "pca", "classes" -> table
+Frames = Mapping[str, Mapping[str, pd.DataFrame]]  # variant -> one of BASES or "classes" -> table
 
 
 def page_of(frames: Frames) -> Page:
@@ -93,8 +105,8 @@ def page_of(frames: Frames) -> Page:
 def concepts_of(frames: Frames) -> pd.DataFrame:
     """Unique concepts per variant and basis, rarefied to the fewest components of all, and shared ones.
 
-    Columns: variant, series, n_components, n_unique, rarefied (nan without components), and for
-    series sae of several variants n_all, n_only.
+    Columns: variant, series, n_components, n_unique, rarefied (nan without components), median_clarity, and
+    for series sae of several variants n_all, n_only.
     """
     tables = {(v, b): named(tables[b]) for v, tables in frames.items() for b in BASES}
     index = {f"{v}/{b}": (v, b) for v, b in tables}
@@ -102,6 +114,7 @@ def concepts_of(frames: Frames) -> pd.DataFrame:
     counted = unique_concepts(full).set_index("name").reindex(list(index))
     counted[["n_components", "n_unique"]] = counted[["n_components", "n_unique"]].fillna(0).astype(int)
     counted["variant"], counted["series"] = [v for v, _ in tables], [b for _, b in tables]
+    counted["median_clarity"] = [median_clarity(table) for table in tables.values()]
     shared = shared_concepts({v: tables[v, "sae"] for v in frames}).assign(series="sae")
     shared = shared.rename(columns={"name": "variant"})[["variant", "series", "n_all", "n_only"]]
     if len(frames) == 1:
@@ -180,8 +193,10 @@ def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:
         f"images, against its mean activation on the 20 strongest: {span(clear)} components that fire often "
         f"enough, of {span([len(t['sae']) for t in tables])} ({span(firing)} ever fire). Dashed: the middle "
         f"of both ranges; {spread(low, '.0f')} % of the components are below both.",
-        "b) Different labels of neurons, principal axes and components of the SAE (of how many with a label) "
-        f"on the train split; mark: labels expected among {fewest:,} of them drawn at random.",
+        "b) Different labels of neurons, principal axes, two controls (directions at right angles, turned at "
+        "random, and the SAE before its training) and components of the SAE (of how many with a label) on "
+        f"the train split; mark: labels expected among {fewest:,} of them drawn at random. "
+        f"Median clarity: {_clarities(concepts)}.",
         "c) Alignment of components with their best label, and of the mean test image of a class with the "
         f"class's own name ({span([len(t['classes']) for t in tables])} classes); dashed: medians. Pictures "
         "of components that names fit poorly are in Figs. 10 and 11.",
@@ -192,8 +207,17 @@ def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:
     return compose("Figure 4", "Components of SAEs in CLIP", heading, content, JUDGED, judged, skipped)
 
 
+def _clarities(concepts: pd.DataFrame) -> str:
+    """Median clarity by basis, over the variants shown."""
+    parts = []
+    for basis in BASES:
+        found = concepts.loc[concepts["series"] == basis, "median_clarity"].dropna()
+        parts.append(f"{style.BASES[basis].label} {spread(list(found), '.2f') if len(found) else 'unknown'}")
+    return ", ".join(parts)
+
+
 def _findings(variant: str, tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    found = findings(tables["sae"], tables["neurons"], tables["pca"], tables["classes"])
+    found = findings(tables["sae"], {b: tables[b] for b in BASES if b != "sae"}, tables["classes"])
     return [f._replace(numbers=f"for {variant} {f.numbers}") for f in found] if variant else found
 
 

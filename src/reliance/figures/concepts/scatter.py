@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from reliance.concepts.concepts import middle
 from reliance.figures import style
 from reliance.figures.canvas import Canvas, width_of
 
@@ -24,16 +25,6 @@ class Cloud(NamedTuple):
     y: np.ndarray  # clarity [n]
     label: str  # of the x axis
     log: bool = False  # x > 0 on a logarithmic axis
-
-
-def low_share(x: np.ndarray, y: np.ndarray) -> float:
-    """Share of points below the middle of both ranges; nan without points."""
-    return float(((x < middle(x)) & (y < middle(y))).mean()) if len(x) else np.nan
-
-
-def middle(values: np.ndarray) -> float:
-    """The middle of a range."""
-    return float(values.min() + values.max()) / 2
 
 
 def draw_cloud(

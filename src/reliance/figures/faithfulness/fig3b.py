@@ -10,7 +10,7 @@ from reliance.base.artifacts import derived_stamp
 from reliance.base.claims import Finding, positive
 from reliance.base.means import interval
 from reliance.faithfulness.schema import FROZEN, GLOBAL_DELETION, LOCAL_DELETION, LOCAL_INSERTION
-from reliance.faithfulness.summary import by_class
+from reliance.faithfulness.summary import by_class, curve, mean_y
 from reliance.figures import style
 from reliance.figures.captions import compose, spread
 from reliance.figures.faithfulness.curves import Curve, Panel, Row, draw_curves
@@ -28,7 +28,7 @@ from reliance.figures.sheet import Sheet, Shown
 SCHEMA = 1
 METHOD = "act_x_grad"  # orders the components of every basis
 JUDGED = (
-    "Whether the SAE's basis names the causes better (mean gain in output y over all steps, and its 95 % "
+    "Whether the SAE's basis names the causes better (mean gain in output y over the steps, and its 95 % "
     "interval by Student's t, paired over classes):"
 )
 NAMES = {"neurons": "neurons", "pca": "principal axes"}
@@ -57,7 +57,8 @@ def fig3b(
 
     Bands and errors are standard errors over subsets of images, std(ddof=1)/sqrt(subsets).
     """
-    results, ids = read_results(faithfulness, summary, bases)
+    read, ids = read_results(faithfulness, summary, bases)
+    results = equally_long(read)
     heading = shown.heading
     panels = [_panel(results, protocol) for protocol in SHOWN]
     numbers = numbers_of(results, SHOWN, [FROZEN], free=False).rename(columns={"variant": "basis"})
@@ -70,10 +71,21 @@ def fig3b(
         )
 
 
+def equally_long(results: Results) -> Results:
+    """The curves over the steps that all bases have: local ones end with the active components."""
+    frames = [r.frame for r in results.values()]
+    last = pd.concat([f.groupby("protocol", sort=False)["step"].max() for f in frames], axis=1).min(axis=1)
+    cut = {}
+    for basis, result in results.items():
+        frame = result.frame[result.frame["step"] <= result.frame["protocol"].map(last)]
+        cut[basis] = Result(frame, curve(frame), mean_y(frame), result.summary)
+    return cut
+
+
 def findings(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
     """Whether the order of the SAE's latents is more faithful than that of each other basis.
 
-    frames : basis -> columns of FAITHFULNESS, measured on the same images.
+    frames : basis -> columns of FAITHFULNESS, measured on the same images over equally many steps.
     """
     y = {basis: _by_class(frame) for basis, frame in frames.items()}
     found = []
@@ -84,7 +96,8 @@ def findings(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
             mean, low, high = interval(sign * np.round(difference.mean(axis=1), 12))
             reach = "one class, no interval" if np.isnan(low) else f"[{low:+.4f}, {high:+.4f}]"
             claim = f"the SAE's latents name the causes better than {NAMES.get(basis, basis)} do"
-            where = f"{WHERE[protocol]} ({mean:+.4f} {reach} of y)"
+            steps = f"steps 1 to {difference.shape[1]}"
+            where = f"{WHERE[protocol]} ({steps}: {mean:+.4f} {reach} of y)"
             found.append(Finding(f"sae_over_{basis}:{protocol}", positive(low, high), claim, where))
     return found
 
@@ -132,8 +145,9 @@ def _words(results: Results, heading: str) -> str:
         "basis does not reconstruct is kept. Neurons and principal axes are coordinates of x minus its mean, "
         "and each end of an axis is a component of its own: at zero, a coordinate has its mean.",
         f"{spread(said['images'], ',')} test images of {spread(said['classes'], ',')} classes, the same for "
-        f"all bases; active components per image: {active}. Insertion starts where the basis has no active "
-        "component, which is not the same place for all.",
+        f"all bases; active components per image: {active}. Local curves of all bases end with the active "
+        "components of the one that has fewest. Insertion starts where the basis has no active component, "
+        "which is not the same place for all.",
         f"Bands and mean y ± SEM: standard error of the mean over {spread(said['subsets'], 'd')} disjoint "
         "subsets of the images, std(ddof=1)/sqrt(subsets); mean y is the mean over all steps.",
     ]

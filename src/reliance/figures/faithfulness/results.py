@@ -44,8 +44,8 @@ JUDGED = (
     "differ, and its 95 % interval by Student's t, paired over classes):"
 )
 RANDOM_BY_CLASS = (
-    f"mean over {CLASS_ORDERS} orders of all latents per class; few of these are active in an image, so that "
-    "a random order changes almost nothing, and being the worst says little there."
+    f"mean over {CLASS_ORDERS} orders per class of the latents that fire on its images, each of which is "
+    "active in some of them only."
 )
 RANDOM = f"Random: local, mean over {IMAGE_ORDERS} orders per image; global, {RANDOM_BY_CLASS}"
 LEAVE_ONE_OUT = "Leave one out: the exact change of the output without the latent."
@@ -159,7 +159,7 @@ def sampled(results: Results, local: bool = True) -> str:
         f"{spread(said['mean_active'], '.1f')} active latents per image."
     )
     if local and any(r.summary["mean_active"] < r.summary["steps"] for r in results.values()):
-        sentence += " Local orders meet where all active latents of an image are used up."
+        sentence += " Local curves end, or orders meet, where all active latents of an image are used up."
     return sentence
 
 

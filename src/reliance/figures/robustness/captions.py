@@ -9,7 +9,16 @@ from reliance.base.claims import bullets
 from reliance.failures.files import read_failures
 from reliance.figures.captions import written
 from reliance.robustness.findings import findings
-from reliance.robustness.summary import FOUND, PLANTED, same_cases, usable
+from reliance.robustness.summary import FOUND, PLANTED, PROBES, same_cases, usable
+
+LISTS = {"neuhaus": "the cases of Neuhaus et al.", "user": "the user's own lists"}
+NAMES = {
+    "short": "short names",
+    "templated": "templates",
+    "extended": "full names",
+    "both": "both",
+    "linear": "linear probe",
+}
 
 JUDGED = (
     "What the paper found, held against these numbers (the gap is valid minus spurious AUC; its mean "
@@ -54,6 +63,24 @@ def reviewed(failures: Sequence[Path]) -> list[str]:
     return [f"Reviewed by a person: {looked_at} of {cases} mined cases.{waiting}"]
 
 
+def published(frame: pd.DataFrame) -> list[str]:
+    """The average precision on lists found elsewhere, the score they are published with, as sentences."""
+    rows = usable(frame[frame["source"].isin(LISTS)])
+    said = []
+    for (source, variant), part in rows.groupby(["source", "variant"], sort=False):
+        means = {p: float(own["spurious_ap"].mean()) for p, own in part.groupby("probe")}
+        shown = ", ".join(f"{NAMES[p]} {means[p]:.3f}" for p in PROBES if p in means)
+        name = f" of {variant}" if frame["variant"].nunique() > 1 else ""
+        count = part["failure_id"].nunique()
+        said.append(f"Average precision{name} on {LISTS[str(source)]} ({count} cases, mean): {shown}.")
+    if said:
+        said.append(
+            "It is the score these lists are published with, here with as many images of the class as there "
+            "are; it depends on how many there are for each distractor, the AUC does not."
+        )
+    return said
+
+
 def cautions(frame: pd.DataFrame) -> list[str]:
     """What a reader must know before comparing the bars, as sentences."""
     said = []
@@ -73,6 +100,7 @@ def cautions(frame: pd.DataFrame) -> list[str]:
             "Planted cases use all planted distractors, found or not. Spurious correlations learned from "
             "captions and those only in the labelled data are never averaged."
         )
+    said += published(frame)
     if not same_cases(frame):
         said.append("The variants were scored on different cases: their means must not be compared.")
     missing = len(cases) - len(usable(frame).drop_duplicates(["variant", "source", "failure_id"]))

@@ -19,7 +19,7 @@ CONTENT = (
     "distributed; for a single case the standard error of its area (DeLong). Dashed: chance."
 )
 COLUMNS = ["variant", *GROUP, "probe", "source", "failure_id", "n_cases", "n_left_out"]
-COLUMNS += ["spurious_auc", "spurious_error", "valid_auc", "valid_error", "error"]
+COLUMNS += ["spurious_auc", "spurious_error", "valid_auc", "valid_error", "error", "spurious_ap"]
 
 
 def fig14(

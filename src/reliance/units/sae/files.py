@@ -27,7 +27,7 @@ from reliance.encoders.stored import Embeddings, check_site
 from reliance.units.sae.input_norm import InputNorm
 
 KIND, SCHEMA = "sae", 1
-QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 1
+QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 2
 _ARRAYS = ("encoder_weight", "encoder_bias", "decoder_weight", "bias")
 _NORM = "input_norm"
 _UNIT_TOLERANCE = 1e-3

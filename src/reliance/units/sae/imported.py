@@ -93,7 +93,7 @@ def import_sae(
     inputs = {"encoder": stamps[0]}
     stamp = save_sae(sae, arrays, params, inputs)
     measured = _measure(arrays, held, device)
-    measured |= {"data": "held_out", "dead": measured["silent"], "notes": notes}
+    measured |= {"data": "held_out", "notes": notes}
     _say(found.path, measured, held)
     inputs = {"sae": stamp.id, "held_out": held.stamp.id}
     write_json(quality, measured, derived_stamp(QUALITY_KIND, QUALITY_SCHEMA, {}, inputs))

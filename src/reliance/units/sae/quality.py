@@ -15,14 +15,13 @@ def measure_quality(sae: Applied, blocks: Iterable[Tensor]) -> dict[str, Any]:
     """How well blocks of x [n, d] are reconstructed, over all their rows.
 
     Returns explained_variance (1 - sum |x - xhat|^2 / sum |x - mean x|^2), cosine (mean cos(x, xhat)),
-    scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents), silent (latents that are
-    active nowhere) and n. Raises ValueError without any row, or if all rows are the same.
+    scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents) and n. Latents that never fire are
+    counted elsewhere, on train. Raises ValueError without any row, or if all rows are the same.
     """
-    m, d = sae.parameters.encoder_weight.shape
+    d = sae.parameters.encoder_weight.shape[1]
     sums = torch.zeros(4, dtype=torch.float64)
     total = torch.zeros(d, dtype=torch.float64)
     squares, n = 0.0, 0
-    active = torch.zeros(m, dtype=torch.bool)
     for block in blocks:
         x = block.to(sae.parameters.bias)
         code, xhat = sae.reconstruct(x)
@@ -34,7 +33,6 @@ def measure_quality(sae: Applied, blocks: Iterable[Tensor]) -> dict[str, Any]:
         wide = x.double()
         total += wide.sum(0).cpu()
         squares += wide.square().sum().item()
-        active[code.indices[on].cpu()] = True
         n += len(x)
     variance = squares - total.square().sum().item() / max(n, 1)
     if not variance > 0:
@@ -45,6 +43,5 @@ def measure_quality(sae: Applied, blocks: Iterable[Tensor]) -> dict[str, Any]:
         "cosine": cosine_sum / n,
         "scale_ratio": ratio_sum / n,
         "l0": active_sum / n,
-        "silent": int(m - active.sum()),
         "n": n,
     }

@@ -46,6 +46,13 @@ class Encoder(NamedTuple):
     encode: Callable[[Tensor, Any, int], Code]  # the code of x [n, d] with at most k active latents
 
 
+def random_rows(m: int, d: int, seed: int) -> np.ndarray:
+    """m random directions of length one, float32 [m, d]: what V and E are before they learn."""
+    rows = np.random.default_rng([seed, 0]).standard_normal((m, d), dtype=np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
 def preactivations(x: Tensor, parameters: Parameters | Thresholded, out: Tensor | None = None) -> Tensor:
     """(x - b) E^T + e [n, m]; `out` saves the time of allocating it anew, and its dtype is computed in."""
     dtype = x.dtype if out is None else out.dtype

@@ -36,7 +36,7 @@ from reliance.units.sae.files import (
 )
 from reliance.units.sae.quality import measure_quality
 from reliance.units.sae.schedule import drawn, rate, steps
-from reliance.units.sae.sparse import Encoder, Parameters, Thresholded
+from reliance.units.sae.sparse import Encoder, Parameters, Thresholded, random_rows
 from reliance.units.sae.step import Objective, Step, keep_memory, knows_bf16, update
 
 HISTORY = TableSpec(
@@ -171,9 +171,7 @@ def _check(settings: SaeTraining, data: Data, sae: Path, device: str) -> None:
 def _start(settings: SaeTraining, data: Data, device: str, begin: Adapt | None = None) -> State:
     """Random unit decoder rows, the encoder equal to them, b the mean of the data."""
     m, d = settings.m, data.x.shape[1]
-    rows = np.random.default_rng([settings.seed, 0]).standard_normal((m, d), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    decoder = torch.from_numpy(rows).to(device)
+    decoder = torch.from_numpy(random_rows(m, d, settings.seed)).to(device)
     bias = torch.from_numpy(data.mean).to(device)
     parameters: Parameters | Thresholded = Parameters(
         decoder.clone(), torch.zeros(m, device=device), decoder, bias
@@ -293,6 +291,5 @@ def _write_quality(
         ) from error
     learned = held is None or held.stamp.id in data.inputs.values()
     found["data"] = "train" if learned else "held_out"
-    found["dead"] = int(state.history[-1][-1])
     inputs = {"sae": sae_id} | ({"held_out": held.stamp.id} if held else {})
     write_json(path, found, derived_stamp(QUALITY_KIND, QUALITY_SCHEMA, {}, inputs))
