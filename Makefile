@@ -2,6 +2,7 @@
 # make demo-lesions   set up and run the embedded case study
 # make test   set up and run every check
 # make test-resume  kills, damage, other threads, two runs at once
+# make test-benchmarks  whether every benchmark still runs
 # make bench        all benchmarks on the CPU, scaled down to minutes
 # make bench-gpu    those that run on a GPU
 # make bench-others  our SAE step against other packages
@@ -13,13 +14,14 @@ GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-slurm bench bench-gpu bench-others lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm bench bench-gpu bench-others lint format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
-	@echo "make test     set up, then run the checks (CI runs these and the next two)"
+	@echo "make test     set up, then run the checks (CI runs these and the next three)"
 	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
+	@echo "make test-benchmarks  whether every benchmark still runs"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
 	@echo "make bench    time and memory of every heavy stage against the alternatives, scaled down to minutes"
 	@echo "make bench-gpu  the same where a GPU takes part, with any python that has torch"
@@ -49,11 +51,14 @@ demo-lesions: setup
 	@echo "Done. Open results/demo_lesions/report.html in a browser."
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm
-	$(BIN)/python -m pytest tests/workflow --durations=5
+	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/workflow --durations=5
 
 test-resume: setup
-	$(BIN)/python -m pytest tests/resume --durations=5
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/resume --durations=5
+
+test-benchmarks: setup
+	$(BIN)/python -m pytest -n 2 tests/benchmarks
 
 test-slurm: setup
 	tests/slurm/run

@@ -28,6 +28,7 @@ from reliance.base.rows import Layout, PartRange, PartWriter
 from reliance.codes import encode
 from reliance.codes.top_samples import Strongest, Top
 from reliance.units.protocol import Entries
+from reliance.units.sae.apply import Applied
 from reliance.units.sae.files import Sae
 from reliance.units.sae.sparse import Encoder, Parameters, preactivations, top_k
 
@@ -58,7 +59,7 @@ def encoding(world: World, device: str) -> dict[str, Callable[[], object]]:
     actions: dict[str, Callable[[], object]] = {}
     if importlib.util.find_spec("zarr"):
         actions["encode and write"] = lambda: write(x, parameters, sae)
-    actions["encode_rows"] = lambda: encode.encode_rows(x, parameters, sae, ENCODER)
+    actions["encode_rows"] = lambda: encode.encode_rows(x, Applied(ENCODER, parameters, sae.k))
     return {**actions, "encoder product": product, "dense codes": dense}
 
 
@@ -69,7 +70,9 @@ def write(x: np.ndarray, parameters: Parameters, sae: Sae) -> None:
         rows = PartRange(0, len(x))
         writer = PartWriter(Path(folder) / "part.zarr", "codes", rows, layouts, {}, {}, chunk_rows=BLOCK)
         for start in range(0, len(x), BLOCK):
-            values, indices = encode.encode_rows(x[start : start + BLOCK], parameters, sae, ENCODER)
+            values, indices = encode.encode_rows(
+                x[start : start + BLOCK], Applied(ENCODER, parameters, sae.k)
+            )
             writer.append({"values": values, "indices": indices})
         writer.finish()
 

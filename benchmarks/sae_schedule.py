@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 
 from clock import machine  # finds src too
+from reliance.units.sae.apply import Applied
 from reliance.units.sae.quality import measure_quality
 from reliance.units.sae.sparse import Encoder, Parameters, preactivations, top_k
 from reliance.units.sae.step import Objective, keep_memory, step, update
@@ -80,7 +81,7 @@ def train(
         seconds += time.perf_counter() - began
     held_out = (made.batch(1024, 10**8 + i) for i in range(options.held_out // 1024))
     encoder = Encoder("topk", lambda x, parameters, k: top_k(preactivations(x, parameters), k))
-    quality = measure_quality(encoder, Parameters(*(t.detach() for t in p)), options.k, held_out)
+    quality = measure_quality(Applied(encoder, Parameters(*(t.detach() for t in p)), options.k), held_out)
     return seconds / steps, float(quality["explained_variance"]), list(p)
 
 

@@ -183,9 +183,16 @@ def _values(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float) -> Iter
 
 def _unlike(old: np.ndarray, new: np.ndarray) -> str:
     pairs = list(zip(old.reshape(-1).tolist(), new.reshape(-1).tolist(), strict=True))
-    apart = [(a, b) for a, b in pairs if a != b and not (pd.isna(a) and pd.isna(b))]
+    apart = [(a, b) for a, b in pairs if not _equal(a, b)]
     said = f"{len(apart)} of {len(pairs)} differ"
     return f"{said}, first {apart[0][0]!r} became {apart[0][1]!r}" if apart else ""
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two cells of a table are the same, missing ones and lists (as arrays) included."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(np.asarray(a), np.asarray(b))
+    return bool(a == b or (pd.isna(a) and pd.isna(b)))
 
 
 def _reordered(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -1,14 +1,14 @@
-"""The command `reliance`: what there is, and whether it is whole. Thin callers of the library."""
+"""The command `reliance`: what there is, whether it is whole, and questions. Thin callers of the library."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from reliance import __version__
-from reliance.base.errors import RESULTS, RelianceError
+from reliance.base.errors import RESULTS
+from reliance.explore.commands import AsJson, Results, register, told
 
 app = typer.Typer(
     add_completion=False,
@@ -17,8 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What does your CLIP rely on? Results are built with snakemake and asked about here.",
 )
-Results = Annotated[Path, typer.Option(help="folder of results")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
+register(app)
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def list_variants(results: Results = Path(RESULTS), as_json: AsJson = False) -> 
     """List the variants below a folder of results: what they are, and how much of each is built."""
     from reliance.explore.catalogue import catalogue
 
-    found = _told(lambda: catalogue(results))
+    found = told(lambda: catalogue(results))
     if as_json:
         typer.echo(json.dumps({"results": str(results), "variants": [entry._asdict() for entry in found]}))
         return
@@ -60,7 +59,7 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
     """Check every artifact of a variant, and all it was made from, against its checksum; reads all bytes."""
     from reliance.running.verify import verify
 
-    outcome = _told(lambda: verify(results, variant))
+    outcome = told(lambda: verify(results, variant))
     for found in outcome.broken:
         typer.echo(f"ERROR {found}", err=True)
     for path, name in outcome.orphans:
@@ -81,13 +80,46 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
     raise typer.Exit(1 if outcome.broken else 0)
 
 
-def _told(ask: Callable[[], Any]) -> Any:
-    """The answer; an error is told in five parts on stderr, and the command ends with 1."""
-    try:
-        return ask()
-    except RelianceError as error:
-        typer.echo(f"ERROR {error}", err=True)
-        raise typer.Exit(1) from error
+@app.command("serve")
+def serve_variant(
+    variant: str,
+    results: Results = Path(RESULTS),
+    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 8765,
+    host: Annotated[str, typer.Option(help="another than this machine's own lets others in")] = "127.0.0.1",
+) -> None:
+    """Serve the atlas of a variant to a browser, with questions to its models: texts, images, switches."""
+    from reliance.explore.server import serve
+    from reliance.explore.study import open_study
+
+    told(lambda: serve(open_study(results / variant), host, port, lambda text: typer.echo(text, err=True)))
+
+
+@app.command("export-sae")
+def write_sae(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="saelens | overcomplete | plain")] = "plain",
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write the SAE of a variant in the format of another package."""
+    from reliance.explore.export import export_sae_of
+
+    for path in told(lambda: export_sae_of(results / variant, form, to)):
+        typer.echo(path)
+
+
+@app.command("export-units")
+def write_units(
+    variant: str,
+    to: Annotated[Path, typer.Option(help="folder that is written")],
+    form: Annotated[str, typer.Option("--format", help="neuronpedia | semanticlens")],
+    results: Results = Path(RESULTS),
+) -> None:
+    """Write what is known of the latents of a variant in the files of another tool."""
+    from reliance.explore.export import export_units_of
+
+    for path in told(lambda: export_units_of(results / variant, form, to)):
+        typer.echo(path)
 
 
 if __name__ == "__main__":

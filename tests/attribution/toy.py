@@ -79,7 +79,8 @@ class ToySplit:
         sae = Sae(self.decoder, np.zeros(M, np.float32), self.decoder, np.zeros(D, np.float32), K)
         sae_id = save_sae(paths["sae"], sae, {}, {"encoder": WEIGHTS}).id
         arrays = {"values": self.values, "indices": self.indices.astype(np.uint16)}
-        paths["codes"], _ = self.write_parts("codes", arrays, {"sae": sae_id, "embeddings": embeddings_id})
+        inputs = {"sae": sae_id, "embeddings": embeddings_id, "index": index_id}
+        paths["codes"], _ = self.write_parts("codes", arrays, inputs)
         save_head(paths["head"], self.head, WEIGHTS)
         self.write_text(paths["text"])
         return {name: paths[name] for name in FILES}

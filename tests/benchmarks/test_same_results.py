@@ -113,3 +113,15 @@ def test_nothing_compared_is_no_success(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     assert said(capsys, str(tmp_path / "a"), str(tmp_path / "b"))[0] == 1
+
+
+@pytest.mark.parametrize(("last", "expected"), [([3], 0), ([4], 1), ([3, 4], 1)])
+def test_lists_in_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], last: list[int], expected: int
+) -> None:
+    for name, value in (("old", [3]), ("new", last)):
+        (tmp_path / name).mkdir()
+        frame = pd.DataFrame({"drawn": pd.Series([[1, 2], value], dtype=object)})
+        frame.to_parquet(tmp_path / name / "rows.parquet")
+    code, _ = said(capsys, str(tmp_path / "old"), str(tmp_path / "new"))
+    assert code == expected

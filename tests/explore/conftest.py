@@ -12,6 +12,8 @@ from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
 
+from .asked import complete
+
 CASE = ("5-20-a", 1, "spurious", "", 5, "mined", 20, 2.0, 0.01, "no", "")
 
 
@@ -64,8 +66,8 @@ class Built:
     def images(self):
         return np.flatnonzero(self.toy.valid)[:2]
 
-    def describe(self):
-        about = {"encoder": "toy", "dataset": "toy", "sae": {"m": M}}
+    def describe(self, **more):
+        about = {"encoder": "toy", "dataset": "toy", "sae": {"m": M}, **more}
         description = self.home / "variant.json"
         describe_variant(description=description, variant="demo", files=self.files, about=about)
 
@@ -73,3 +75,11 @@ class Built:
 @pytest.fixture
 def built(tmp_path):
     return Built(tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory):
+    """A variant with all that questions look up; tests only read it."""
+    built = Built(tmp_path_factory.mktemp("asked") / "results")
+    built.attributions, built.outputs = complete(built)
+    return built

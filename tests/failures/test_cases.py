@@ -168,9 +168,13 @@ def test_kinds_follow_labels_words_and_full_names(mined):
     mined.write_components(**{f"c{j}": "" for j in range(M)})
     plain = {"spurious", "lookalike", "other"}  # no labels, words that point away, equal names
     assert set(kinds(mined).values()) <= plain
-    mined.write_prompts("words", mined.split.text)
-    assert set(kinds(mined).values()) <= {"compound", "lookalike"}
+    mined.write_prompts("words", mined.split.text)  # a word that says as much as the name
+    assert set(kinds(mined).values()) <= plain
+    mined.write_prompts("words", -own_direction(mined))  # a word for the distractors, and not for the class
     assert "compound" in set(kinds(mined).values())
+    names = ["and"] * len(CLASS_IDS)
+    mined.write_text("words", names, -own_direction(mined), CLASS_IDS, WEIGHTS)
+    assert set(kinds(mined).values()) <= plain
     mined.write_prompts("words", mined.away())
     mined.write_prompts("extended", own_direction(mined))
     assert "polysemous" in set(kinds(mined).values())

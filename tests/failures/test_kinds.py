@@ -7,6 +7,7 @@ PLAIN = Evidence(
     written=0.1,
     named=0.3,
     one_word=0.1,
+    one_word_class=0.2,
     distractors_short=0.3,
     distractors_full=0.28,
     class_short=0.3,
@@ -28,6 +29,11 @@ PLAIN = Evidence(
         ({"written": 0.3}, "typography"),  # the phrase is the label
         ({"written": 0.31, "one_word": 0.4}, "typography"),
         ({"one_word": 0.3}, "compound"),
+        ({"one_word": 0.3, "one_word_class": 0.27}, "spurious"),  # "cat" fits big cats as well
+        ({"one_word": 0.31, "one_word_class": 0.31}, "spurious"),  # "plants" of "food and plants"
+        ({"one_word": 0.3, "class_std": 0.11}, "spurious"),  # a weak model: all scores are alike
+        ({"one_word": 0.3, "one_word_class": NAN}, "spurious"),
+        ({"one_word": 0.3, "class_std": NAN}, "spurious"),
         ({"one_word": NAN}, "spurious"),
         ({"written": 0.31, "named": NAN}, "spurious"),
         ({"distractors_full": 0.24}, "polysemous"),

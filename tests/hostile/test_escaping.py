@@ -84,7 +84,9 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
     hidden = {"band": bad, "activation": 1.0, "class_id": 0, "share": 0.1, "by_relevance": True}
     case = {"failure_id": [bad, "2"], "kind": "other", "class_id": [0, 99], "component": [0, 99]}
     return {
-        "failures": pd.DataFrame({**case, "score": 1.0, "source": bad, "reviewed": bad, "note": bad}),
+        "failures": pd.DataFrame(
+            {**case, "score": 1.0, "q_value": 0.01, "source": bad, "reviewed": bad, "note": bad}
+        ),
         "samples": pd.DataFrame({"failure_id": [bad], "dataset": bad, "split": bad, "image_id": 0}),
         "index": pd.DataFrame({"split": [bad], "image_id": 0, "class_id": 0}),
         "classes": pd.DataFrame({"class_id": [0], "short_name": bad}),
@@ -112,10 +114,8 @@ def page(folder: Path, bad: str) -> str:
         "variant": bad or "x",
         "mined_by": f"{bad} too",
         "random_weights": True,
-        "facts": [(bad, bad)],
-        "kinds": {bad: 2},
         "gone": [bad],
-        "cases": rows.case_rows(study),
+        "cases": rows.case_rows(study, study.failures),
         "truth": numbers,
         "found": {bad: verdicts([Finding(bad, True, f"c{bad}", bad), Finding(bad, False, "c", bad)])},
         "sections": {
@@ -124,6 +124,7 @@ def page(folder: Path, bad: str) -> str:
                     "fig5",
                     f"Figure {bad}",
                     "data:image/webp;base64,AA==",
+                    True,
                     markdown(bad),
                     numbers,
                     data_uri(csv, "text/csv"),

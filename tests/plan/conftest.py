@@ -24,6 +24,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for entry in (*found["datasets"].values(), *found["external_lists"].values()):
         if "root" in entry:
             entry["root"] = root
+    sae = Path(root) / "theirs.safetensors"
+    sae.touch()
+    found["variants"]["of_others"] = {**found["variants"]["tiny"], "sae": {"import": str(sae)}}
     found["hidden"]["prompts"] = ["a bell", "a whistle"]
     return found
 

@@ -11,6 +11,7 @@ from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, in_blocks
 from reliance.plan.stages import STAGES
 from reliance.plan.wiring import Wired
+from reliance.units.sae.kinds import DEFAULT, KINDS
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {stage.name: stage for stage in STAGES}
@@ -86,6 +87,7 @@ def test_a_users_path_with_braces_is_no_input_but_a_job_gets_it(plan: Plan, tmp_
 def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -> None:
     key = wired(plan, STAGE._replace(resumes=True)).settings(named(variant="tiny"))["fingerprint"]
     assert len(key) == 16
+    others = [name for name, kind in KINDS.items() if kind.trained and name != DEFAULT]
     resumed = {stage.name for stage in STAGES if stage.resumes}
     assert resumed == {
         "train_clip",
@@ -93,7 +95,8 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "embed_images_embedding",
         "train_sae",
         "encode",
-        "encode_of_signed_top_k",
+        "encode_of_imported",
+        *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode") for kind in others),
     }
 
 

@@ -13,11 +13,10 @@ SPEC = TableSpec("any", 1, (("n", "int64"),))
 
 @pytest.fixture
 def study(tmp_path):
-    def make(index=None, text=None, warnings=()):
-        for name, about in (("index", index), ("text", text)):
-            write_table(tmp_path / f"{name}.parquet", pd.DataFrame({"n": [1]}), SPEC, {}, {}, about=about)
+    def make(index=None, warnings=()):
+        write_table(tmp_path / "index.parquet", pd.DataFrame({"n": [1]}), SPEC, {}, {}, about=index)
         write_json(tmp_path / "checked.json", {"warnings": [*warnings]}, derived_stamp(KIND, SCHEMA, {}, {}))
-        files = ("index.parquet", "text.parquet", "checked.json")
+        files = ("index.parquet", "checked.json")
         return Tables({name.partition(".")[0]: tmp_path / name for name in files}, "mine")
 
     return make
@@ -29,6 +28,6 @@ def test_nothing_is_said_of_data_without_a_remark(study):
 
 def test_every_source_is_heard_once(study):
     index = {"told": ["one class"], "no_images": {".txt": 1200, ".csv": 1}}
-    found = known_of_data(study(index, {"twins": ["a and b"]}, ["one class", "few images"]))
+    found = known_of_data(study(index, ["one class", "few images"]))
     files = "files that are no images by their endings were left out: 1,200 .txt, 1 .csv"
-    assert found == ["one class", "few images", files, "a and b"]
+    assert found == ["one class", "few images", files]

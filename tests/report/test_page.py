@@ -11,8 +11,9 @@ from reliance.base.artifacts import TableSpec, derived_stamp, write_meta, write_
 from reliance.base.claims import Finding
 from reliance.base.errors import RelianceError
 from reliance.explore.tables import Tables
-from reliance.report.claims import verdicts, write_findings
+from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.markup import Grid, markdown
+from reliance.report.opening import Opening
 from reliance.report.page import TEMPLATE, Exhibit, write_page
 from reliance.report.provenance import check_figures
 
@@ -40,7 +41,7 @@ class Page(HTMLParser):
 def values(text: str, **changes: object) -> dict[str, object]:
     grid = Grid([text, "n"], [[text, "1"]], 3)
     figure = Exhibit(
-        "fig5", "Figure 5", "data:image/png;base64,AA==", markdown(text), grid, "data:,", "fig5.csv"
+        "fig5", "Figure 5", "data:image/png;base64,AA==", True, markdown(text), grid, "data:,", "fig5.csv"
     )
     content = {
         "variant": text,
@@ -50,13 +51,15 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "known": [text],
         "audit": text,
         "left_out": ["3", text],
-        "facts": [(text, text)],
-        "kinds": {text: 2},
+        "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),
+        "chance": 0.05,
+        "paper": grid,
+        "paper_same": False,
         "gone": [text],
         "cases": grid,
+        "weak_cases": grid,
         "truth": grid,
         "misses": [text],
-        "strongest": [text] * 4,
         "counts": {"holds": 1, "does not hold": 0, "undecided": 2},
         "found": {"Faithfulness": verdicts([Finding("a:b", None, text, text)])},
         "sections": {"Case study": [figure._replace(name="fig6")], "Failure modes": [figure]},
@@ -83,7 +86,7 @@ def test_the_page_loads_nothing_from_elsewhere(tmp_path):
     page = Page(tmp_path / "report.html")
     assert all(value.startswith("data:") for value in page.values("src"))
     links = [value for value in page.values("href") if not value.startswith(("#", "data:"))]
-    assert links == ["https://arxiv.org/abs/2505.20229"]  # followed only by a click
+    assert links == ["atlas/index.html", "https://arxiv.org/abs/2505.20229"]  # followed only by a click
     assert "link" not in page.tags
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -101,8 +104,7 @@ def test_a_variant_without_an_sae_or_cases_has_a_page(tmp_path):
         audit="",
         note="",
         cases=empty,
-        strongest=None,
-        kinds={},
+        weak_cases=empty,
         gone=[],
         found={},
     )
@@ -122,6 +124,30 @@ def test_findings_are_grouped_by_claim_and_written(tmp_path):
     write_findings(tmp_path / "f.json", {"Faithfulness": found}, STAMP)
     record = json.loads((tmp_path / "f.json").read_text())["findings"]["Faithfulness"]
     assert record[1] == {"name": "b", "verdict": "undecided", "claim": "other", "numbers": "there"}
+
+
+def test_what_there_is_no_data_for_is_no_verdict():
+    found = [Finding("a", None, "claim", "r = unknown", seen=False), Finding("b", None, "other", "r = 0.1")]
+    assert [claim for claim, _ in verdicts(found)] == ["other"]
+    assert count({"any": found}, None) == 1
+
+
+def test_the_users_questions_come_first_and_the_papers_claims_last(tmp_path):
+    write_page(TEMPLATE, values("x"), tmp_path / "report.html", STAMP)
+    text = (tmp_path / "report.html").read_text()
+    parts = ("What is this model?", "How good is it?", "Where is it fooled", "What can I do next?")
+    parts += ('id="cases"', 'id="failure-modes"', 'id="components"', 'id="findings"', 'id="provenance"')
+    assert sorted(parts, key=text.index) == list(parts)
+
+
+def test_all_cases_are_on_the_page_the_weak_ones_apart(tmp_path):
+    many = Grid(["prompt"], [[f"case {i:02}"] for i in range(45)])
+    weak = Grid(["prompt"], [["perhaps chance"]])
+    write_page(TEMPLATE, values("x", cases=many, weak_cases=weak), tmp_path / "report.html", STAMP)
+    text = (tmp_path / "report.html").read_text()
+    assert all(f"case {i:02}" in text for i in range(45))
+    assert "15 more" in text
+    assert text.index("case 44") < text.index("Cases that may be chance") < text.index("perhaps chance")
 
 
 def test_a_figure_drawn_from_another_table_is_refused(tmp_path):

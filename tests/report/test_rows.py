@@ -12,7 +12,7 @@ INDEX = pd.DataFrame({"split": "train", "image_id": [0, 1, 2, 3], "class_id": [0
 
 def failures(**changes):
     case = {"failure_id": "0-7-abc", "kind": "polysemous", "class_id": 0, "component": 7, "score": 1.0}
-    return pd.DataFrame([{**case, "source": "mined", "reviewed": "no", **changes}])
+    return pd.DataFrame([{**case, "source": "mined", "q_value": 1e-9, "reviewed": "no", **changes}])
 
 
 def samples(ids):
@@ -44,8 +44,9 @@ COMPONENTS = pd.DataFrame(
 
 
 def cases(failures, samples, index, classes, components, robustness):
-    names = {"failures": failures, "failure_samples": samples, "index": index, "classes": classes}
-    return rows.case_rows(SimpleNamespace(**names, mined_components=components, robustness=robustness))
+    names = {"failures": failures, "failure_samples": samples, "index": index, "class_names": classes}
+    study = SimpleNamespace(**names, mined_components=components, robustness=robustness)
+    return rows.case_rows(study, failures)
 
 
 def test_a_case_says_whom_it_fools_with_what():
@@ -59,6 +60,7 @@ def test_a_case_says_whom_it_fools_with_what():
             "derrick 67%, kite 33%",
             "#7 building machine",
             "3",
+            "<0.001",
             "0.600",
             "",
             "",

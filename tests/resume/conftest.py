@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from workflow.project import Project, wait
+from workflow.project import TARGETS, Project, wait
 
-TARGETS = ("results/tiny/report.html", "results/tiny/attributions/test.parquet")
 SPLIT = "results/encoders/tiny/class_token/planted_tiny/train"
 
 
@@ -77,11 +76,9 @@ def run_until(project: Project, kill: Kill) -> Chunks | None:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def whole(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Built in one go."""
-    project = Project(tmp_path_factory.mktemp("whole") / "project")
-    project.build(*TARGETS)
-    return project
+    return Project.built(pytestconfig.cache.mkdir("built"), tmp_path_factory.mktemp("whole") / "project")
 
 
 @pytest.fixture(scope="session")

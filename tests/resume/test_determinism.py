@@ -1,4 +1,5 @@
-"""One configuration gives one result: byte for byte on the same threads, within a tolerance on others.
+"""One configuration gives one result on any threads, within a tolerance (byte for byte: test_kills).
+
 
 From the same CLIP and SAE, another number of threads may round sums differently. The tolerance: embeddings
 by one unit in the last place of float16; in 99 of 100 images the same latents, activations within 0.5 %;
@@ -13,9 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reliance.base.rows import Parts
-from workflow.project import FIGURES, Project
-
-from .conftest import Killed
+from workflow.project import Project
 
 EMBEDDINGS = [
     f"results/encoders/{read}/planted_tiny/{s}"
@@ -26,18 +25,6 @@ NUMBERS = ["results/tiny/attributions/test.parquet", "results/tiny/components.pa
 LATENTS = 192
 SAE = "results/tiny/sae/sae.safetensors"
 ONE = ("--config", "compute={threads: 1}", "--rerun-triggers", "mtime")
-
-
-def test_two_builds_are_equal_byte_for_byte(whole: Project, killed: Killed) -> None:
-    here = whole.digests()
-    assert whole.differences(killed.project) == []
-    for suffix in (".pdf", ".png", ".csv", ".parquet", ".json", ".safetensors", ".tsv", ".md"):
-        assert any(name.endswith(suffix) for name in here), suffix
-    for name in (
-        *(f"tiny/{figure}.pdf" for figure in FIGURES),
-        "tiny/codes/test/part-0-of-1.zarr/values/c/0/0",
-    ):
-        assert name in here
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,21 @@
 
 import os
 
-from workflow.project import Project
+from workflow.project import FIGURES, TARGETS, Project
 
-from .conftest import SPLIT, TARGETS, Killed, chunks
+from .conftest import SPLIT, Killed, chunks
 
 
 def test_every_artifact_is_that_of_an_uninterrupted_run(whole: Project, killed: Killed) -> None:
+    here = whole.digests()
     assert whole.differences(killed.project) == []
+    for suffix in (".pdf", ".png", ".csv", ".parquet", ".json", ".safetensors", ".tsv", ".md"):
+        assert any(name.endswith(suffix) for name in here), suffix
+    for name in (
+        *(f"tiny/{figure}.pdf" for figure in FIGURES),
+        "tiny/codes/test/part-0-of-1.zarr/values/c/0/0",
+    ):
+        assert name in here
     assert killed.project.planned(targets=TARGETS) == set()
 
 

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from .project import TARGETS, Project
+from .project import Project
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def built(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small planted variant, built from nothing."""
-    project = Project(tmp_path_factory.mktemp("project"))
-    project.build(*TARGETS)
-    return project
+    return Project.built(pytestconfig.cache.mkdir("built"), tmp_path_factory.mktemp("built") / "project")
 
 
 @pytest.fixture

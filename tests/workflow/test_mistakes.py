@@ -12,6 +12,7 @@ MISTAKES = [
     ("results/tiny/fig5.pdf", "variants={tiny: {sae: {k: 900}}}", "k must not be larger than m"),
     ("results/datasets/planted/cases.tsv", None, "external_lists"),
     ("results/tinny/fig5.pdf", None, "did you mean 'tiny'"),
+    ("results/tiny/fig99.pdf", None, "did you mean 'fig9.pdf'"),
     ("results/compare/tinny/fig5.pdf", None, "did you mean 'tiny'"),
     ("results/vit_b32_laion2b/components.parquet", "datasets={imagenet: {root: src}}", "only benchmarked"),
     (PHOTOS, None, "--config 'datasets={imagenet: {root: PATH}}'"),

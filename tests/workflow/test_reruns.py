@@ -8,12 +8,12 @@ import pytest
 
 from .project import Project
 
-FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "report"}
+FIGURES = {"fig5", "fig14", "table1", "compare_fig5", "fig12", "fig13", "paper", "report"}
 CASES = {"list_cases", "score_truth", "score_cases"} | FIGURES
 MINING = {"mine_outliers"} | CASES
 CURVES = {"fig3", "fig3b", "fig7", "fig8", "report"}
 CONCEPTS = {"fig10", "fig11", "report"}
-BASES = {"fig4", "compare_fig4", "report"}
+BASES = {"fig4", "compare_fig4", "paper", "report"}
 NAMES = {"component_table", "component_table_test", "hidden_concepts", "fig9"} | BASES | CONCEPTS
 CODES = (
     {"encode", "gather_codes", "top_samples", "attribute_split", "expectations", "faithfulness"}
@@ -25,7 +25,7 @@ CODES = (
 
 EMBEDDED = CODES | {"embed_images", "embed_images_embedding", "gather_embeddings", "gather_excluded"}
 OTHER_BASES = {"faithfulness_neurons", "faithfulness_pca"}
-EMBEDDED |= {"train_sae", "fit_probe", "basis_table", "alignment_baseline"} | OTHER_BASES
+EMBEDDED |= {"train_sae", "zero_shot", "fit_probe", "basis_table", "alignment_baseline"} | OTHER_BASES
 
 
 def test_nothing_is_left_to_do(built: Project) -> None:
@@ -53,7 +53,7 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
         ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
         ("galleries={per_band: 4}", CONCEPTS),
         ("probe={c: 0.5}", {"fit_probe", "score_cases"} | FIGURES),
-        ("templates=['{}', 'the {}']", {"embed_templates", "score_cases"} | FIGURES),
+        ("templates=['{}', 'the {}']", {"embed_templates", "zero_shot", "score_cases"} | FIGURES),
         ("images={max_invalid: 0.002}", set()),
         ("embedding={workers: 2}", set()),
         ("embedding={jpeg_decoding: exact}", set()),

@@ -16,6 +16,7 @@ class Finding(NamedTuple):
     holds: bool | None  # None: undecided
     claim: str  # what the paper found, in words, wherever it is looked at
     numbers: str  # where it was looked at, and the numbers with their interval
+    seen: bool = True  # whether there was anything to look at
 
     @property
     def statement(self) -> str:
@@ -36,6 +37,11 @@ def small(low: float, high: float, margin: float) -> bool | None:
         return None
     inside, outside = low > -margin and high < margin, low > margin or high < -margin
     return True if inside else False if outside else None
+
+
+def sizeable(holds: bool | None, effect: float, least: float) -> bool | None:
+    """A verdict, undecided where it would hold by an effect below what counts as one."""
+    return None if holds and abs(effect) < least else holds
 
 
 def bullets(found: Sequence[Finding]) -> str:

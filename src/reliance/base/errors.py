@@ -58,6 +58,11 @@ def make_again(path: object, *, with_parts: bool = False) -> str:
     return f"make it again with `{command}` and the --configfile and --config of this run"
 
 
+def anew(rule: str) -> str:
+    """How a rule is run again. The target comes first: Snakemake takes what follows --forcerun for rules."""
+    return f"run it again with the target first: snakemake --cores 2 TARGET --forcerun {rule}"
+
+
 def shown(value: object) -> str:
     """A value in words, cut where it is deep, long or inside itself; what is blank stands in quotes."""
     if isinstance(value, str):

@@ -13,11 +13,11 @@ from reliance.units.sae.files import Sae, load_sae
 
 
 class Latents(Codes):
-    """`Units` of a split: v_j is the decoder's row (Eq. 1), the offset the SAE's bias."""
+    """`Units` of a split: v_j is the decoder's row (Eq. 1), the offset what it adds without any."""
 
     def __init__(self, codes: Path, sae: Sae, stamp: Stamp) -> None:
         super().__init__(codes)
-        self.offset, self._decoder = sae.bias, sae.decoder_weight
+        self.offset, self._decoder = sae.offset, sae.decoder_weight
         self.ids = {"codes": self.stamp.id, "sae": stamp.id}
 
     @property

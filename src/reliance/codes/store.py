@@ -59,6 +59,12 @@ class Codes:
         return indices
 
 
+def codes_at(codes: Codes, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values float32 [n, k] and indices int64 [n, k] of rows by index (any order)."""
+    values, indices = (codes._parts.take(name, rows) for name in ("values", "indices"))
+    return values.astype(np.float32), indices.astype(np.int64)
+
+
 def open_codes(manifest: str | Path) -> Codes:
     """Open the codes of a split. Raises RelianceError if the manifest or a part is not what it says."""
     return Codes(manifest)

@@ -1,7 +1,8 @@
 """What the paper found about components, held against numbers (Sec. 5.2, Fig. 4).
 
 No interval is given for counts: they are of all components there are. A count holds if it is on the
-paper's side and fails otherwise; it is undecided if a table has no named component.
+paper's side and fails otherwise; it is undecided if a table has no named component. No effect holds
+below RISES, or below MORE times the other number.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.base.claims import Finding, positive
+from reliance.base.claims import Finding, positive, sizeable
 from reliance.concepts.concepts import (
     Correlation,
     correlation,
@@ -22,6 +23,8 @@ from reliance.concepts.concepts import (
 from reliance.encoders.text import WRITTEN
 
 UNWRITTEN = ", written words not counted"
+RISES = 0.1  # a correlation below is no rise
+MORE = 0.05  # a share of the other number below which "more" is not said to hold
 MOST = 0.5  # the share from which "a large share" is said to hold
 BASES = {
     "neurons": "the neurons",
@@ -89,8 +92,8 @@ def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
                 numbers = f"({ours:.1f} labels expected against {theirs:.1f})"
             claim = f"the SAE finds more different concepts than {words}"
             numbers = numbers if known else "(one of them has no component with a name)"
-            holds = bool(ours > theirs) if known else None
-            found.append(Finding(f"{counted}:{name}", holds, claim, f"{where} {numbers}"))
+            holds = sizeable(bool(ours > theirs), ours - theirs, MORE * theirs) if known else None
+            found.append(Finding(f"{counted}:{name}", holds, claim, f"{where} {numbers}", known))
     return found
 
 
@@ -99,7 +102,7 @@ def _clarity(components: pd.DataFrame) -> Finding:
     found = correlation(components, "top20_mean")
     numbers = f"on the train split (r = {_interval(found)}, {found.n} components)"
     claim = "components that fire more strongly are clearer"
-    return Finding("activation_clarity", positive(found.low, found.high), claim, numbers)
+    return Finding("activation_clarity", _rises(found), claim, numbers, not np.isnan(found.low))
 
 
 def _low_in_both(components: pd.DataFrame) -> Finding:
@@ -108,7 +111,7 @@ def _low_in_both(components: pd.DataFrame) -> Finding:
     share = low_share(points["top20_mean"].to_numpy(np.float64), points["clarity"].to_numpy(np.float64))
     claim = "most components are neither clear nor strong"
     if np.isnan(share):
-        return Finding("low_in_both", None, claim, "(no component has a clarity)")
+        return Finding("low_in_both", None, claim, "(no component has a clarity)", False)
     numbers = f"on the train split ({100 * share:.0f} % of {len(points)} components are below the middle of "
     numbers += f"both ranges, where more than {100 * MOST:.0f} % are most)"
     return Finding("low_in_both", share > MOST, claim, numbers)
@@ -123,7 +126,9 @@ def _alignment(components: pd.DataFrame, baseline: pd.DataFrame) -> Finding:
     alignment, median = named(components)["alignment"], baseline["alignment"].median()
     claim = "most components fit the best of all names less well than a class fits its own name"
     if not (len(alignment) and len(baseline)):
-        return Finding("below_baseline", None, claim, "(no component has a name, or no class has images)")
+        return Finding(
+            "below_baseline", None, claim, "(no component has a name, or no class has images)", False
+        )
     below = (alignment < median).mean()
     numbers = f"({100 * below:.0f} % of {len(alignment)} components are below the median {median:.3f} "
     return Finding("below_baseline", bool(below > MOST), claim, f"{numbers}of {len(baseline)} classes)")
@@ -139,9 +144,10 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
     found = [
         Finding(
             f"positive:{column}",
-            positive(r.low, r.high),
+            _rises(r),
             f"clarity rises with {MEASURES[column].words}",
             f"on the test split (r = {_interval(r)}, {r.n} components)",
+            not np.isnan(r.low),
         )
         for column, r in all_r.items()
     ]
@@ -152,7 +158,11 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
     claim = "of the three, the mean of the five strongest activations correlates most with clarity"
     holds = True if above else False if below else None
     where = f"on the test split (r = {_interval(top)} against {numbers})"
-    return [*found, Finding("strongest", holds, claim, where)]
+    return [*found, Finding("strongest", holds, claim, where, not np.isnan(top.low))]
+
+
+def _rises(found: Correlation) -> bool | None:
+    return sizeable(positive(found.low, found.high), found.r, RISES)
 
 
 def _interval(found: Correlation) -> str:

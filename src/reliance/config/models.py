@@ -3,21 +3,21 @@
 Planning reads it; jobs get plain values.
 """
 
-import os
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reliance.config import sites
-from reliance.config.sae import SaeTraining
-from reliance.config.section import INT32_MAX, Name, Positive, Section
+from reliance.config.sae import SaeImport, SaeTraining
+from reliance.config.section import INT32_MAX, Name, Positive, Section, UserPath
 from reliance.config.stages import (
     AuditSettings,
     Failures,
     Faithfulness,
     Galleries,
     Hidden,
+    Matching,
     Naming,
     Probe,
     Prompt,
@@ -26,7 +26,6 @@ from reliance.config.stages import (
 
 REHEARSAL = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.n(?P<n>[1-9][0-9]{0,8}))?")
 FOLDER_NAMES = "folders"  # as `names` of a data set: no names.csv is read, not even one in the root
-UserPath = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home of whoever runs it
 RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
 
 
@@ -230,6 +229,7 @@ class Config(Section):
     probe: Probe
     faithfulness: Faithfulness
     hidden: Hidden
+    matching: Matching = Matching()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]
@@ -243,11 +243,13 @@ class Config(Section):
                 raise ValueError(f"a template holds {{}} exactly once, found {template!r}")
         return value
 
-    def sae_of(self, variant: str) -> SaeTraining | None:
-        """The variant's SAE: its preset with the variant's own values on top."""
+    def sae_of(self, variant: str) -> SaeTraining | SaeImport | None:
+        """The variant's SAE: an imported one, or its preset with the variant's own values on top."""
         chosen = self.variants[variant].sae
         if chosen is None:
             return None
+        if "import" in chosen:
+            return SaeImport.model_validate(chosen)
         values = dict(chosen)
         preset = self.sae_presets[values.pop("preset")]
         return SaeTraining.model_validate({**preset.model_dump(), **values})

@@ -10,7 +10,7 @@ from reliance.base.errors import RelianceError
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config.read_at import check_site
-from reliance.config.sae import SaeTraining
+from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.stages import AuditSettings, Failures
 
 BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
@@ -24,7 +24,7 @@ class Resolved(NamedTuple):
     site: str  # where in the encoder x is read
     dataset: str
     labeller: str | None
-    sae: SaeTraining | None
+    sae: SaeTraining | SaeImport | None
     train_on: tuple[tuple[str, str], ...]  # (dataset, split)
     failures: Failures
     failures_from: str  # the variant whose cases are scored; itself if it mines its own
@@ -140,16 +140,17 @@ def _check_variant(config: Config, name: str) -> None:
     known("datasets", variant.dataset, config.datasets, f"{here}.dataset")
     check_site(config, name, here)
     if variant.sae is not None:
-        if "preset" not in variant.sae:
+        if "preset" not in variant.sae and "import" not in variant.sae:
             raise invalid(
                 f"{here}.sae",
-                "an SAE starts from a preset",
+                "an SAE starts from a preset, or is imported",
                 f"the keys {', '.join(variant.sae) or 'none'}",
-                f"preset: {' | '.join(config.sae_presets)}, and any keys that differ from it",
+                f"preset: {' | '.join(config.sae_presets)}, and keys that differ from it; or import: PATH",
                 "add the key preset",
             )
-        preset = variant.sae["preset"]
-        known("sae_presets", preset, config.sae_presets, f"{here}.sae.preset")
+        if "import" not in variant.sae:
+            preset = variant.sae["preset"]
+            known("sae_presets", preset, config.sae_presets, f"{here}.sae.preset")
         if variant.labeller is None:
             raise invalid(here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it")
     if variant.sae is None and variant.failures_from is None:
@@ -186,11 +187,13 @@ def _check_audit(config: Config, name: str, here: str) -> None:
 
 
 def _check_overrides(config: Config, name: str) -> None:
+    variant = config.variants[name]
     for section, build in (("sae", config.sae_of), ("failures", config.failures_of)):
         try:
             build(name)
         except ValidationError as error:
-            model = SaeTraining if section == "sae" else Failures
+            own = SaeImport if "import" in (variant.sae or {}) else SaeTraining
+            model = own if section == "sae" else Failures
             raise explain(error, model, ("variants", name, section)) from None
 
 

@@ -1,4 +1,4 @@
-"""The settings of an SAE, declared once: the section `sae` of a variant, and what its training is given.
+"""The settings of an SAE, declared once: the section `sae` of a variant, and what jobs are given of it.
 
 It has a module of its own so that training imports nothing else of the configuration. Jobs are given its
 values, and what follows from them is computed where it is used: a new bound trains nothing again.
@@ -6,9 +6,9 @@ values, and what follows from them is computed where it is used: a new bound tra
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from reliance.config.section import INT32_MAX, Name, Positive, Section
+from reliance.config.section import INT32_MAX, Name, Positive, Section, UserPath
 
 
 class SaeTraining(Section):
@@ -16,7 +16,17 @@ class SaeTraining(Section):
 
     kind: Name = "top_k"  # of architecture, a row of units/sae/kinds.py
     m: Positive  # latents
-    k: Positive  # active latents per image
+    k: Positive  # active latents per image; of kinds whose images differ in that, their mean
+    max_active: Positive | None = None  # most latents stored per image, of those kinds; None: 4 k
+    prefixes: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (
+        0.0625,
+        0.125,
+        0.25,
+        0.5,
+        1.0,
+    )  # of matryoshka
+    sparsity_weight: Annotated[float, Field(ge=0)] = 0.1  # of jump_relu: how firmly the mean is k
+    jump_width: Annotated[float, Field(gt=0)] = 0.1  # of jump_relu: of the ramp, in mean thresholds
     lr: Annotated[float, Field(gt=0)]
     beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
     batch_size: Positive
@@ -41,3 +51,18 @@ class SaeTraining(Section):
         if any(epoch >= self.epochs for epoch in self.decay_at):
             raise ValueError(f"decay_at lies before epochs ({self.epochs}), found {list(self.decay_at)}")
         return self
+
+
+class SaeImport(Section):
+    """An SAE that somebody else trained. Part of its stamp but for where the file is."""
+
+    path: UserPath = Field(validation_alias=AliasChoices("import", "path"))  # a file, or a folder with one
+    format: str = "auto"  # a row of units/sae/formats/table.py
+    k: Positive | None = None  # of files that do not say it
+    max_active: Positive | None = None  # most latents stored per image, of kinds without k; None: as found
+    trust: bool = False  # apply it although its file says that it is of another model or site
+
+    @property
+    def kind(self) -> str:
+        """The row of units/sae/kinds.py."""
+        return "imported"

@@ -1,12 +1,14 @@
 """What every section of the configuration is made of."""
 
+import os
 from types import NoneType
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 INT32_MAX = 2**31 - 1
 Positive = Annotated[int, Field(ge=1, le=INT32_MAX)]
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]  # ~ is the home of whoever runs it
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
 
 

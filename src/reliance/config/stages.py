@@ -99,6 +99,15 @@ class Probe(Section):
     max_iter: Positive
 
 
+class Matching(Section):
+    """How units of the variants of a comparison are found in each other."""
+
+    split: Literal["train", "test"] = "train"
+    images: Positive = 200_000
+    shortlist: Annotated[int, Field(ge=1, le=1024)] = 16
+    found_again: Annotated[float, Field(gt=0, le=1)] = 0.7
+
+
 class Transform(Section):
     """A named change of images: one channel times 1 - delta, cut at 0 and 1 (Eq. 32)."""
 

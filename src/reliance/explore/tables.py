@@ -24,6 +24,8 @@ from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import read_results
+from reliance.robustness.zero_shot import KIND as ZERO_SHOT_KIND
+from reliance.robustness.zero_shot import SCHEMA as ZERO_SHOT_SCHEMA
 from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
 
@@ -48,10 +50,8 @@ class Tie(NamedTuple):
 TIES = (
     Tie("top_samples", "codes", "components", "codes"),
     Tie("hidden", "components", "components"),
-    Tie("neurons", "vocabulary", "components", "vocabulary"),
-    Tie("pca", "vocabulary", "components", "vocabulary"),
-    Tie("random", "vocabulary", "components", "vocabulary"),
-    Tie("untrained", "vocabulary", "components", "vocabulary"),
+    *(Tie(name, "vocabulary", "components", "vocabulary") for name in ("neurons", "pca")),
+    *(Tie(name, "vocabulary", "components", "vocabulary") for name in ("random", "untrained")),
     Tie("alignments", "vocabulary", "components", "vocabulary"),
     Tie("failures", "components", "mined_components"),
     Tie("failures", "outliers", "outliers"),
@@ -86,6 +86,15 @@ class Tables:
         path = self._paths.get(name, {}).get(key)
         return path is not None and path.exists()
 
+    def can_have(self, name: str, key: str = "") -> bool:
+        """Whether the variant is described with such a file, built or not."""
+        return key in self._paths.get(name, {})
+
+    def target(self, name: str, key: str = "") -> str:
+        """What snakemake is asked for to build a file that the variant can have."""
+        path = self._paths[name][key]
+        return str(Path(RESULTS, path.relative_to(self.results)) if self.results in path.parents else path)
+
     def path(self, name: str, key: str = "") -> Path:
         """Where a file lies; `key` is its split, prompt set, part or figure ("fig5.pdf").
 
@@ -103,14 +112,12 @@ class Tables:
                 "and cases are mined by the variant that is named as `failures_from`",
             )
         if not path.exists():
-            inside = self.results in path.parents
-            target = Path(RESULTS, path.relative_to(self.results)) if inside else path
             raise RelianceError(
                 path,
                 f"{name} of {self.variant} must have been built to be read",
                 found="no such file",
                 allowed="a file that the pipeline wrote",
-                next_step=f"build it: snakemake --cores 2 {target}",
+                next_step=f"build it: snakemake --cores 2 {self.target(name, key)}",
             )
         return path
 
@@ -143,7 +150,7 @@ class Tables:
         return self.table("index", INDEX)
 
     @cached_property
-    def classes(self) -> pd.DataFrame:
+    def class_names(self) -> pd.DataFrame:
         """Every class with its names."""
         return self.table("classes", CLASSES)
 
@@ -167,15 +174,9 @@ class Tables:
         """The same of principal axes."""
         return self.table("pca", COMPONENTS)
 
-    @cached_property
-    def random(self) -> pd.DataFrame:
-        """The same of random directions, a control."""
-        return self.table("random", COMPONENTS)
-
-    @cached_property
-    def untrained(self) -> pd.DataFrame:
-        """The same of an SAE before its training, a control."""
-        return self.table("untrained", COMPONENTS)
+    def basis(self, name: str) -> pd.DataFrame:
+        """The same of neurons, pca, random directions or the untrained SAE, by name."""
+        return self.table(name, COMPONENTS)
 
     @cached_property
     def tested(self) -> pd.DataFrame:
@@ -262,6 +263,11 @@ class Tables:
     def quality(self) -> dict[str, Any]:
         """How well the SAE reconstructs."""
         return self.record("quality", QUALITY_KIND, QUALITY_SCHEMA)
+
+    @cached_property
+    def zero_shot(self) -> dict[str, Any]:
+        """How often the right class wins by its prompt."""
+        return self.record("zero_shot", ZERO_SHOT_KIND, ZERO_SHOT_SCHEMA)
 
     @cached_property
     def audit(self) -> dict[str, Any]:

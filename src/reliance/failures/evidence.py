@@ -47,14 +47,14 @@ def gather_evidence(
     for case, main, distractors in zip(cases, mains, groups.mean, strict=False):
         c = case.class_id
         short, full, own = encoder.texts.short[c], encoder.texts.full[c], groups.mean[row[c]]
+        word = best_word(encoder.texts.words.get(c, ()), distractors)
         mean, label = strongest.get(case.component), labeller.labels.get(case.component)
         found.append(
             Evidence(
                 written=cosine(mean, vectors.get(WRITTEN.format(labeller.short_names[c]))),
                 named=cosine(mean, vectors.get(label) if label else None),
-                one_word=max(
-                    (float(w @ distractors) for w in encoder.texts.words.get(c, ())), default=np.nan
-                ),
+                one_word=np.nan if word is None else float(word @ distractors),
+                one_word_class=np.nan if word is None else float(word @ own),
                 distractors_short=float(short @ distractors),
                 distractors_full=float(full @ distractors),
                 class_short=float(short @ own),
@@ -68,6 +68,11 @@ def gather_evidence(
             )
         )
     return found
+
+
+def best_word(words: Sequence[np.ndarray] | np.ndarray, distractors: np.ndarray) -> np.ndarray | None:
+    """Of the text vectors [p] of words the one with the highest mean y on distractors; None without any."""
+    return max(words, key=lambda w: float(w @ distractors), default=None)
 
 
 def group_scores(

@@ -8,8 +8,9 @@ overrides them. In this order:
   lookalike    most distractors are of one class, the component stands out on a good part of that class,
                and to the labeller the centre of that class is as near to the centre of this one as a
                usual image of this class is: the two are hard to tell apart, and nothing need be wrong
-  compound     the name has several words, and one of them alone scores at least as high as the
-               whole name on the distractors
+  compound     the name has several words, and one of them alone scores at least as high as the whole
+               name on the distractors, and not on the class: what the word gains on the distractors
+               exceeds what it gains on the class by more than one standard deviation of the class's scores
   polysemous   the full name, with its explanation, lowers the distractors against the class by more
                than one standard deviation of the class's scores
   spurious     several classes share the component: no class has most of the distractors; and it is not
@@ -29,6 +30,7 @@ class Evidence(NamedTuple):
     written: float  # component's mean embedding and "the written word <name>" (labeller)
     named: float  # component's mean embedding and its own label (labeller)
     one_word: float  # distractors' mean y for the best single word of the name
+    one_word_class: float  # class's mean y for that word
     distractors_short: float  # distractors' mean y for the short name
     distractors_full: float  # distractors' mean y for the full name
     class_short: float  # class's mean y for the short name
@@ -47,7 +49,7 @@ def suggest_kind(evidence: Evidence) -> str:
         return "typography"
     if is_lookalike(evidence):
         return "lookalike"
-    if evidence.one_word >= evidence.distractors_short:
+    if is_compound(evidence):
         return "compound"
     gap_short = evidence.distractors_short - evidence.class_short
     gap_full = evidence.distractors_full - evidence.class_full
@@ -61,3 +63,10 @@ def is_lookalike(evidence: Evidence) -> bool:
     """Whether the distractors are of a class that is hard to tell from the case's own."""
     one_class = evidence.main_share > MOST and evidence.main_flagged >= GOOD_PART
     return one_class and evidence.centres >= evidence.usual
+
+
+def is_compound(evidence: Evidence) -> bool:
+    """Whether distractors are seen as one word of the name, and the class as the whole of it."""
+    gained = evidence.one_word - evidence.distractors_short
+    gained_on_class = evidence.one_word_class - evidence.class_short
+    return gained >= 0 and gained - gained_on_class > evidence.class_std

@@ -15,6 +15,10 @@ from reliance.encoders.text import TEXT
 from reliance.images.tables import CLASSES, read_split
 from reliance.naming.table import COMPONENTS
 
+SMALL_WORDS = frozenset(
+    ["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with", "&", "+"]
+)  # name nothing
+
 
 class Origin(NamedTuple):
     """An artifact that others must agree with: its path, and the ids it was made from."""
@@ -32,7 +36,7 @@ class ClassTexts(NamedTuple):
 
     short: Mapping[int, np.ndarray]
     full: Mapping[int, np.ndarray]
-    words: Mapping[int, np.ndarray]  # [n, p]: the words of a name that has several
+    words: Mapping[int, np.ndarray]  # [n, p]: the words of a name that has several, without SMALL_WORDS
 
 
 class EncoderSide(NamedTuple):
@@ -89,7 +93,8 @@ def open_encoder_side(
         origin.check("weights", path, prompts.stamp.inputs["weights"])
         vectors.append(dict(zip(prompts.class_ids.tolist(), prompts.vectors, strict=True)))
         ids[name] = prompts.stamp.id
-    single, stamp = read_table(files.words, TEXT, columns=["class_id", "embedding"])
+    single, stamp = read_table(files.words, TEXT, columns=["class_id", "prompts", "embedding"])
+    single = single[[prompts[0].lower() not in SMALL_WORDS for prompts in single["prompts"]]]
     origin.check("weights", files.words, stamp.inputs["weights"])
     grouped = single.groupby("class_id")["embedding"].agg(list)
     single_words = {int(str(c)): np.stack(found) for c, found in grouped.items()}

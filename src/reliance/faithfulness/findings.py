@@ -8,7 +8,8 @@ The gain is paired over classes: all images of a class share an order in global 
 are alike in the others, so that classes are what a new sample would draw. A finding holds if the gain's
 95 % interval (Student's t over classes, each with the same weight) lies on the paper's side, fails if it
 lies on the other, and is undecided otherwise. A finding on one method against several needs all of the
-comparisons to hold, and fails with any of them; its numbers are those of the decisive one.
+comparisons to hold, and fails with any of them; its numbers are those of the decisive one. That a method
+is better holds by MARGIN of the clean output at least; a smaller gain is undecided.
 Frozen error term; local orders over the active latents.
 """
 
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reliance.base.claims import Finding, positive, small
+from reliance.base.claims import Finding, positive, sizeable, small
 from reliance.base.means import interval
 from reliance.faithfulness.schema import (
     FROZEN,
@@ -185,11 +186,13 @@ def _judge(
     """A finding about the gain of first over second in all pairs; `within` the margin, or above minus it."""
     name, where = f"{name}:{protocol}", WHERE[protocol] + note
     if curves.last[protocol] == 0:
-        return Finding(name, None, claim, f"{where} (all orders are equal at every step)")
+        return Finding(name, None, claim, f"{where} (all orders are equal at every step)", False)
     steps, every = curves.steps(protocol, step), []
     for first, second in pairs:
         mean, low, high = interval(curves.gain(protocol, first, second, steps))
         holds = small(low, high, margin) if within else positive(low, high, margin)
+        if margin == 0:  # a claim that the first is better
+            holds = sizeable(holds, mean, curves.margin)
         every.append(Compared(first, second, holds, mean, low, high))
     decisive = _decisive(every)
     return Finding(name, decisive.holds, claim, f"{where} ({_numbers(decisive, steps, margin, within)})")

@@ -14,7 +14,8 @@ def to_encode(plan: Plan, w: Wildcards) -> Paths:
 
 def encoding(plan: Plan, w: Wildcards) -> Values:
     """Which part, and how SAEs of this kind are applied."""
-    encoder = KINDS[plan.sae(w.variant).kind].encoder
+    encoders = KINDS[plan.sae(w.variant).kind].encoders
+    encoder = encoders[0] if len(encoders) == 1 else [*encoders]
     return {"part_index": int(w.part), "parts": int(w.parts), "encoder": encoder, **plan.compute}
 
 
@@ -30,7 +31,7 @@ def encode(name: str, kind: Kind) -> Stage:
     return Stage(
         name="encode" if name == DEFAULT else f"encode_of_{name}",
         entry="reliance.codes.encode:encode_part",
-        also=(kind.encoder,),
+        also=kind.encoders,
         variants=lambda plan: plan.of_kind(name),
         inputs=to_encode,
         outputs={"part": paths.CODES_PART},

@@ -1,14 +1,15 @@
-"""A description of what a variant has: everything by its name, so that it can be opened by its folder."""
+"""What a variant has, by name, so that it can be opened by its folder; and what questions to it look up."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from reliance.plan import paths
 from reliance.plan.figures import figures_of
+from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, sheet
-from reliance.plan.plan import Plan
+from reliance.plan.plan import Plan, some
 from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
-from reliance.plan.stage import Stage, Values
+from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
 SPLITS = ("train", "test")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words")
@@ -45,6 +46,7 @@ def _of_the_encoder(plan: Plan, name: str) -> dict[str, Any]:
         "embeddings": {split: plan.embedded(name, split) for split in SPLITS},
         "head": plan.path(paths.HEAD, name),
         "texts": {key: plan.path(paths.TEXT, name, prompt_set=key) for key in PROMPT_SETS},
+        "words": plan.path(paths.TEXT, name, prompt_set="vocabulary"),
         "probe": plan.path(paths.PROBE, name),
     }
 
@@ -55,12 +57,17 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         return {}
     labeller, site, dataset = plan.labeller(name), plan.labelled_at(name), v.dataset
     mined = {
-        "expectations": at(paths.EXPECTATIONS, variant=name),
         "outliers": at(paths.OUTLIERS, variant=name),
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
+        "atlas": at(paths.ATLAS, variant=name),
         "sae": at(paths.SAE, variant=name),
+        "views": at(paths.VIEWS, variant=name),
+        "expectations": at(paths.EXPECTATIONS, variant=name),
+        "served": at(paths.SERVED, variant=name),
+        "references": at(paths.REFERENCES, variant=name),
+        "labeller_weights": at(paths.WEIGHTS, encoder=labeller),
         "history": at(paths.SAE_HISTORY, variant=name),
         "codes": {split: at(paths.CODES, variant=name, split=split) for split in SPLITS},
         "top_samples": at(paths.TOP_SAMPLES, variant=name),
@@ -80,7 +87,36 @@ def _placed(plan: Plan, value: Any) -> Any:
     return [plan.placed(path) for path in value] if isinstance(value, list) else plan.placed(value)
 
 
+def to_view(plan: Plan, w: Wildcards) -> Paths:
+    """Codes and strongest images on train, and what the labeller says of these."""
+    return {
+        "labels": labels(plan, w.variant, "train")["labels"],
+        "codes": at(paths.CODES, variant=w.variant, split="train"),
+        "top_samples": at(paths.TOP_SAMPLES, variant=w.variant),
+    }
+
+
 STAGES = (
+    Stage(
+        name="view_units",
+        entry="reliance.explore.indexing:view_units",
+        inputs=to_view,
+        outputs={"views": paths.VIEWS},
+        settings=lambda plan, w: some(plan.config.naming, "top_n"),
+        untracked=in_blocks,
+        memory=lambda s: 3000 + 0.1 * s.latents,
+        minutes=lambda s: 10 + s.train / 30000,
+        message="Looking at every component of {wildcards.variant} with the labeller",
+    ),
+    Stage(
+        name="index_expectations",
+        entry="reliance.explore.indexing:index_expectations",
+        inputs=lambda plan, w: {"expectations": at(paths.EXPECTATIONS, variant=w.variant)},
+        outputs={"served": paths.SERVED, "references": paths.REFERENCES},
+        memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
+        minutes=10,
+        message="Listing which classes every component of {wildcards.variant} serves",
+    ),
     Stage(
         name="describe_variant",
         entry="reliance.explore.describe:describe_variant",

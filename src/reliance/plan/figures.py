@@ -39,8 +39,12 @@ def benchmarked(plan: Plan, names: Names) -> Values:
 
 
 def robustness(plan: Plan, names: Names) -> Paths:
-    """Scores of all cases."""
-    return {"robustness": each(paths.ROBUSTNESS, names)}
+    """Scores of all cases, and which of the mined ones are reviewed."""
+    mined = [plan.variant(name).failures_from for name in names]
+    return {
+        "robustness": each(paths.ROBUSTNESS, names),
+        "failures": each(paths.FAILURES, list(dict.fromkeys(mined))),
+    }
 
 
 def curves(plan: Plan, names: Names) -> Paths:

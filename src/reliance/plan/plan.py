@@ -12,9 +12,10 @@ from reliance.base.errors import RelianceError
 from reliance.config.models import ClipTraining, Config, Dataset, Encoder, ExternalList, Planted
 from reliance.config.read_at import site_of_labeller
 from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
-from reliance.config.sae import SaeTraining
+from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.stages import AuditSettings
 from reliance.plan import paths
+from reliance.plan.borrowed import check_borrowed
 from reliance.plan.paths import at, base_name, rehearsed
 from reliance.units.sae.kinds import DEFAULT
 
@@ -65,6 +66,7 @@ class Plan:
             return path
         other = f"{folder}{path.removeprefix('results')}"
         check_file(f"encoders.{encoder}.embeddings_from", other)
+        check_borrowed(f"encoders.{encoder}.embeddings_from", other, self.config)
         return self.users(other)
 
     def embedded(self, variant: str, split: str) -> str:
@@ -118,7 +120,7 @@ class Plan:
 
     # ---- variants
 
-    def sae(self, variant: str) -> SaeTraining:
+    def sae(self, variant: str) -> SaeTraining | SaeImport:
         """A variant's SAE."""
         return self.variant(variant).sae or _refuse(
             f"variants.{base_name(variant)}.sae",

@@ -23,6 +23,8 @@ def of_everyone(plan: Plan, name: str) -> Paths:
         "weights": plan.path(paths.WEIGHTS, name),
         "checked": at(paths.CHECKED, variant=name),
         "text": plan.path(paths.TEXT, name, prompt_set=v.failures.prompt_set),
+        "zero_shot": plan.path(paths.ZERO_SHOT, name),
+        "paper": at(paths.PAPER, variant=name),
     }
 
 
@@ -58,6 +60,14 @@ def of_planted_data(plan: Plan, name: str) -> Paths:
     return {"truth": at(paths.TRUTH, variant=name)} if scored else {}
 
 
+def to_hold(plan: Plan, w: Wildcards) -> Paths:
+    """What the numbers of the paper's text are about."""
+    asked = ("robustness", "failures", "components", "pca", "audit", "audit_accuracies")
+    name = w.variant
+    files = {**of_everyone(plan, name), **of_an_sae(plan, name), **of_an_audit(plan, name)}
+    return {key: files[key] for key in asked if key in files}
+
+
 def to_show(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the page of a variant shows."""
     here = at(paths.VARIANT, variant=w.variant)
@@ -81,6 +91,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
     return {
         "variant": w.variant,
         "mined_by": v.failures_from,
+        "prompt_set": v.failures.prompt_set,
         "random_weights": plan.untrained(w.variant),
         "note": plan.encoder(v.encoder).note or "",
         "left_out": [] if v.sae else [name.removeprefix("fig") for name in latents],
@@ -117,8 +128,15 @@ def measured(plan: Plan, w: Wildcards) -> Values:
 def default_targets(plan: Plan, name: str) -> list[str]:
     """What the demo shows of a variant."""
     here = at(paths.VARIANT, variant=name)
-    pages = [at(pattern, variant=name) for pattern in (paths.PAGE, paths.DESCRIPTION)]
+    patterns = [paths.PAGE, paths.DESCRIPTION, *[paths.ATLAS] * bool(plan.variant(name).sae)]
+    pages = [at(pattern, variant=name) for pattern in patterns]
     return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan.variant(name))]
+
+
+def looked_up(plan: Plan, name: str) -> list[str]:
+    """What questions to a variant with an SAE look up, so that every one has its whole answer."""
+    words = plan.path(paths.TEXT, name, prompt_set="vocabulary")
+    return [at(paths.VIEWS, variant=name), at(paths.SERVED, variant=name), words]
 
 
 def demo_targets(plan: Plan) -> list[str]:
@@ -129,10 +147,22 @@ def demo_targets(plan: Plan) -> list[str]:
     attributed = [at(paths.ATTRIBUTIONS, variant="demo", attributed=part) for part in ("subset", "test")]
     early = at(paths.VARIANT, variant="demo_early")
     files = [f"{early}/{file}" for file in ("fig5.pdf", "fig14.pdf", "table1.md")]
-    return default_targets(plan, "demo") + files + attributed + compared
+    return default_targets(plan, "demo") + looked_up(plan, "demo") + files + attributed + compared
 
 
 STAGES = (
+    Stage(
+        name="paper",
+        entry="reliance.report.paper:paper",
+        inputs=to_hold,
+        outputs={"csv": paths.PAPER},
+        beside=beside(paths.PAPER),
+        settings=lambda plan, w: {"variant": w.variant},
+        memory=2000,
+        minutes=5,
+        group="figures",
+        message="Holding the numbers of {wildcards.variant} beside the paper's",
+    ),
     Stage(
         name="report",
         entry="reliance.report.page:report",

@@ -22,6 +22,14 @@ def fitting(plan: Plan, w: Wildcards) -> Values:
     return {**plan.config.probe.model_dump(), "threads": plan.config.compute.threads}
 
 
+def to_classify(plan: Plan, w: Wildcards) -> Paths:
+    """Images to tell apart, and the prompts to do so."""
+    texts = {
+        name: at(paths.TEXT, encoder=w.encoder, dataset=w.dataset, prompt_set=name) for name in PROMPT_SETS
+    }
+    return {**to_fit(plan, w), **texts}
+
+
 def to_read(plan: Plan, w: Wildcards) -> Paths:
     """A list of cases, and the data set whose classes they are mistaken for."""
     home = plan.external(w.dataset).dataset
@@ -107,6 +115,15 @@ STAGES = (
         minutes=lambda s: 10 + s.test * s.classes / 5e5,
         threads=True,
         message="Fitting a linear probe on {wildcards.encoder} for {wildcards.dataset}",
+    ),
+    Stage(
+        name="zero_shot",
+        entry="reliance.robustness.zero_shot:zero_shot",
+        inputs=to_classify,
+        outputs={"accuracies": paths.ZERO_SHOT},
+        memory=lambda s: 2000 + 0.02 * s.classes,
+        minutes=lambda s: 10 + s.test * s.classes / 5e7,
+        message="Telling the classes of {wildcards.dataset} apart by the prompts of {wildcards.encoder}",
     ),
     Stage(
         name="list_external",

@@ -1,15 +1,25 @@
 """The sparse autoencoder of a variant."""
 
+from reliance.config.mistakes import invalid, nearest
+from reliance.config.sae import SaeImport
 from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at, base_name
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values
+from reliance.units.sae.activations import ENCODERS
+from reliance.units.sae.formats.source import files_of
+from reliance.units.sae.formats.table import NAMES
 from reliance.units.sae.kinds import DEFAULT, KINDS, Kind, trainable
 
 
 def to_train(plan: Plan, w: Wildcards) -> Paths:
     """Embeddings to learn from, and held-out ones."""
     trainable(plan.sae(w.variant).kind, f"variants.{base_name(w.variant)}.sae.kind")
+    return to_learn_from(plan, w)
+
+
+def to_learn_from(plan: Plan, w: Wildcards) -> Paths:
+    """Embeddings that an SAE is fitted to, and held-out ones."""
     v = plan.variant(w.variant)
     return {
         "embeddings": [plan.embeddings(v.encoder, v.site, dataset, split) for dataset, split in v.train_on],
@@ -20,6 +30,31 @@ def to_train(plan: Plan, w: Wildcards) -> Paths:
 def training(plan: Plan, w: Wildcards) -> Values:
     """Shape, objective and schedule."""
     return {**plan.sae(w.variant).model_dump(), **plan.compute}
+
+
+def to_import(plan: Plan, w: Wildcards) -> Paths:
+    """The files of an SAE that others trained, and what it is held against. A wrong path is found here."""
+    sae, where = plan.sae(w.variant), f"variants.{base_name(w.variant)}.sae"
+    if not isinstance(sae, SaeImport):
+        raise invalid(where, "an SAE is imported from a file", "no key import", "import: PATH", "add it")
+    if sae.format not in NAMES:
+        raise invalid(
+            f"{where}.format",
+            "an SAE is imported in a format that is known",
+            sae.format,
+            " | ".join(NAMES),
+            nearest(sae.format, NAMES),
+        )
+    return {
+        "files": [plan.users(str(path)) for path in files_of(sae.path)],
+        "weights": plan.path(paths.WEIGHTS, w.variant),
+        **to_learn_from(plan, w),
+    }
+
+
+def importing(plan: Plan, w: Wildcards) -> Values:
+    """How the files are read."""
+    return {**plan.sae(w.variant).model_dump(exclude={"path"}), **plan.compute}
 
 
 def train(name: str, kind: Kind) -> Stage:
@@ -41,4 +76,20 @@ def train(name: str, kind: Kind) -> Stage:
     )
 
 
-STAGES = tuple(train(name, kind) for name, kind in KINDS.items() if kind.trained)
+STAGES = (
+    *(train(name, kind) for name, kind in KINDS.items() if kind.trained),
+    Stage(
+        name="import_sae_of_others",
+        entry="reliance.units.sae.imported:import_sae",
+        also=tuple(ENCODERS.values()),
+        variants=lambda plan: plan.of_kind("imported"),
+        inputs=to_import,
+        outputs={"sae": paths.SAE, "quality": paths.SAE_QUALITY},
+        settings=importing,
+        memory=lambda s: 4000 + 0.1 * s.latents,
+        minutes=lambda s: 10 + s.test / 2000,
+        threads=True,
+        gpu=True,
+        message="Importing the sparse autoencoder of {wildcards.variant}",
+    ),
+)

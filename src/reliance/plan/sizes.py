@@ -5,12 +5,16 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from reliance.base.errors import RelianceError
+from reliance.config.sae import SaeImport, SaeTraining
 from reliance.plan.paths import INDEX, Wildcards, at
 from reliance.plan.plan import Plan
+from reliance.units.sae.formats.source import files_of
 
 # Where nothing is known yet: ImageNet's numbers, so that a job asks for too much rather than for too little.
 ASSUMED = {"train": 1_281_167, "test": 50_000, "cases": 10_000}
 ASSUMED_CLASSES = 1000
+ASSUMED_LATENTS = 65536  # of an imported SAE
 
 
 class Size(NamedTuple):
@@ -33,7 +37,18 @@ def size_of(plan: Plan, w: Wildcards) -> Size:
     split = (w.split or ("train" if w.attributed == "subset" else "test")).partition("@")[0]
     images = math.ceil(_images(plan, name, split) / int(w.parts or 1))
     train, test = (_images(plan, name, split) for split in ("train", "test"))
-    return Size(train, test, images, _classes(plan, name), v.sae.m if v and v.sae else 0, plan.gpu)
+    return Size(train, test, images, _classes(plan, name), _latents(v.sae) if v and v.sae else 0, plan.gpu)
+
+
+def _latents(sae: SaeTraining | SaeImport) -> int:
+    """Latents of an SAE; of an imported one, what its file would hold at a width of 1024."""
+    if isinstance(sae, SaeTraining):
+        return sae.m
+    try:
+        size = max(path.stat().st_size for path in files_of(sae.path))
+    except (OSError, RelianceError):
+        return ASSUMED_LATENTS
+    return size // (2 * 4 * 1024)
 
 
 def _images(plan: Plan, name: str, split: str) -> int:

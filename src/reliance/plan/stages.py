@@ -1,6 +1,7 @@
 """All stages of the pipeline."""
 
 from reliance.plan import (
+    atlas,
     attribution,
     audits,
     codes,
@@ -11,6 +12,7 @@ from reliance.plan import (
     faithfulness,
     figures,
     images,
+    matching,
     naming,
     planted,
     report,
@@ -31,8 +33,10 @@ ROOMS = (
     faithfulness,
     concepts,
     audits,
+    matching,
     figures,
     explore,
+    atlas,
     report,
 )
 STAGES = tuple(stage for room in ROOMS for stage in room.STAGES)

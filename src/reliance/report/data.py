@@ -7,7 +7,7 @@ from reliance.images.foresight import KIND, SCHEMA
 
 
 def known_of_data(study: Tables) -> list[str]:
-    """Sentences of the index, of the check of this variant, and of its prompts; each once."""
+    """Sentences of the index and of the check of this variant, each once."""
     about = read_about(study.path("index"))
     lines: list[str] = [
         *about.get("told", []),
@@ -16,5 +16,4 @@ def known_of_data(study: Tables) -> list[str]:
     if others := about.get("no_images"):
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in others.items())
         lines.append(f"files that are no images by their endings were left out: {kinds}")
-    lines += read_about(study.path("text")).get("twins", [])
     return list(dict.fromkeys(lines))

@@ -64,7 +64,7 @@ def _webp(image: Image.Image, lossless: bool) -> bytes:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace("−", "-").removesuffix("%"))
+        float(text.replace("−", "-").removeprefix("<").removesuffix("%").partition(" ± ")[0])
     except ValueError:
         return False
     return True

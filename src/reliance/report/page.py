@@ -14,7 +14,6 @@ from reliance.base.artifacts import (
     write_meta,
 )
 from reliance.base.claims import HELD, VERDICTS, Finding
-from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
 from reliance.concepts.findings import BASES, clarity_findings
@@ -27,10 +26,23 @@ from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.data import known_of_data
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
+from reliance.report.opening import CHANCE, opening, strong
 from reliance.robustness.findings import findings as robustness_findings
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
+GALLERIES = ("cases", "hidden concepts")  # what figures of pictures are drawn from
+PAPER_COLUMNS = {
+    "statement": "number",
+    "where": "where",
+    "paper": "the paper saw",
+    "paper_error": "± (paper)",
+    "here": "here",
+    "here_error": "± (here)",
+    "difference_in_errors": "difference in errors",
+    "same": "same setting",
+    "caveat": "to be known",
+}
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
@@ -40,6 +52,7 @@ class Exhibit(NamedTuple):
     name: str  # fig5
     title: str  # Figure 5
     image: str  # data URI; "" for a table
+    gallery: bool  # pictures, which take all the width there is
     caption: str  # HTML
     numbers: Grid
     csv: str  # data URI
@@ -67,6 +80,8 @@ class Everyone(NamedTuple):
     weights: Path
     checked: Path  # what the variant needs and its data set has not
     text: Path  # prompts of the classes
+    zero_shot: Path  # how often they win
+    paper: Path  # the numbers of the paper's text beside the variant's
 
 
 class OfSae(NamedTuple):
@@ -98,6 +113,7 @@ class About(NamedTuple):
     variant: str
     mined_by: str  # the variant whose cases are shown
     configuration: Mapping[str, Any]  # shown as it is
+    prompt_set: str = "short"  # which prompts cases are mined for
     random_weights: bool = False
     note: str = ""  # what is to be known of the encoder
     left_out: Sequence[str] = ()  # figures that do not apply, for want of an SAE
@@ -153,9 +169,12 @@ def report(
         "known": known_of_data(study),
         "audit": headline(study.audit) if study.has("audit") else "",
         "left_out": list(about.left_out),
+        "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
         **tables_shown(study),
         **truth_shown(study),
         "found": {topic: verdicts(part) for topic, part in found.items()},
+        "chance": CHANCE,
+        **paper_shown(study.path("paper")),
         "counts": {word: count(found, holds) for holds, word in VERDICTS.items()},
         "sections": exhibits(sheets),
         "configuration": Grid(["key", "value"], provenance.settings_rows(about.configuration)),
@@ -178,7 +197,7 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
     found["Failure modes"] = robustness_findings(study.robustness)
     if study.has("components"):
         found["Faithfulness"] = faithfulness_findings(study.faithfulness)
-        others = {name: getattr(study, name) for name in BASES}
+        others = {name: study.basis(name) for name in BASES}
         compared = interpretability_findings(study.components, others, study.alignments)
         found["Interpretability"] = [*compared, *clarity_findings(study.tested)]
     return found
@@ -186,52 +205,31 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
 
 def tables_shown(study: Tables) -> dict[str, Any]:
     """The page's own tables and facts."""
-    kinds = study.failures["kind"].value_counts()
-    own = study.has("components")
-    cases = rows.case_rows(study)
+    own, sure = study.has("components"), strong(study.failures)
     return {
-        "facts": facts(study),
-        "kinds": {FAILURE_KINDS[str(kind)].singular: int(n) for kind, n in kinds.items()},
         "gone": study.gone,
-        "cases": cases,
-        "strongest": cases.rows[0] if cases.rows else None,
-        "hidden": rows.hidden_rows(study.hidden, study.classes, ROWS) if own else None,
+        "cases": rows.case_rows(study, sure),
+        "weak_cases": rows.case_rows(study, study.failures.drop(sure.index)),
+        "hidden": rows.hidden_rows(study.hidden, study.class_names, ROWS) if own else None,
         "components": rows.component_rows(study.components, ROWS) if own else None,
     }
+
+
+def paper_shown(csv: Path) -> dict[str, Any]:
+    """The paper's numbers beside those that the variant has; whether any is of this very model and data."""
+    grid = read_grid(csv, ROWS)
+    places = [grid.columns.index(name) for name in PAPER_COLUMNS]
+    shown = [[row[i] for i in places] for row in grid.rows if row[grid.columns.index("here")]]
+    same = any(row[grid.columns.index("same")] == "yes" for row in grid.rows)
+    return {"paper": Grid([*PAPER_COLUMNS.values()], shown), "paper_same": same}
 
 
 def truth_shown(study: Tables) -> dict[str, Any]:
     """The score against planted truth, if there is one, and what was missed."""
     if not study.has("truth"):
         return {"truth": None, "misses": []}
-    misses = rows.truth_misses(study.truth, study.classes, study.failures)
+    misses = rows.truth_misses(study.truth, study.class_names, study.failures)
     return {"truth": rows.truth_rows(study.truth), "misses": misses}
-
-
-def facts(study: Tables) -> list[tuple[str, str]]:
-    """What the page is about, in a few pairs of a name and a value."""
-    counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
-    unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
-    encoder, architecture = study.weights["encoder"], study.weights["architecture"]
-    listed = [
-        ("images", f"{counts}{unreadable}, {len(study.classes)} classes"),
-        ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
-    ]
-    if study.has("components"):
-        components, quality = study.components, study.quality
-        named = int((components["label"] != "").sum())
-        silent = int((components["n_active"] == 0).sum())
-        measured = str(quality["data"]).replace("_", " ")
-        listed += [
-            (
-                "latents",
-                f"{len(components):,}: {named:,} fire often enough to be named, {silent:,} never",
-            ),
-            ("active per image", f"{quality['l0']:.1f}"),
-            ("explained variance", f"{quality['explained_variance']:.3f} on {measured} images"),
-            ("cosine of reconstruction", f"{quality['cosine']:.3f}"),
-        ]
-    return listed
 
 
 def exhibits(sheets: Sheets) -> dict[str, list[Exhibit]]:
@@ -255,5 +253,15 @@ def write_page(template: Path, values: Mapping[str, Any], html: Path, stamp: Sta
 
 
 def _exhibit(name: str, image: str, caption: Path, csv: Path) -> Exhibit:
-    title, words = BY_NAME[name].heading, markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
-    return Exhibit(name, title, image, words, read_grid(csv, ROWS), data_uri(csv, "text/csv"), csv.name)
+    row = BY_NAME[name]
+    words = markdown(caption.read_text(encoding="utf-8").split(HELD)[0])
+    return Exhibit(
+        name,
+        row.heading,
+        image,
+        row.reads in GALLERIES,
+        words,
+        read_grid(csv, ROWS),
+        data_uri(csv, "text/csv"),
+        csv.name,
+    )

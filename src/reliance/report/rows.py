@@ -1,7 +1,7 @@
 """The tables of the page: failure cases with what they are about, hidden concepts, strongest components."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,44 +11,62 @@ from reliance.explore.tables import Tables
 from reliance.report.markup import Grid
 
 
-def case_rows(study: Tables) -> Grid:
+def case_rows(study: Tables, failures: pd.DataFrame) -> Grid:
     """One row per failure case: whose prompt is fooled, by images of what, through which component.
 
-    The areas are those of the short prompt, of the enriched one and of the linear probe.
+    failures : some of the study's. The areas are those of the short prompt, of the enriched one and of the
+    linear probe.
     """
-    failures, robustness = study.failures, study.robustness
-    index = study.index[["split", "image_id", "class_id"]]
-    name = study.classes.set_index("class_id")["short_name"]
-    label = study.mined_components.set_index("component")["label"]
+    robustness = study.robustness
     mined = robustness[robustness["source"].isin(failures["source"])]
     keys = zip(mined["failure_id"], mined["probe"], strict=True)
     area = dict(zip(keys, mined["spurious_auc"].to_numpy(np.float64), strict=True))
-    shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
-    fooled = {str(key): part for key, part in shown.groupby("failure_id")["class_id"]}
-    none = shown["class_id"].iloc[:0]
-    rows = []
-    for case in failures.sort_values("score", ascending=False, na_position="last").itertuples():
-        own = fooled.get(str(case.failure_id), none)
-        areas = [_area(area, str(case.failure_id), probe) for probe in ("short", "both", "linear")]
+    names, rows = case_names(study), []
+    for _, case in failures.sort_values("score", ascending=False, na_position="last").iterrows():
+        prompt, by, latent = names.of(case)
         rows.append(
             [
-                str(name.get(case.class_id, case.class_id)),
-                FAILURE_KINDS[str(case.kind)].singular + (" (reviewed)" if case.reviewed == "yes" else ""),
-                commonest(own.map(name)),
-                f"#{case.component} {label.get(case.component, '')}".strip(),
-                str(len(own)),
-                *areas,
+                prompt,
+                FAILURE_KINDS[str(case["kind"])].singular + (" (reviewed)" * (case["reviewed"] == "yes")),
+                by,
+                latent,
+                str(len(names.images(case))),
+                _rate(case["q_value"]),
+                *(_area(area, str(case["failure_id"]), probe) for probe in ("short", "both", "linear")),
             ]
         )
-    columns = [
-        "prompt",
-        "kind",
-        "fooled by images of",
-        "through latent",
-        "images",
-        "spurious AUC: short name",
-    ]
-    return Grid([*columns, "full name in templates", "linear probe"], rows)
+    columns = ["prompt", "kind", "fooled by images of", "through latent", "images", "false discovery rate"]
+    return Grid([*columns, "spurious AUC: short name", "full name in templates", "linear probe"], rows)
+
+
+class CaseNames(NamedTuple):
+    """What cases are about, in words."""
+
+    name: pd.Series  # short name by class_id
+    label: pd.Series  # by component
+    fooled: Mapping[str, pd.Series]  # failure_id -> class_id of each of its images
+
+    def of(self, case: pd.Series) -> tuple[str, str, str]:
+        """Of a row of the failure cases: the prompt, what its images are of, and the latent."""
+        by = commonest(self.images(case).map(self.name))
+        class_id, component = case["class_id"], case["component"]
+        latent = f"#{component} {self.label.get(component, '')}".strip()
+        return str(self.name.get(class_id, class_id)), by, latent
+
+    def images(self, case: pd.Series) -> pd.Series:
+        """class_id of each image of a case."""
+        return self.fooled.get(str(case["failure_id"]), pd.Series(dtype=float))
+
+
+def case_names(study: Tables) -> CaseNames:
+    """The names that belong to the cases of a study."""
+    index = study.index[["split", "image_id", "class_id"]]
+    shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
+    return CaseNames(
+        study.class_names.set_index("class_id")["short_name"],
+        study.mined_components.set_index("component")["label"],
+        {str(key): part for key, part in shown.groupby("failure_id")["class_id"]},
+    )
 
 
 def commonest(names: pd.Series, count: int = 3) -> str:
@@ -170,3 +188,7 @@ def _ratio(part: int, whole: int, value: float | None) -> str:
 def _area(areas: dict[tuple[str, str], float], failure_id: str, probe: str) -> str:
     value = areas.get((failure_id, probe), np.nan)
     return "" if np.isnan(value) else f"{value:.3f}"
+
+
+def _rate(q_value: float) -> str:
+    return "" if np.isnan(q_value) else "<0.001" if q_value < 0.001 else f"{q_value:.3f}"

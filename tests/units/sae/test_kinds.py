@@ -13,6 +13,7 @@ from reliance.codes.store import gather_codes, open_codes
 from reliance.config.sae import SaeTraining
 from reliance.running.fingerprint import reachable_modules
 from reliance.running.job import bundled
+from reliance.units.sae.activations import ENCODERS
 from reliance.units.sae.files import load_sae
 from reliance.units.sae.kinds import KINDS, Kind, trainable
 
@@ -46,23 +47,24 @@ def train(*, files: Files, settings: SaeTraining, running: Running = Running()) 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_row_leads_to_its_module(name: str) -> None:
-    assert callable(imported(KINDS[name].encoder).encode)
-    module = imported(KINDS[name].encoder).encode.__module__
-    assert module == KINDS[name].module
-    if KINDS[name].trained:
-        assert callable(imported(KINDS[name].train))
+    kind = KINDS[name]
+    assert all(callable(imported(entry).encode) for entry in kind.encoders)
+    if kind.trained:
+        assert kind.encoders == (f"{kind.module}:ENCODER",)
+        assert callable(imported(kind.train))
 
 
-def test_activations_tell_kinds_apart() -> None:
-    activations = [imported(kind.encoder).activation for kind in KINDS.values()]
-    assert activations == ["topk", "signed_topk"]
+def test_each_activation_is_applied_in_one_way() -> None:
+    for activation, entry in ENCODERS.items():
+        assert imported(entry).activation == activation
+    assert {imported(entry).activation for k in KINDS.values() for entry in k.encoders} == set(ENCODERS)
 
 
-@pytest.mark.parametrize("name", ["signed_top_k", "top"])
+@pytest.mark.parametrize("name", ["imported", "top"])
 def test_what_cannot_be_trained_is_refused(name: str) -> None:
     with pytest.raises(RelianceError, match=r"variants\.mine\.sae\.kind") as caught:
         trainable(name, "variants.mine.sae.kind")
-    assert caught.value.allowed == "top_k"
+    assert caught.value.allowed == ", ".join(n for n, kind in KINDS.items() if kind.trained)
 
 
 def test_a_made_up_kind_trains_and_encodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +86,7 @@ def test_a_made_up_kind_trains_and_encodes(tmp_path: Path, monkeypatch: pytest.M
 
     part = tmp_path / "codes" / "part-0-of-1.zarr"
     settings = {"part_index": 0, "parts": 1, "device": "cpu", "threads": 1}
-    encode_part(embeddings=embeddings, sae=files["sae"], part=part, encoder=kind.encoder, **settings)
+    encode_part(embeddings=embeddings, sae=files["sae"], part=part, encoder=kind.encoders[0], **settings)
     gather_codes(parts=[part], manifest=tmp_path / "codes" / "manifest.json")
     values, indices = open_codes(tmp_path / "codes" / "manifest.json").block(0, 300)
     x = Parts(embeddings, "embeddings").read("x")
@@ -98,7 +100,7 @@ def test_a_made_up_kind_trains_and_encodes(tmp_path: Path, monkeypatch: pytest.M
 def test_the_table_reaches_no_job() -> None:
     """A new row reruns nothing: jobs are given entry points."""
     own = KINDS["top_k"]
-    for entry in (own.train, own.encoder, "reliance.codes.encode:encode_part"):
+    for entry in (own.train, *own.encoders, "reliance.codes.encode:encode_part"):
         reached = reachable_modules(ROOT / "scripts" / "job.py", ROOT / "src", entry)
         assert not {n for n in reached if n.endswith(("kinds", "signed_top_k"))}, entry
 

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reliance.units.sae.apply import Applied
 from reliance.units.sae.quality import measure_quality
 from reliance.units.sae.sparse import Code, Parameters, decode, fast_top_k, preactivations, top_k
 from reliance.units.sae.top_k import ENCODER, encode
@@ -108,13 +109,13 @@ def test_quality_is_that_of_all_rows_together() -> None:
         "l0": (code.values > 0).sum().item() / 50,
         "n": 50,
     }
-    measured = measure_quality(ENCODER, p, 3, [torch.from_numpy(x[:7]), torch.from_numpy(x[7:])])
+    measured = measure_quality(Applied(ENCODER, p, 3), [torch.from_numpy(x[:7]), torch.from_numpy(x[7:])])
     assert measured == pytest.approx(expected, rel=1e-5)
 
 
 def test_quality_needs_rows_that_differ() -> None:
     p = Parameters(*(torch.from_numpy(a) for a in random_sae(5, 3, 2).arrays.values()))
     with pytest.raises(ValueError, match="differ"):
-        measure_quality(ENCODER, p, 2, [])
+        measure_quality(Applied(ENCODER, p, 2), [])
     with pytest.raises(ValueError, match="differ"):
-        measure_quality(ENCODER, p, 2, [torch.ones(1, 3)])
+        measure_quality(Applied(ENCODER, p, 2), [torch.ones(1, 3)])

@@ -84,7 +84,7 @@ def draw_accuracies(
     axes.set_xticks(places, ticks)
     axes.set_ylabel("accuracy (%)", labelpad=2)
     axes.grid(axis="y")
-    axes.set_ylim(*limits(accuracies[accuracies["positive"] == positive]))
+    axes.set_ylim(*limits(accuracies))  # of both classes: panels are compared
 
 
 def limits(accuracies: pd.DataFrame) -> tuple[float, float]:

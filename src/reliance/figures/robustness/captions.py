@@ -1,10 +1,12 @@
 """Captions of the figures and the table of the robustness benchmark."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from reliance.base.claims import bullets
+from reliance.failures.files import read_failures
 from reliance.figures.captions import written
 from reliance.robustness.findings import findings
 from reliance.robustness.summary import FOUND, PLANTED, PROBES, same_cases, usable
@@ -26,7 +28,12 @@ JUDGED = (
 
 
 def figure_caption(
-    number: str, heading: str, frame: pd.DataFrame, content: str, skipped_lists: Sequence[str] = ()
+    number: str,
+    heading: str,
+    frame: pd.DataFrame,
+    content: str,
+    skipped_lists: Sequence[str] = (),
+    failures: Sequence[Path] = (),
 ) -> str:
     """Caption of a figure or table of the robustness benchmark.
 
@@ -37,9 +44,10 @@ def figure_caption(
     frame : rows per case, from `summary.read_results`.
     content : what is shown, in sentences.
     skipped_lists : external lists that are set but were not there to be scored.
+    failures : lists of the mined cases, to say how many of them are reviewed.
     """
     skipped = [f"Lists without a folder or tables were skipped: {', '.join(skipped_lists)}."]
-    sentences = [content, *(skipped if skipped_lists else ()), *cautions(frame)]
+    sentences = [content, *(skipped if skipped_lists else ()), *reviewed(failures), *cautions(frame)]
     found = bullets(findings(frame)) or "- There is no case to judge by."
     return written(number, "Failure modes in text-image probing", heading, sentences, JUDGED, found)
 
@@ -60,6 +68,17 @@ def published(frame: pd.DataFrame) -> list[str]:
             "are; it depends on how many there are for each distractor, the AUC does not."
         )
     return said
+
+
+def reviewed(failures: Sequence[Path]) -> list[str]:
+    """How many mined cases a person has looked at, as a sentence; none without mined cases."""
+    lists = [read_failures(path)[0] for path in dict.fromkeys(failures)]
+    cases = sum(len(found) for found in lists)
+    if not cases:
+        return []
+    looked_at = sum(int((found["reviewed"] == "yes").sum()) for found in lists)
+    waiting = " The kinds of the others are suggestions by rule." if looked_at < cases else ""
+    return [f"Reviewed by a person: {looked_at} of {cases} mined cases.{waiting}"]
 
 
 def cautions(frame: pd.DataFrame) -> list[str]:

@@ -27,6 +27,7 @@ def fig14(
     robustness: Sequence[Path],
     shown: Shown,
     sheet: Sheet,
+    failures: Sequence[Path] = (),
 ) -> None:
     """Draw Fig. 14; arguments as in `fig5`.
 
@@ -46,7 +47,7 @@ def fig14(
             figure,
             numbers_of(means, results.frame),
             stamp_of("fig14", results, heading, shown.skipped_lists),
-            figure_caption("Figure 14", heading, results.frame, CONTENT, shown.skipped_lists),
+            figure_caption("Figure 14", heading, results.frame, CONTENT, shown.skipped_lists, failures),
         )
 
 

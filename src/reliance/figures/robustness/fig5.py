@@ -26,6 +26,7 @@ def fig5(
     robustness: Sequence[Path],
     shown: Shown,
     sheet: Sheet,
+    failures: Sequence[Path] = (),
 ) -> None:
     """Draw Fig. 5: mean spurious and valid AUC per kind of failure, for short and enriched text and a probe.
 
@@ -33,6 +34,7 @@ def fig5(
     ----------
     robustness : benchmark tables, one per variant.
     shown : the variants, in the order of the tables. sheet : where the figure goes.
+    failures : lists of the mined cases.
 
     Error bars are std(ddof=1)/sqrt(cases); one case has none.
     """
@@ -50,5 +52,5 @@ def fig5(
             figure,
             numbers.drop(columns=["spurious_se", "valid_se"]),
             stamp_of("fig5", results, heading, shown.skipped_lists),
-            figure_caption("Figure 5", heading, results.frame, CONTENT, shown.skipped_lists),
+            figure_caption("Figure 5", heading, results.frame, CONTENT, shown.skipped_lists, failures),
         )

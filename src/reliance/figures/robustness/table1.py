@@ -27,6 +27,7 @@ def table1(
     csv: Path,
     md: Path,
     shown: Shown,
+    failures: Sequence[Path] = (),
 ) -> None:
     """Write Table 1 as numbers (CSV) and as text with its caption (Markdown).
 
@@ -34,12 +35,13 @@ def table1(
     ----------
     robustness : benchmark tables, one per variant.
     shown : the variants, in the order of the tables. sheet : where the figure goes.
+    failures : lists of the mined cases.
     """
     results = read_results(robustness, shown.variants)
     heading = shown.heading
     numbers = paired_changes(results.frame)
     stamp = stamp_of("table1", results, heading, shown.skipped_lists)
-    caption = figure_caption("Table 1", heading, results.frame, CONTENT, shown.skipped_lists)
+    caption = figure_caption("Table 1", heading, results.frame, CONTENT, shown.skipped_lists, failures)
     blocks = [
         markdown(numbers[numbers["variant"] == v], groups(results.frame), v if shown.several else "")
         for v in shown.variants

@@ -1,7 +1,6 @@
 """The SAE as a file, read without torch, and the embeddings it learns from.
 
-An imported checkpoint fits this form too: with a bias c subtracted before the encoder and another
-one b added after the decoder, store b as `bias` and e + (b - c) E^T as `encoder_bias`.
+An imported checkpoint fits this form too, see `formats.canonical`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +24,12 @@ from reliance.base.errors import RelianceError, make_again
 from reliance.base.finite import all_finite
 from reliance.base.writing import atomic
 from reliance.encoders.stored import Embeddings, check_site
+from reliance.units.sae.input_norm import InputNorm
 
 KIND, SCHEMA = "sae", 1
 QUALITY_KIND, QUALITY_SCHEMA = "sae_quality", 2
+_ARRAYS = ("encoder_weight", "encoder_bias", "decoder_weight", "bias")
+_NORM = "input_norm"
 _UNIT_TOLERANCE = 1e-3
 _READ_ROWS = 16384  # rows read from disk at a time
 
@@ -39,8 +41,10 @@ class Sae(NamedTuple):
     encoder_bias: np.ndarray  # e [m]
     decoder_weight: np.ndarray  # V [m, d], unit rows (Eq. 9)
     bias: np.ndarray  # b [d]
-    k: int  # active latents per image
+    k: int  # active latents per image, at most
     activation: str = "topk"  # what f is: that of the ENCODER of its kind
+    threshold: np.ndarray | None = None  # theta [m] of kinds that have it
+    input_norm: InputNorm | None = None  # what is done to x first; b is added before that is undone
 
     @property
     def m(self) -> int:
@@ -54,8 +58,20 @@ class Sae(NamedTuple):
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The four arrays by name."""
-        return {name: getattr(self, name) for name in Sae._fields[:4]}
+        """The arrays by name: four, and the thresholds if it has them."""
+        optional = {} if self.threshold is None else {"threshold": self.threshold}
+        return {name: getattr(self, name) for name in _ARRAYS} | optional
+
+    @property
+    def offset(self) -> np.ndarray:
+        """What x is without any latent, float32 [d]; for a normalised x, that of the mean image."""
+        return self.bias if self.input_norm is None else self.input_norm.offset(self.bias)
+
+    @property
+    def stored(self) -> dict[str, np.ndarray]:
+        """What the file holds."""
+        norm = {} if self.input_norm is None else {_NORM: self.input_norm.array}
+        return {name: np.ascontiguousarray(array) for name, array in {**self.arrays, **norm}.items()}
 
 
 def save_sae(path: str | Path, sae: Sae, params: Mapping[str, Any], inputs: Mapping[str, str]) -> Stamp:
@@ -66,7 +82,7 @@ def save_sae(path: str | Path, sae: Sae, params: Mapping[str, Any], inputs: Mapp
     Raises RelianceError if shapes, dtypes, k or the decoder's lengths are not those of an SAE.
     """
     _check(path, sae)
-    arrays = {name: np.ascontiguousarray(array) for name, array in sae.arrays.items()}
+    arrays = sae.stored
     shape = {"m": sae.m, "d": sae.d, "k": sae.k, "activation": sae.activation}
     stamp = content_stamp(KIND, SCHEMA, hash_arrays(arrays), {**params, **shape}, inputs)
     with atomic(path) as temporary:
@@ -83,15 +99,17 @@ def load_sae(path: str | Path) -> tuple[Sae, Stamp]:
         with safe_open(str(path), framework="numpy") as stream:
             text = (stream.metadata() or {}).get(STAMP_KEY)
             names = set(stream.keys())
-            arrays = {n: stream.get_tensor(n) for n in Sae._fields[:4] if n in names}
+            arrays = {n: stream.get_tensor(n) for n in (*_ARRAYS, "threshold", _NORM) if n in names}
     except (OSError, SafetensorError) as error:
         raise unreadable(path, KIND, error) from error
-    if text is None or len(arrays) < 4:
+    if text is None or not set(_ARRAYS) <= set(arrays):
         found = "no stamp" if text is None else f"the arrays {', '.join(sorted(names))}"
-        raise _refused(path, "an SAE has a stamp and four arrays", found, ", ".join(Sae._fields[:4]))
+        raise _refused(path, "an SAE has a stamp and four arrays", found, ", ".join(_ARRAYS))
     stamp = Stamp.from_json(text)
     check_kind(path, stamp, KIND, SCHEMA)
-    sae = Sae(**arrays, k=stamp.params["k"], activation=stamp.params["activation"])
+    own = {name: array for name, array in arrays.items() if name != _NORM}
+    norm = InputNorm.of(arrays[_NORM]) if _NORM in arrays else None
+    sae = Sae(**own, k=stamp.params["k"], activation=stamp.params["activation"], input_norm=norm)
     _check(path, sae)
     content = hash_arrays(arrays)
     if content != stamp.id:
@@ -165,6 +183,7 @@ def readable_blocks(split: Embeddings, rows: int) -> Iterator[np.ndarray]:
 def _check(path: str | Path, sae: Sae) -> None:
     m, d = sae.encoder_weight.shape if sae.encoder_weight.ndim == 2 else (0, 0)
     expected = {"encoder_weight": (m, d), "encoder_bias": (m,), "decoder_weight": (m, d), "bias": (d,)}
+    expected["threshold"] = (m,)
     for name, array in sae.arrays.items():
         if array.shape != expected[name] or array.dtype != np.float32 or not array.size:
             found = f"{name} {array.dtype} {array.shape}"

@@ -7,27 +7,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from reliance.units.sae.sparse import Encoder, Parameters, decode
+from reliance.units.sae.apply import Applied
 
 
 @torch.no_grad()
-def measure_quality(
-    encoder: Encoder, parameters: Parameters, k: int, blocks: Iterable[Tensor]
-) -> dict[str, Any]:
+def measure_quality(sae: Applied, blocks: Iterable[Tensor]) -> dict[str, Any]:
     """How well blocks of x [n, d] are reconstructed, over all their rows.
 
     Returns explained_variance (1 - sum |x - xhat|^2 / sum |x - mean x|^2), cosine (mean cos(x, xhat)),
     scale_ratio (mean |xhat| / |x|), l0 (mean number of active latents) and n. Latents that never fire are
     counted elsewhere, on train. Raises ValueError without any row, or if all rows are the same.
     """
-    d = parameters.encoder_weight.shape[1]
+    d = sae.parameters.encoder_weight.shape[1]
     sums = torch.zeros(4, dtype=torch.float64)
     total = torch.zeros(d, dtype=torch.float64)
     squares, n = 0.0, 0
     for block in blocks:
-        x = block.to(parameters.bias)
-        code = encoder.encode(x, parameters, k)
-        xhat = decode(code, parameters)
+        x = block.to(sae.parameters.bias)
+        code, xhat = sae.reconstruct(x)
         ratio = xhat.norm(dim=1) / x.norm(dim=1)
         cosine = cosine_similarity(x, xhat, dim=1)
         on = code.values != 0

@@ -4,8 +4,8 @@ A code is k values and k indices per row: value descending, index ascending wher
 Where fewer than k pre-activations are positive, value 0 and index 0 fill up.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,16 @@ class Parameters(NamedTuple):
     bias: Tensor  # b [d]
 
 
+class Thresholded(NamedTuple):
+    """Parameters of an SAE whose latents fire above thresholds (`threshold`)."""
+
+    encoder_weight: Tensor  # E [m, d]
+    encoder_bias: Tensor  # e [m]
+    decoder_weight: Tensor  # V [m, d], unit rows
+    bias: Tensor  # b [d]
+    threshold: Tensor  # theta [m] >= 0
+
+
 class Code(NamedTuple):
     """The active latents of n rows."""
 
@@ -33,7 +43,7 @@ class Encoder(NamedTuple):
     """How SAEs with one kind of activation are applied."""
 
     activation: str  # its name in the files of such SAEs
-    encode: Callable[[Tensor, Parameters, int], Code]  # the code of x [n, d] with k active latents
+    encode: Callable[[Tensor, Any, int], Code]  # the code of x [n, d] with at most k active latents
 
 
 def random_rows(m: int, d: int, seed: int) -> np.ndarray:
@@ -43,7 +53,7 @@ def random_rows(m: int, d: int, seed: int) -> np.ndarray:
     return rows
 
 
-def preactivations(x: Tensor, parameters: Parameters, out: Tensor | None = None) -> Tensor:
+def preactivations(x: Tensor, parameters: Parameters | Thresholded, out: Tensor | None = None) -> Tensor:
     """(x - b) E^T + e [n, m]; `out` saves the time of allocating it anew, and its dtype is computed in."""
     dtype = x.dtype if out is None else out.dtype
     centred, weight = (x - parameters.bias).to(dtype), parameters.encoder_weight.to(dtype)
@@ -90,9 +100,15 @@ def fast_top_k(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
     return Code(values, indices.masked_fill_(values == 0, 0))
 
 
-def decode(code: Code, parameters: Parameters) -> Tensor:
+def decode(code: Code, parameters: Parameters | Thresholded) -> Tensor:
     """xhat [n, d]: only the rows of V that are active are read."""
     summed = embedding_bag(
         code.indices, parameters.decoder_weight, per_sample_weights=code.values, mode="sum"
     )
     return summed + parameters.bias
+
+
+def on_device(arrays: Mapping[str, np.ndarray], device: str) -> Parameters | Thresholded:
+    """The arrays of an SAE as tensors."""
+    tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+    return Thresholded(**tensors) if "threshold" in tensors else Parameters(**tensors)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
-from reliance.units.sae.sparse import Code, Parameters, fast_top_k, preactivations, top_k
+from reliance.units.sae.sparse import Code, Parameters, Thresholded, fast_top_k, preactivations, top_k
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of mallopt(3)
 _TINY = 1e-12  # floor of a length, so that a zero vector has no direction instead of none at all
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     """What one batch says about the parameters."""
 
     loss: Loss
-    gradients: Parameters
+    gradients: Parameters | Thresholded
     radial: Tensor  # v_j . dV_j [m], the part of dV that unit rows must not follow
     fired: Tensor  # bool [m], latents active in the batch
     error: Tensor  # mean |x - xhat|^2
@@ -133,7 +133,10 @@ def step(
 
 @torch.no_grad()
 def update(
-    parameters: Parameters, optimiser: torch.optim.Optimizer, found: Step, grad_clip: float | None
+    parameters: Parameters | Thresholded,
+    optimiser: torch.optim.Optimizer,
+    found: Step,
+    grad_clip: float | None,
 ) -> None:
     """Follow the gradients of a step; the rows of V keep length one (Eq. 9).
 

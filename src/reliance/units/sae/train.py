@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from reliance.base.errors import RelianceError
 from reliance.base.writing import atomic, claim, release
 from reliance.config.sae import SaeTraining
 from reliance.encoders.stored import Embeddings, check_site
+from reliance.units.sae.apply import Applied
 from reliance.units.sae.files import (
     QUALITY_KIND,
     QUALITY_SCHEMA,
@@ -35,7 +36,7 @@ from reliance.units.sae.files import (
 )
 from reliance.units.sae.quality import measure_quality
 from reliance.units.sae.schedule import drawn, rate, steps
-from reliance.units.sae.sparse import Encoder, Parameters, random_rows
+from reliance.units.sae.sparse import Encoder, Parameters, Thresholded, random_rows
 from reliance.units.sae.step import Objective, Step, keep_memory, knows_bf16, update
 
 HISTORY = TableSpec(
@@ -61,7 +62,8 @@ log = logging.getLogger(__name__)
 
 
 # (parameters, x, objective, indices of dead latents, a buffer [n, m] for pre-activations), as `step.step`
-OneStep = Callable[[Parameters, Tensor, Objective, Tensor, Tensor], Step]
+OneStep = Callable[[Any, Tensor, Objective, Tensor, Tensor], Step]
+Adapt = Callable[[Any, Data, Any], Thresholded]  # (parameters, data, settings)
 
 
 class Files(NamedTuple):
@@ -88,12 +90,15 @@ class Architecture(NamedTuple):
 
     encoder: Encoder
     step: OneStep
+    begin: Adapt | None = None  # what its parameters start as, from those of top-k
+    finish: Adapt | None = None  # what is stored, from what was learned
+    width: Callable[[Any], int] = lambda settings: settings.k  # most active latents of a code
 
 
 class State(NamedTuple):
     """Everything that a checkpoint holds."""
 
-    parameters: Parameters
+    parameters: Parameters | Thresholded
     optimiser: torch.optim.AdamW
     silent_for: Tensor  # int64 [m], images since the latent fired
     history: list[list[float]]  # one row per step, as HISTORY
@@ -122,16 +127,19 @@ def train_sae(architecture: Architecture, files: Files, settings: SaeTraining, r
     folder = claim(files.sae, derived_stamp("sae", 1, key, inputs).id[:16])
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
-    state = _start(settings, data, device)
+    state = _start(settings, data, device, architecture.begin)
     if checkpoint.exists():
         _restore(state, checkpoint, device)
     _train(architecture.step, state, data, settings, checkpoint, running.checkpoint_every)
+    if architecture.finish:
+        state = state._replace(parameters=architecture.finish(state.parameters, data, settings))
     arrays = {n: t.cpu().numpy() for n, t in state.parameters._asdict().items()}
-    sae = Sae(**arrays, k=settings.k, activation=architecture.encoder.activation)
+    width = architecture.width(settings)
+    sae = Sae(**arrays, k=width, activation=architecture.encoder.activation)
     stamp = save_sae(files.sae, sae, params, data.inputs)
     columns = [name for name, _ in HISTORY.columns]
     write_table(files.history, pd.DataFrame(state.history, columns=columns), HISTORY, {}, {"sae": stamp.id})
-    _write_quality(files.quality, architecture.encoder, state, settings.k, data, held, stamp.id)
+    _write_quality(files.quality, architecture.encoder, state, width, data, held, stamp.id)
     shutil.rmtree(folder, ignore_errors=True)
     release(files.sae)
 
@@ -160,12 +168,15 @@ def _check(settings: SaeTraining, data: Data, sae: Path, device: str) -> None:
         )  # fmt: skip
 
 
-def _start(settings: SaeTraining, data: Data, device: str) -> State:
+def _start(settings: SaeTraining, data: Data, device: str, begin: Adapt | None = None) -> State:
     """Random unit decoder rows, the encoder equal to them, b the mean of the data."""
     m, d = settings.m, data.x.shape[1]
     decoder = torch.from_numpy(random_rows(m, d, settings.seed)).to(device)
     bias = torch.from_numpy(data.mean).to(device)
-    parameters = Parameters(decoder.clone(), torch.zeros(m, device=device), decoder, bias)
+    parameters: Parameters | Thresholded = Parameters(
+        decoder.clone(), torch.zeros(m, device=device), decoder, bias
+    )
+    parameters = begin(parameters, data, settings) if begin else parameters
     optimiser = torch.optim.AdamW(
         list(parameters),
         lr=settings.lr,
@@ -269,7 +280,7 @@ def _write_quality(
     else:
         blocks = (torch.from_numpy(x) for x in readable_blocks(held, _EVALUATED_ROWS))
     try:
-        found = measure_quality(encoder, state.parameters, k, blocks)
+        found = measure_quality(Applied(encoder, state.parameters, k), blocks)
     except ValueError as error:
         raise RelianceError(
             held.path if held else path,

@@ -1,0 +1,152 @@
+"""Units as the atlas lists them: all in columns for list and map, and one record for the page of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.explore.atlas.chunks import number, rows, scaled
+from reliance.explore.atlas.neighbours import Near
+from reliance.explore.atlas.pictures import Shown
+
+DRIVEN, OPPOSED, FOOLED = 6, 3, 6  # classes listed of a unit
+
+
+class Effects(NamedTuple):
+    """What units add to the outputs of classes: mean relevances, and where they stand out."""
+
+    expected: pd.DataFrame  # class_id, component, mean, n, n_active, share: mean / mean output of the class
+    unexpected: pd.DataFrame  # columns of OUTLIERS; empty if the variant mined no cases
+
+
+def effects_of(expectations: pd.DataFrame, outliers: pd.DataFrame) -> Effects:
+    """Expectations with shares of the mean output; nan where that is not positive."""
+    whole = expectations[expectations["component"] < 0].set_index("class_id")["y_mean"]
+    pairs = expectations[expectations["component"] >= 0]
+    output = pairs["class_id"].map(whole.where(whole > 0))
+    return Effects(pairs.assign(share=pairs["mean"] / output), outliers)
+
+
+def in_order(components: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Components that ever fire, those first that people should see first.
+
+    Units of failure cases by the score of their strongest, then named ones by activation, then the rest.
+    Adds `score` (nan without a case).
+    """
+    best = cases.groupby("component")["score"].max() if len(cases) else pd.Series(dtype=float)
+    firing = components[components["n_active"] > 0]
+    firing = firing.assign(score=firing["component"].map(best), named=firing["label"] != "")
+    keys = ["score", "named", "top20_mean", "component"]
+    order = firing.sort_values(keys, ascending=[False, False, False, True], na_position="last")
+    return order.reset_index(drop=True)
+
+
+def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden: set[int]) -> dict[str, Any]:
+    """Units in the order of `in_order` as columns of whole numbers, places [n, 2] on the map among them."""
+    words = sorted(set(units["label"]))
+    word = {text: i for i, text in enumerate(words)}
+    top = effects.expected[effects.expected["share"] > 0].sort_values(
+        ["share", "class_id"], ascending=[False, True]
+    )
+    top = top.drop_duplicates("component").set_index("component")
+    driven = top["class_id"].reindex(units["component"]).fillna(-1).astype(int)
+    share = top["share"].reindex(units["component"])
+    fooling = set(effects.unexpected["component"])
+    return {
+        "id": units["component"].tolist(),
+        "words": words,
+        "label": [word[text] for text in units["label"]],
+        "clarity": scaled(units["clarity"].to_numpy(), 1000),
+        "alignment": scaled(units["alignment"].to_numpy(), 1000),
+        "activation": scaled(units["top20_mean"].to_numpy(), 100),
+        "rate": scaled(units["firing_rate"].to_numpy(), 1e6),
+        "drives": driven.tolist(),
+        "share": scaled(share.to_numpy(), 1000),
+        "fools": [int(c in fooling) for c in units["component"]],
+        "hidden": [int(c in hidden) for c in units["component"]],
+        "x": places[:, 0].tolist(),
+        "y": places[:, 1].tolist(),
+    }
+
+
+class Around(NamedTuple):
+    """What else is told of units."""
+
+    histogram: np.ndarray  # images per bin of activation, int64 [m, bins]
+    direction: Near  # of the units in their order
+    images: Near
+    tested: pd.DataFrame  # components on the test split, by component
+
+
+def records_of(
+    units: pd.DataFrame, effects: Effects, around: Around, examples: Mapping[int, list[list[Any]]]
+) -> list[dict[str, Any]]:
+    """What the page of each unit shows beside its columns; examples as from `examples_of`."""
+    strongest = effects.expected.sort_values(["component", "share"], ascending=[True, False])
+    drives = _by_unit(strongest[strongest["share"] > 0], DRIVEN, _share)
+    opposes = _by_unit(strongest[strongest["share"] < 0][::-1], OPPOSED, _share)
+    fools = _by_unit(effects.unexpected.sort_values("q_value"), FOOLED, _flag)
+    tested = around.tested.set_index("component")[["clarity", "top20_mean", "firing_rate"]]
+    records = []
+    for row, unit in enumerate(rows(units)):
+        c = int(unit.component)
+        test: list[Any] = list(tested.loc[c]) if c in tested.index else []
+        records.append(
+            {
+                "next": unit.runner_up,
+                "max": number(unit.max),
+                "mean": number(unit.mean),
+                "n": int(unit.n_active),
+                "test": [number(v) for v in test],
+                "drives": drives.get(c, []),
+                "against": opposes.get(c, []),
+                "fools": fools.get(c, []),
+                "near": _near(around.direction, row),
+                "with": _near(around.images, row),
+                "histogram": around.histogram[c].tolist(),
+                "examples": examples.get(c, []),
+            }
+        )
+    return records
+
+
+def examples_of(
+    units: pd.DataFrame, top: pd.DataFrame, index: pd.DataFrame, shown: Shown, count: int
+) -> dict[int, list[list[Any]]]:
+    """Per component its strongest train images, [number, image_id, activation, class_id], units in order."""
+    labels = index[index["split"] == "train"].set_index("image_id")["class_id"]
+    first = top[top["rank"] < count]
+    first = first.assign(class_id=first["image_id"].map(labels))
+    place = {c: i for i, c in enumerate(units["component"])}
+    first = first.assign(place=first["component"].map(place)).sort_values(["place", "rank"])
+    found: dict[int, list[list[Any]]] = {}
+    columns = zip(first["component"], first["image_id"], first["activation"], first["class_id"], strict=True)
+    for component, image, activation, class_id in columns:
+        entry = [shown.number("train", int(image)), int(image), number(activation), int(class_id)]
+        found.setdefault(int(component), []).append(entry)
+    return found
+
+
+def _by_unit(frame: pd.DataFrame, most: int, cell: Any) -> dict[int, list[list[Any]]]:
+    first = frame[frame.groupby("component").cumcount() < most]
+    found: dict[int, list[list[Any]]] = {}
+    for row in rows(first):
+        found.setdefault(int(row.component), []).append(cell(row))
+    return found
+
+
+def _share(row: Any) -> list[Any]:
+    """class, share of its mean output, share of its images with the unit."""
+    return [int(row.class_id), number(row.share), number(row.n_active / max(row.n, 1), 3)]
+
+
+def _flag(row: Any) -> list[Any]:
+    """class, flagged images of others, mean z, mean relevance, q."""
+    values = [number(v, 3) for v in (row.mean_z, row.mean_relevance, row.q_value)]
+    return [int(row.class_id), int(row.n_flagged), *values]
+
+
+def _near(near: Near, row: int) -> Sequence[list[Any]]:
+    pairs = zip(near.unit[row].tolist(), near.value[row].tolist(), strict=True)
+    return [[unit, number(value, 3)] for unit, value in pairs if unit >= 0]

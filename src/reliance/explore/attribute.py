@@ -1,0 +1,73 @@
+"""What the active units of one image add to the outputs of some prompts: arrays in, arrays out.
+
+For one image the definitions of Eq. 5 are cheap enough to be computed as they stand, in float64 and without
+torch, which takes longer to import than all of this: the head is evaluated once per active unit with the
+unit removed, and differentiated once per prompt. Numbers are those of `tails.head`, which the pipeline
+uses, to the rounding of float32.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reliance.encoders.head import Head, project
+
+
+class Seen(NamedTuple):
+    """An image as the units see it."""
+
+    x: np.ndarray  # float32 [d], at the variant's site
+    component: np.ndarray  # active units, int64 [k]
+    activation: np.ndarray  # float32 [k]
+
+
+class Relevances(NamedTuple):
+    """What is asked of one image and C prompts; float64."""
+
+    y: np.ndarray  # cosine of the image with each prompt (Eq. 4) [C]
+    act_x_grad: np.ndarray  # Eq. 5, right side [C, k]
+    ablation: np.ndarray  # Eq. 5, left side, exact [C, k]
+    without: np.ndarray  # y with all active units at 0: of error and biases alone [C]
+    bias: np.ndarray  # y with the error left out, too: of the offset b alone [C]
+
+
+def relevances(
+    seen: Seen, directions: np.ndarray, offset: np.ndarray, head: Head, text: np.ndarray
+) -> Relevances:
+    """Relevance of the active units of an image for prompts `text` [C, p].
+
+    directions [k, d] are those of its active units in their order, offset [d] the b of x = aV + b + error.
+    """
+    t = np.atleast_2d(text).astype(np.float64)
+    t = t / np.linalg.norm(t, axis=1, keepdims=True)
+    x, k = seen.x.astype(np.float64), len(seen.component)
+    parts = seen.activation.astype(np.float64)[:, None] * directions.astype(np.float64)
+    points = np.concatenate([x[None], x - parts, [x - parts.sum(0)], [offset.astype(np.float64)]])
+    found = cosines(points, head, t)
+    y = found[:, 0]
+    gradient = slopes(x, head, t) @ parts.T
+    return Relevances(y, gradient, y[:, None] - found[:, 1 : k + 1], found[:, k + 1], found[:, k + 2])
+
+
+def cosines(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+    """y (Eq. 4) of site vectors [n, d] and unit text vectors [C, p], float64 [C, n]; 0 where z is 0."""
+    z = project(x, head)
+    length = np.linalg.norm(z, axis=1)
+    found: np.ndarray = text @ (z / np.where(length > 0, length, 1)[:, None]).T
+    return found
+
+
+def slopes(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+    """dy/dx [C, d] at one site vector x [d], of unit text vectors [C, p]: cosine, projection, LayerNorm."""
+    z = project(x[None], head)[0]
+    length = float(np.linalg.norm(z)) or 1.0
+    unit = z / length
+    back: np.ndarray = (text - (text @ unit)[:, None] * unit) / length @ head.proj.T.astype(np.float64)
+    if not head.normed:
+        return back
+    centred = x - x.mean()
+    scale = np.sqrt(np.mean(centred**2) + head.eps)
+    back, normal = back * head.ln_weight, centred / scale
+    back = back - back.mean(1, keepdims=True) - (back @ normal)[:, None] / len(x) * normal
+    found: np.ndarray = back / scale
+    return found

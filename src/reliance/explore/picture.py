@@ -1,0 +1,116 @@
+"""An image that is asked about: stored, then everything is read; or handed over, then it is embedded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from reliance.base.errors import RelianceError
+from reliance.explore.attribute import Seen
+from reliance.explore.lookup import image_at, images_of
+from reliance.explore.model import ENCODER, Models, unusable
+from reliance.explore.shelf import Shelf
+from reliance.images.decode import SPARE, Unreadable, load_image
+
+STORED = re.compile(r"(?P<split>[a-z][a-z0-9_]*):(?P<image_id>[0-9]{1,9})")
+ImageLike = Any  # a path, a PIL image, an array [h, w] or [h, w, 3] of uint8, or (split, image_id)
+
+
+class Picture(NamedTuple):
+    """An image with what the units see in it."""
+
+    seen: Seen
+    split: str  # "" for an image that is not of the data set
+    image_id: int  # -1 for such an image
+    class_id: int  # -1 if it has none
+    path: str  # of its file, "" for pixels that were handed over
+    pixels: Image.Image | None  # of these; None: read them from the file
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return f"{self.split}:{self.image_id}" if self.split else (Path(self.path).name or "image")
+
+    def image(self) -> Image.Image | None:
+        """Its pixels, None if the file is gone or cannot be decoded."""
+        if self.pixels is not None:
+            return self.pixels
+        try:
+            return load_image(self.path) if self.path else None
+        except (Unreadable, RelianceError):
+            return None
+
+
+def see(shelf: Shelf, models: Models, image: ImageLike) -> Picture:
+    """The image as the units see it. Raises RelianceError for one that is not there or cannot be read."""
+    if isinstance(image, tuple) and len(image) == 2:
+        return stored(shelf, str(image[0]), int(image[1]))
+    if isinstance(image, str | Path):
+        return _named(shelf, models, image)
+    if isinstance(image, Image.Image):
+        pixels = image.convert("RGB")
+    elif isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
+        pixels = Image.fromarray(image).convert("RGB")
+    else:
+        found = f"{type(image).__name__} {getattr(image, 'dtype', '')} {getattr(image, 'shape', '')}".strip()
+        raise RelianceError(
+            "image",
+            "an image is a path, a PIL image, an array of uint8 [h, w, 3], or (split, image_id)",
+            found=found,
+            allowed="one of these",
+            next_step="arrays of floats: (255 * array).round().astype('uint8')",
+        )
+    return Picture(models.image(pixels, _limits(shelf)[1]), "", -1, -1, "", pixels)
+
+
+def stored(shelf: Shelf, split: str, image_id: int) -> Picture:
+    """An image of the data set, read from what the pipeline kept of it."""
+    seen = shelf.seen(split, image_id)
+    rows = images_of(shelf.path("index"), split, [image_id])
+    name, class_id = str(rows["path"].iloc[0]), int(rows["class_id"].iloc[0])
+    return Picture(seen, split, image_id, class_id, str(shelf.root / name) if shelf.root else name, None)
+
+
+def _named(shelf: Shelf, models: Models, name: str | Path) -> Picture:
+    """A file, which may be one of the data set's, or "split:image_id"."""
+    file = Path(name).expanduser()
+    match = STORED.fullmatch(str(name))
+    if match and not file.exists():
+        return stored(shelf, match["split"], int(match["image_id"]))
+    if not file.is_file():
+        raise RelianceError(
+            file,
+            "an image is a file, or split:image_id of the data set",
+            found="no such file" if not file.exists() else "not a file",
+            allowed="a path, or for example test:12",
+            next_step="correct the path",
+        )
+    root = shelf.root
+    if root and root.is_dir() and file.resolve().is_relative_to(root.resolve()):
+        place = image_at(shelf.path("index"), file.resolve().relative_to(root.resolve()).as_posix())
+        if place and shelf.has("embeddings", place[0]) and shelf.has("codes", place[0]):
+            return stored(shelf, *place)
+    pixels = _decoded(shelf, models, file)
+    return Picture(models.image(pixels, _limits(shelf)[1]), "", -1, -1, str(file), pixels)
+
+
+def _decoded(shelf: Shelf, models: Models, file: Path) -> Image.Image:
+    """A file as the pipeline decodes those of the data set."""
+    exif, most, decoding = _limits(shelf)
+    least = SPARE[decoding] and SPARE[decoding] * models.size(ENCODER)
+    try:
+        return load_image(file, apply_exif=exif, max_pixels=most, least=least)
+    except Unreadable as error:
+        raise unusable(file, str(error)) from error
+
+
+def _limits(shelf: Shelf) -> tuple[bool, int, str]:
+    """(apply_exif, max_pixels, jpeg_decoding) that the stored images were read with."""
+    split = next((s for s in ("test", "train") if shelf.has("embeddings", s)), "test")
+    params = shelf.embeddings(split).stamp.params
+    decoding = str(params.get("jpeg_decoding", "exact"))
+    return bool(params.get("apply_exif", False)), int(params.get("max_pixels", 200_000_000)), decoding

@@ -1,0 +1,40 @@
+"""Small pictures of the images that an answer names, by the index, from the folder of the data set."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from PIL import Image
+
+from reliance.base.errors import RelianceError
+from reliance.explore.lookup import images_of
+from reliance.explore.picture import Picture
+from reliance.explore.sheets import Shown
+from reliance.explore.shelf import Shelf
+from reliance.figures.thumbnails import square
+from reliance.images.decode import Unreadable, load_image
+
+
+def thumbnails(
+    shelf: Shelf, shown: Iterable[Shown], size: int, own: Picture | None = None
+) -> dict[Shown, Image.Image | None]:
+    """Squares of `size` pixels by image; None for one whose file is gone or cannot be decoded."""
+    wanted = list(dict.fromkeys(shown))
+    found: dict[Shown, Image.Image | None] = dict.fromkeys(wanted)
+    root = shelf.root
+    for split in sorted({split for split, _ in wanted if split}):
+        ids = [image_id for name, image_id in wanted if name == split]
+        rows = images_of(shelf.path("index"), split, ids)
+        for image_id, path in zip(rows.index.tolist(), rows["path"], strict=True):
+            found[split, image_id] = _thumbnail(str(root / path), size) if root else None
+    handed = own.image() if own and ("", -1) in found else None
+    if handed:
+        found["", -1] = square(handed, size)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _thumbnail(path: str, size: int) -> Image.Image | None:
+    try:
+        return square(load_image(path), size)
+    except (Unreadable, RelianceError):
+        return None

@@ -1,0 +1,1 @@
+"""Units of several dictionaries on the same images: which of one are those of another."""

@@ -1,0 +1,187 @@
+"""The first screen of a page: what this model is, how good it is, where it is fooled, by what, what is next.
+
+A case is weak if it could be chance: its false discovery rate is above CHANCE, and nobody reviewed it. If the
+model cannot tell its classes apart, or the SAE explains little of it, no case is a headline.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.base.stamps import read_about
+from reliance.explore.tables import Tables
+from reliance.report.markup import Grid
+from reliance.report.rows import case_names
+from reliance.robustness.zero_shot import CLEARLY, beats_baselines
+
+CHANCE = 0.05  # the false discovery rate up to which a case is listed among the findings
+EXPLAINED = 0.5  # the explained variance from which latents speak for the model
+PROMPT_SETS = {
+    "short": "short name",
+    "templated": "short name in templates",
+    "extended": "full name",
+    "both": "full name in templates",
+}
+SHOWN = 5  # classes
+
+
+class Opening(NamedTuple):
+    """The first screen."""
+
+    facts: Sequence[tuple[str, str]]  # what the model is
+    accuracy: Grid  # zero-shot, per set of prompts, and what knows nothing of images
+    quality: Sequence[tuple[str, str]]  # more on how good it is
+    twins: Sequence[str]  # classes that cannot both win, a sentence each
+    warnings: Sequence[str]  # why cases may mean nothing
+    headline: str
+    steps: Sequence[str]  # what can be done next
+
+
+def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_by: str) -> Opening:
+    """The first screen of a variant; sae : its settings, or a word where there are none."""
+    record = study.zero_shot
+    cases = strong(study.failures)
+    warnings = doubts(study, record, prompt_set)
+    return Opening(
+        facts(study, sae),
+        accuracy_rows(record),
+        quality(study, record, prompt_set),
+        read_about(study.path("text")).get("twins", []),
+        warnings,
+        headline(study, cases, warnings),
+        steps(study.failures, cases, warnings, mined_by),
+    )
+
+
+def strong(failures: pd.DataFrame) -> pd.DataFrame:
+    """The cases that are not weak."""
+    return failures[(failures["q_value"] <= CHANCE) | (failures["reviewed"] == "yes")]
+
+
+def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
+    """What the page is about, in pairs of a name and a value."""
+    counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
+    unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
+    encoder, architecture = study.weights["encoder"], study.weights["architecture"]
+    listed = [
+        ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
+        ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
+    ]
+    if study.has("components") and isinstance(sae, Mapping):
+        components = study.components
+        told = int((components["label"] != "").sum())
+        silent = int((components["n_active"] == 0).sum())
+        listed.append(
+            (
+                "SAE",
+                f"{sae['kind']}, {sae['k']} of {sae['m']:,} latents active per image, trained in "
+                f"{sae['precision']}; {told:,} latents fire often enough to be named, {silent:,} never",
+            )
+        )
+    return listed
+
+
+def accuracy_rows(record: Mapping[str, Any]) -> Grid:
+    """Top-1 and top-5 in % with their standard errors."""
+    rows = [
+        [words, *(_percent(*record["prompt_sets"][name][k]) for k in ("top1", "top5"))]
+        for name, words in PROMPT_SETS.items()
+        if record["prompt_sets"][name]["top1"][0] is not None
+    ]
+    if rows:
+        for name, words in (("majority", "always the most frequent classes"), ("chance", "chance")):
+            rows.append([words, *(_percent(record[name][k]) for k in ("top1", "top5"))])
+    return Grid(["prompt", "top-1 (%)", "top-5 (%)"], rows)
+
+
+def quality(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[tuple[str, str]]:
+    """Which classes win least often, and how well the SAE reconstructs."""
+    listed = []
+    shares = pd.Series(record["prompt_sets"][prompt_set]["per_class"], dtype=float).dropna()
+    if len(shares) > 1:
+        name = study.class_names.set_index("class_id")["short_name"]
+        lowest = shares.sort_values(kind="stable").head(SHOWN)
+        told = ", ".join(f"{name.get(c, c)} {share:.0%}" for c, share in lowest.items())
+        listed.append(("classes that win least", told))
+    if study.has("components"):
+        found = study.quality
+        measured = str(found["data"]).replace("_", " ")
+        listed += [
+            ("explained variance of the SAE", f"{found['explained_variance']:.3f} on {measured} images"),
+            ("cosine of its reconstruction", f"{found['cosine']:.3f}"),
+        ]
+    return listed
+
+
+def doubts(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[str]:
+    """In plain words why this page may be about noise; none if there is no such reason."""
+    found = []
+    if beats_baselines(record, prompt_set) is False:
+        share, error = record["prompt_sets"][prompt_set]["top1"]
+        found.append(
+            "The model does not tell these classes apart by their names: top-1 is "
+            f"{_percent(share, error)} %, where always naming the most frequent class "
+            f"gets {_percent(record['majority']['top1'])} % and "
+            f"chance {_percent(record['chance']['top1'])} %. A model is taken to work if it is better by "
+            f"{CLEARLY:g} standard errors. What fools one that does not work is no finding."
+        )
+    if study.has("components") and (explained := study.quality["explained_variance"]) < EXPLAINED:
+        found.append(
+            f"The SAE explains {explained:.0%} of the variance of what it takes apart, less than "
+            f"{EXPLAINED:.0%}: its latents say little about the model. Train it longer, on more images, or "
+            "with more active latents (sae.epochs, sae.k)."
+        )
+    return found
+
+
+def headline(study: Tables, cases: pd.DataFrame, warnings: Sequence[str]) -> str:
+    """Where the model is fooled and by what, in a sentence or two that chance would not write."""
+    listed, weak = len(study.failures), len(study.failures) - len(cases)
+    apart = f" {_cases(weak)} that may be chance {'stands' if weak == 1 else 'stand'} apart." if weak else ""
+    if not listed:
+        return "No failure case was listed."
+    if warnings:
+        return f"{_cases(listed)} {'was' if listed == 1 else 'were'} listed; take none for a finding."
+    if cases.empty:
+        return f"Nowhere that chance would not explain: {_cases(weak)} of {CHANCE:.0%} or more false alarms."
+    kinds = ", ".join(
+        f"{n} × {FAILURE_KINDS[str(kind)].singular}" for kind, n in cases["kind"].value_counts().items()
+    )
+    best = cases.sort_values("score", ascending=False, na_position="last").iloc[0]
+    prompt, by, latent = case_names(study).of(best)
+    return (
+        f"{_cases(len(cases))} beyond chance: {kinds}. The strongest: images of {by} score high for the "
+        f"prompt “{prompt}”, through latent {latent}.{apart}"
+    )
+
+
+def steps(failures: pd.DataFrame, cases: pd.DataFrame, warnings: Sequence[str], mined_by: str) -> list[str]:
+    """What can be done next, the most useful first."""
+    found = []
+    if warnings:
+        found.append(
+            "First a model that works: other weights, or names that say what the images show (names.csv "
+            "beside the class folders); then cases are worth a look."
+        )
+    waiting = int((cases["reviewed"] != "yes").sum())
+    if len(failures):
+        found.append(
+            f"Look at the pictures of the cases, and write what they are to config/reviews/{mined_by}.tsv: "
+            f"{waiting} of {_cases(len(cases))} beyond chance wait for a review."
+        )
+        found.append(
+            "Try richer prompts: the table of cases has the areas of the short name, of the full name in "
+            "templates, and of a linear probe."
+        )
+    found.append("A classifier on these embeddings can be audited for what it relies on: docs/audit.md.")
+    return found
+
+
+def _cases(n: int) -> str:
+    return f"{n} case{'' if n == 1 else 's'}"
+
+
+def _percent(share: float, error: float | None = None) -> str:
+    return f"{100 * share:.1f}" + ("" if error is None else f" ± {100 * error:.1f}")

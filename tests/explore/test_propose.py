@@ -1,0 +1,104 @@
+"""Every proposal passes the models of the configuration, whatever the folder."""
+
+import json
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from reliance.__main__ import app
+from reliance.base.errors import RelianceError
+from reliance.config.resolve import load, resolve
+from reliance.explore.propose import SHIPPED, _merged, propose, sizes
+
+
+def folder(root, *files):
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def merged(proposal):
+    return load(_merged(yaml.safe_load(SHIPPED.read_text()), yaml.safe_load(proposal.text)))
+
+
+FOLDERS = {
+    "classes": [f"{name}/{i}.jpg" for name in ("cat", "dog") for i in range(5)],
+    "splits": [
+        f"{split}/{name}/{i}.jpg" for split in ("train", "val") for name in ("a", "b") for i in range(3)
+    ],
+    "flat": [f"{i}.jpg" for i in range(8)],
+    "imagenet": [
+        f"{s}/{w}/{i}.JPEG" for s in ("train", "val") for w in ("n01440764", "n01443537") for i in "ab"
+    ],
+    "odd names": ["a: b {c}/1.jpg", 'quo"te\\/1.jpg', "# x/2.jpg"],
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_proposal_passes_the_models(tmp_path, name):
+    root = folder(tmp_path / 'My "Photos": 2024 # {x}', *FOLDERS[name])
+    proposal = propose(root, "vit_b16")
+    config = merged(proposal)
+    assert proposal.variant == "my_photos_2024_x"
+    own = resolve(config, proposal.variant)
+    assert (own.encoder, own.labeller, own.sae.m) == ("vit_b16", "mobileclip_s2", 64)
+    data = config.datasets[own.dataset]
+    assert data.root == str(root) and data.layout == ("imagenet" if name == "imagenet" else "folder")
+    assert (data.split is not None) == (name in ("classes", "flat", "odd names"))
+
+
+def test_what_was_seen_is_said(tmp_path):
+    saw = "\n".join(propose(folder(tmp_path / "birds", *FOLDERS["classes"]), "vit_b16").saw)
+    assert "10 images below" in saw and "2 classes with 5 to 5 images: cat, dog" in saw
+    assert "train 8, test 2 (test is divided off)" in saw
+
+
+def test_an_encoder_may_be_one_of_open_clip(tmp_path):
+    proposal = propose(folder(tmp_path / "birds", *FOLDERS["flat"]), "ViT-B-32:laion2b_s34b_b79k")
+    assert merged(proposal).encoders["birds"].pretrained == "laion2b_s34b_b79k"
+
+
+@pytest.mark.parametrize("encoder", ["demo", "vit_b17", "a b:c", ""])
+def test_another_encoder_is_told(tmp_path, encoder):
+    with pytest.raises(RelianceError, match="vit_b16"):
+        propose(folder(tmp_path / "birds", *FOLDERS["flat"]), encoder)
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    with pytest.raises(RelianceError, match="no image"):
+        propose(tmp_path, "vit_b16")
+    with pytest.raises(RelianceError, match="existing folder"):
+        propose(tmp_path / "nowhere", "vit_b16")
+
+
+def test_a_name_that_is_taken_is_another(tmp_path):
+    assert propose(folder(tmp_path / "imagenet", *FOLDERS["flat"]), "vit_b16").variant == "my_imagenet"
+    assert propose(folder(tmp_path / "0", *FOLDERS["flat"]), "vit_b16").variant == "my_0"
+
+
+@given(images=st.integers(1, 10**8))
+def test_sizes_grow_with_the_images(images):
+    found, more = sizes(images), sizes(2 * images)
+    assert 64 <= found.m <= more.m <= 30_000 and 4 <= found.k <= more.k <= 64
+    assert found.k <= found.m // 8
+    assert found.m == 64 or found.m * 20 <= images
+
+
+def test_sizes_are_those_of_the_demo_and_of_imagenet():
+    assert sizes(11_000)[:2] == (512, 5)
+    assert sizes(1_281_167)[:2] == (30_000, 62) or sizes(1_281_167).k == 64
+
+
+def test_the_command_writes_what_it_prints(tmp_path):
+    root, out = folder(tmp_path / "birds", *FOLDERS["classes"]), tmp_path / "mine.yaml"
+    done = CliRunner().invoke(app, ["init", str(root), "--encoder", "vit_b16", "-o", str(out)])
+    assert done.exit_code == 0 and f"--configfile {out}" in done.stdout
+    printed = CliRunner().invoke(app, ["init", str(root), "--encoder", "vit_b16"])
+    assert printed.stdout == out.read_text() + "\n" and "2 classes" in printed.stderr
+    record = json.loads(CliRunner().invoke(app, ["init", str(root), "--encoder", "vit_b16", "--json"]).stdout)
+    assert record["config"] == out.read_text()

@@ -1,0 +1,108 @@
+"""The first screen: noise is no headline, and a weak model or SAE is said to be one."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reliance.report import opening
+
+CLASSES = pd.DataFrame({"class_id": [0, 1], "short_name": ["crane", "derrick"]})
+INDEX = pd.DataFrame({"split": "train", "image_id": [0, 1], "class_id": [1, 1]})
+
+
+def record(top1=0.9, majority=0.31):
+    sets = {"top1": [top1, 0.02], "top5": [1.0, 0.0], "per_class": [0.4, None]}
+    return {
+        "classes": 2,
+        "chance": {"top1": 0.5 / 4, "top5": 1.0},
+        "majority": {"top1": majority, "top5": 1.0},
+        "prompt_sets": dict.fromkeys(opening.PROMPT_SETS, sets),
+    }
+
+
+def study(q_values=(), explained=0.88, kinds="compound", reviewed="no"):
+    n = len(q_values)
+    failures = pd.DataFrame(
+        {
+            "failure_id": [f"0-{i}-abc" for i in range(n)],
+            "kind": kinds,
+            "class_id": 0,
+            "component": range(n),
+            "score": np.arange(n, dtype=float),
+            "q_value": q_values,
+            "reviewed": reviewed,
+        }
+    )
+    samples = pd.DataFrame({"failure_id": "0-0-abc", "split": "train", "image_id": [0, 1]})
+    return SimpleNamespace(
+        failures=failures,
+        failure_samples=samples,
+        index=INDEX,
+        class_names=CLASSES,
+        mined_components=pd.DataFrame({"component": [0], "label": ["bird"]}),
+        quality={"explained_variance": explained, "cosine": 0.9, "data": "held_out"},
+        has=lambda name: True,
+    )
+
+
+def told(found, accuracies=None):
+    warnings = opening.doubts(found, accuracies or record(), "short")
+    return opening.headline(found, opening.strong(found.failures), warnings), warnings
+
+
+def test_a_case_beyond_chance_is_the_headline():
+    headline, warnings = told(study([1e-9, 0.9]))
+    assert not warnings
+    assert headline.startswith("1 case beyond chance: 1 × compound noun.")
+    assert "images of derrick 100% score high for the prompt “crane”, through latent #0 bird." in headline
+    assert headline.endswith("1 case that may be chance stands apart.")
+
+
+@pytest.mark.parametrize("q", [0.06, 0.9, 1.0, float("nan")])
+def test_cases_that_may_be_chance_are_no_headline(q):
+    headline, _ = told(study([q] * 12))
+    assert headline.startswith("Nowhere that chance would not explain: 12 cases")
+    assert "crane" not in headline
+
+
+def test_what_a_person_reviewed_counts():
+    assert "1 × compound noun" in told(study([0.9], reviewed="yes"))[0]
+
+
+def test_a_model_worse_than_the_majority_is_said_to_be_one():
+    headline, warnings = told(study([1e-9] * 12), record(top1=0.19))
+    assert "19.0 ± 2.0 %" in warnings[0] and "31.0 %" in warnings[0]
+    assert headline == "12 cases were listed; take none for a finding."
+
+
+def test_an_sae_that_explains_little_is_said_to_do_so():
+    headline, (warning,) = told(study([1e-9], explained=0.42))
+    assert "explains 42%" in warning
+    assert headline == "1 case was listed; take none for a finding."
+
+
+def test_without_cases_nothing_is_found():
+    assert told(study())[0] == "No failure case was listed."
+
+
+def test_accuracies_stand_beside_what_knows_nothing_of_images():
+    grid = opening.accuracy_rows(record())
+    assert grid.rows[0] == ["short name", "90.0 ± 2.0", "100.0 ± 0.0"]
+    assert grid.rows[-2:] == [
+        ["always the most frequent classes", "31.0", "100.0"],
+        ["chance", "12.5", "100.0"],
+    ]
+    assert grid.numeric() == [False, True, True]
+    nothing = record()
+    nothing["prompt_sets"] = {name: {"top1": [None, None]} for name in opening.PROMPT_SETS}
+    assert not opening.accuracy_rows(nothing).rows
+
+
+def test_steps_count_what_waits_for_a_review():
+    found = study([1e-9, 0.9])
+    listed = opening.steps(found.failures, opening.strong(found.failures), [], "mine")
+    assert "config/reviews/mine.tsv: 1 of 1 case beyond chance" in listed[0]
+    listed = opening.steps(found.failures, opening.strong(found.failures), ["weak"], "mine")
+    assert listed[0].startswith("First a model that works")
