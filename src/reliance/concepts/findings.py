@@ -111,7 +111,7 @@ def _low_in_both(components: pd.DataFrame) -> Finding:
     share = low_share(points["top20_mean"].to_numpy(np.float64), points["clarity"].to_numpy(np.float64))
     claim = "most components are neither clear nor strong"
     if np.isnan(share):
-        return Finding("low_in_both", None, claim, "(no component has a clarity)")
+        return Finding("low_in_both", None, claim, "(no component has a clarity)", False)
     numbers = f"on the train split ({100 * share:.0f} % of {len(points)} components are below the middle of "
     numbers += f"both ranges, where more than {100 * MOST:.0f} % are most)"
     return Finding("low_in_both", share > MOST, claim, numbers)

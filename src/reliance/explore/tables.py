@@ -150,15 +150,9 @@ class Tables:
         """The same of principal axes."""
         return self.table("pca", COMPONENTS)
 
-    @cached_property
-    def random(self) -> pd.DataFrame:
-        """The same of random directions, a control."""
-        return self.table("random", COMPONENTS)
-
-    @cached_property
-    def untrained(self) -> pd.DataFrame:
-        """The same of an SAE before its training, a control."""
-        return self.table("untrained", COMPONENTS)
+    def basis(self, name: str) -> pd.DataFrame:
+        """The same of neurons, pca, random directions or the untrained SAE, by name."""
+        return self.table(name, COMPONENTS)
 
     @cached_property
     def tested(self) -> pd.DataFrame:

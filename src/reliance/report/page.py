@@ -197,7 +197,7 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
     found["Failure modes"] = robustness_findings(study.robustness)
     if study.has("components"):
         found["Faithfulness"] = faithfulness_findings(study.faithfulness)
-        others = {name: getattr(study, name) for name in BASES}
+        others = {name: study.basis(name) for name in BASES}
         compared = interpretability_findings(study.components, others, study.alignments)
         found["Interpretability"] = [*compared, *clarity_findings(study.tested)]
     return found
