@@ -28,6 +28,8 @@
     return loading.get(name);
   }
 
+  const counts = (entries) => entries.filter((entry) => Math.abs(entry[1]) >= 0.0005); // shares that are not 0.0 %
+
   async function record(kind, place) {
     const size = core.chunks[kind];
     return (await load(`${kind}/${Math.floor(place / size)}`))[place % size];
@@ -203,7 +205,7 @@
     classUnits = null;
     if (state.class !== "" && classRow.has(Number(state.class))) {
       const found = await record("classes", classRow.get(Number(state.class)));
-      classUnits = new Set([...found.expected, ...found.unexpected].map((entry) => entry[0]));
+      classUnits = new Set([...counts(found.expected), ...found.unexpected].map((entry) => entry[0]));
       for (const one of casesOfClass.get(Number(state.class)) || []) if (core.own) classUnits.add(one.unit);
     }
     const limits = Object.entries(MEASURES).flatMap(([key, measure]) => [
@@ -571,7 +573,9 @@
 
   const caseGrid = (cases) => h("div", { class: "cases" }, cases.map(caseCard));
 
-  function shares(entries, link, most, noun) {
+  function shares(listed, link, most, noun) {
+    const entries = counts(listed);
+    if (!entries.length) return h("p", { class: "muted" }, "nothing that counts");
     return h("div", { class: "shares" }, entries.map(([id, share, often]) => h("div", {}, link(id), bar(share, most, percent(share)), h("small", { class: "muted" }, `${percent(often, 0)} of ${noun}`))));
   }
 
