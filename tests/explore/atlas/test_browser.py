@@ -27,7 +27,7 @@ class Visit:
 
     def __init__(self, browser: Any, made: Any, hash_: str = "", **options: Any) -> None:
         self.page = browser.new_context(**options).new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(120_000)
         self.problems: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda said: self.problems.append(said.text))
@@ -44,6 +44,13 @@ class Visit:
         assert all(url.startswith("file://") for url in self.asked)
         assert self.page.evaluate(FITS)
         self.page.context.close()
+
+    def point(self, places: Any, row: int) -> tuple[float, float]:
+        """Where a unit stands on the map."""
+        box = self.page.locator("canvas").bounding_box()
+        side = min(box["width"], box["height"]) - 48
+        x, y = ((places[axis][row] / 10000 - 0.5) * side for axis in "xy")
+        return box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y
 
 
 def test_search_filter_open_and_back(browser, made):
