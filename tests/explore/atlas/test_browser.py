@@ -39,18 +39,18 @@ class Visit:
     def title(self) -> str:
         return self.page.inner_text("main h1")
 
+    def point(self, places: dict[str, list[int]], row: int) -> tuple[float, float]:
+        """Where a unit of the map lies in the window, as long as the whole map is shown."""
+        box = self.page.locator("canvas").bounding_box()
+        side = min(box["width"], box["height"]) - 48
+        x, y = (places[axis][row] / 10000 - 0.5 for axis in "xy")
+        return box["x"] + box["width"] / 2 + x * side, box["y"] + box["height"] / 2 + y * side
+
     def close(self) -> None:
         assert self.problems == []
         assert all(url.startswith("file://") for url in self.asked)
         assert self.page.evaluate(FITS)
         self.page.context.close()
-
-    def point(self, places: Any, row: int) -> tuple[float, float]:
-        """Where a unit stands on the map."""
-        box = self.page.locator("canvas").bounding_box()
-        side = min(box["width"], box["height"]) - 48
-        x, y = ((places[axis][row] / 10000 - 0.5) * side for axis in "xy")
-        return box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y
 
 
 def test_search_filter_open_and_back(browser, made):
@@ -60,7 +60,7 @@ def test_search_filter_open_and_back(browser, made):
     assert page.inner_text(".total").startswith(f"{everything} units")
     page.keyboard.press("/")
     page.keyboard.type("striped cloth")
-    page.wait_for_function("document.querySelector('.total').textContent.includes(' of ')")
+    page.wait_for_function("() => !document.querySelector('.total').textContent.includes('that fire')")
     found = [w for w in core["units"]["words"] if "striped" in w]
     assert page.inner_text(".total").startswith(f"{len(found)} of")
     assert "<b>striped</b> cloth" in page.inner_text(".row >> nth=0")  # as text
@@ -76,7 +76,7 @@ def test_search_filter_open_and_back(browser, made):
     page.click("text=clear filters")
     page.locator("details.filters").evaluate("(details) => { details.open = true; }")
     page.check("text=in a failure case")
-    page.wait_for_function("document.querySelector('.total').textContent.startsWith('5 of')")
+    page.wait_for_function("() => document.querySelector('.total').textContent.startsWith('5 of')")
     assert page.locator(".row").count() == 5
     page.select_option(".panel label:has-text('order') select", "id")
     page.wait_for_timeout(300)
