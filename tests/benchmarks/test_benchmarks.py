@@ -77,6 +77,11 @@ def test_attribution() -> None:
     assert "mine_outliers" in text
 
 
+def test_atlas() -> None:
+    text = said("atlas", "--images", "300", "--cases", "3", "--pictures", "3", *TINY)
+    assert re.search(r"first view MB +0\.\d+\nin all MB +\d", text)
+
+
 def test_scaling() -> None:
     text = said("scaling", *TINY, "--images", "40")
     assert all(name in text for name in ("encode", "top_samples", "expectations", "400,000,000"))

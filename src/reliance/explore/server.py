@@ -28,6 +28,7 @@ from reliance.explore.atlas.build import HERE, KIND, SCHEMA, STATIC, rendered
 from reliance.explore.served import Desk
 from reliance.explore.study import Study
 
+EVERY = ("0.0.0.0", "::")  # hosts that stand for all names of the machine
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 MOST_BYTES = 64 << 20  # of an image that is handed over
 HEADERS = {
@@ -48,7 +49,7 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
     import uvicorn
 
     token = secrets.token_urlsafe(18)
-    app = application(study, token, hosts=(host, *LOCAL))
+    app = application(study, token, hosts=() if host in EVERY else (host, *LOCAL))
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -68,7 +69,10 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
 
 
 def application(study: Study, token: str, hosts: tuple[str, ...] = LOCAL) -> Starlette:
-    """The server of a study. Raises RelianceError if there is no atlas, or it is of other results."""
+    """The server of a study, for requests to one of `hosts`, or to any if none is named.
+
+    Raises RelianceError if there is no atlas, or it is of other results.
+    """
     folder = study.path("atlas").parent
     _, made = read_json(folder / "atlas.json", KIND, SCHEMA)
     own = study.path("components")
@@ -145,7 +149,7 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if name not in self.hosts:
+        if self.hosts and name not in self.hosts:
             return Response("another host\n", 403)
         first, slash, _ = request.url.path.removeprefix("/").partition("/")
         if not secrets.compare_digest(first.encode(), self.token.encode()):

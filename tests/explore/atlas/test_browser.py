@@ -27,7 +27,7 @@ class Visit:
 
     def __init__(self, browser: Any, made: Any, hash_: str = "", **options: Any) -> None:
         self.page = browser.new_context(**options).new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(120_000)
         self.problems: list[str] = []
         self.asked: list[str] = []
         self.page.on("console", lambda said: self.problems.append(said.text))

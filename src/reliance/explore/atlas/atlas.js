@@ -28,6 +28,8 @@
     return loading.get(name);
   }
 
+  const counts = (entries) => entries.filter((entry) => Math.abs(entry[1]) >= 0.0005); // shares that are not 0.0 %
+
   async function record(kind, place) {
     const size = core.chunks[kind];
     return (await load(`${kind}/${Math.floor(place / size)}`))[place % size];
@@ -73,7 +75,7 @@
     return element;
   }
 
-  const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+  const percent = (share, digits = 1) => `${(100 * share).toFixed(digits).replace("-", "−")} %`;
   const fixed = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
   const signed = (value, digits = 3) => (value > 0 ? "+" : "") + fixed(value, digits);
   const count = (value) => value.toLocaleString("en");
@@ -203,7 +205,7 @@
     classUnits = null;
     if (state.class !== "" && classRow.has(Number(state.class))) {
       const found = await record("classes", classRow.get(Number(state.class)));
-      classUnits = new Set([...found.expected, ...found.unexpected].map((entry) => entry[0]));
+      classUnits = new Set([...counts(found.expected), ...found.unexpected].map((entry) => entry[0]));
       for (const one of casesOfClass.get(Number(state.class)) || []) if (core.own) classUnits.add(one.unit);
     }
     const limits = Object.entries(MEASURES).flatMap(([key, measure]) => [
@@ -335,7 +337,7 @@
   const mapTools = h("div", { class: "tools" });
   const map = h("div", { class: "map" }, mapTools, stage);
   const view = { scale: 1, x: 0, y: 0 };
-  let places = null, sprites = new Map(), hovered = -1, drawing = 0;
+  let places = null, hovered = -1, drawing = 0;
 
   function tools() {
     const select = (label, key, options) => h("label", {}, label, h("select", { "aria-label": label, onchange: (event) => changed({ [key]: event.target.value }) },
@@ -364,33 +366,14 @@
     return [color, { stops, low: low / unit, high: high / unit, digits: failure ? 1 : MEASURES[state.color].digits }];
   }
 
-  function sprite(color, radius, lit) {
-    const key = `${color} ${radius} ${lit}`;
-    if (!sprites.has(key)) {
-      const ratio = window.devicePixelRatio || 1, glow = lit && isDark() ? 2.4 : 1, size = Math.ceil(2 * (radius * glow + 1) * ratio);
-      const made = h("canvas", { width: size, height: size }), pen = made.getContext("2d"), middle = size / 2;
-      if (glow > 1) {
-        const halo = pen.createRadialGradient(middle, middle, 0, middle, middle, middle);
-        halo.addColorStop(0, `${color}55`);
-        halo.addColorStop(1, `${color}00`);
-        pen.fillStyle = halo;
-        pen.fillRect(0, 0, size, size);
-      }
-      pen.fillStyle = color;
-      pen.beginPath();
-      pen.arc(middle, middle, radius * ratio, 0, 7);
-      pen.fill();
-      sprites.set(key, made);
-    }
-    return sprites.get(key);
-  }
-
   function drawMap() {
     cancelAnimationFrame(drawing);
     drawing = requestAnimationFrame(paintMap);
   }
 
-  const size = () => ({ width: stage.clientWidth, height: stage.clientHeight });
+  let frame = { width: 0, height: 0 }; // of the stage; measured when it changes, not for every unit
+  const size = () => frame;
+  const measure = () => { frame = { width: stage.clientWidth, height: stage.clientHeight }; };
 
   function project(row) {
     const { width, height } = size(), side = Math.min(width, height) - 48, source = places || units;
@@ -401,6 +384,7 @@
 
   async function paintMap() {
     if (!map.isConnected) return;
+    measure();
     places = state.places === "examples" ? await load("map") : null;
     const { width, height } = size(), ratio = window.devicePixelRatio || 1;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -413,22 +397,37 @@
     pen.clearRect(0, 0, canvas.width, canvas.height);
     const base = Math.max(1.6, Math.min(5.2, 90 / Math.sqrt(units.id.length))) * Math.sqrt(view.scale);
     const [low, high] = range(units.activation);
-    for (const pass of [false, true]) {
-      for (let row = units.id.length - 1; row >= 0; row--) {
-        const lit = !shownSet || shownSet.has(row);
-        if (lit !== pass) continue;
-        const [x, y] = project(row);
-        if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
-        const strength = Math.max(0, Math.min(1, (units.activation[row] - low) / (high - low || 1)));
-        const radius = Math.round(4 * base * (isNamed(row) ? 0.65 + 0.7 * strength : 0.5)) / 4;
-        const made = sprite(color(row), radius, lit);
-        pen.globalAlpha = lit ? 0.92 : 0.13;
-        pen.drawImage(made, x * ratio - made.width / 2, y * ratio - made.height / 2);
-      }
+    const groups = [new Map(), new Map()]; // faint ones below, then those of the list; by colour
+    let lit = 0;
+    for (let row = units.id.length - 1; row >= 0; row--) {
+      const [x, y] = project(row);
+      if (x < -20 || y < -20 || x > width + 20 || y > height + 20) continue;
+      const listed = !shownSet || shownSet.has(row), group = groups[Number(listed)], said = color(row);
+      if (!group.has(said)) group.set(said, []);
+      const strength = Math.max(0, Math.min(1, (units.activation[row] - low) / (high - low || 1)));
+      group.get(said).push(x, y, base * (isNamed(row) ? 0.65 + 0.7 * strength : 0.5));
+      lit += listed;
     }
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    dots(pen, groups[0], 1, 0.13);
+    if (isDark() && lit < 4000) for (const [wider, alpha] of [[2.6, 0.07], [1.7, 0.16]]) dots(pen, groups[1], wider, alpha);
+    dots(pen, groups[1], 1, 0.92);
     pen.globalAlpha = 1;
     label(pen, ratio, width, height);
     drawLegend(key);
+  }
+
+  function dots(pen, group, wider, alpha) {
+    pen.globalAlpha = alpha;
+    for (const [color, points] of group) {
+      pen.fillStyle = color;
+      pen.beginPath();
+      for (let i = 0; i < points.length; i += 3) {
+        pen.moveTo(points[i] + points[i + 2] * wider, points[i + 1]);
+        pen.arc(points[i], points[i + 1], points[i + 2] * wider, 0, 7);
+      }
+      pen.fill();
+    }
   }
 
   /* Names of the units that come first in the list, where there is room. */
@@ -549,7 +548,7 @@
       event.preventDefault();
       event.stopPropagation();
     });
-    new ResizeObserver(() => { drawMap(); drawList(); }).observe(stage);
+    new ResizeObserver(() => { measure(); drawMap(); drawList(); }).observe(stage);
     new ResizeObserver(() => drawList()).observe(list);
   }
 
@@ -574,7 +573,9 @@
 
   const caseGrid = (cases) => h("div", { class: "cases" }, cases.map(caseCard));
 
-  function shares(entries, link, most, noun) {
+  function shares(listed, link, most, noun) {
+    const entries = counts(listed);
+    if (!entries.length) return h("p", { class: "muted" }, "nothing that counts");
     return h("div", { class: "shares" }, entries.map(([id, share, often]) => h("div", {}, link(id), bar(share, most, percent(share)), h("small", { class: "muted" }, `${percent(often, 0)} of ${noun}`))));
   }
 
@@ -862,7 +863,7 @@
     if (current !== null) cursor = shownRows.indexOf(rowOf.get(current));
     document.body.dataset.page = kind;
     document.title = kind ? `${title} – atlas of ${core.about.variant}` : `Atlas of ${core.about.variant}`;
-    for (const link of header.querySelectorAll("[data-page]")) link.toggleAttribute("aria-current", link.dataset.page === kind);
+    for (const link of header.querySelectorAll("[data-page]")) link.setAttribute("aria-current", link.dataset.page === kind ? "page" : "false");
     hovered = -1;
     card.hidden = true;
     const same = main.dataset.key === `${page}/${rest.slice(0, 2).join("/")}`;
@@ -879,7 +880,6 @@
     const root = document.documentElement, next = isDark() ? "light" : "dark";
     root.dataset.theme = next;
     try { localStorage.setItem("theme", next); } catch { /* a page from the disk may have no storage */ }
-    sprites.clear();
     show();
   }
 
@@ -945,7 +945,7 @@
       if (link.dataset.replace) { event.preventDefault(); history.replaceState(null, "", link.getAttribute("href")); show(); } else clicked = true;
     });
     window.addEventListener("hashchange", show);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { sprites.clear(); show(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show);
     await show();
     document.body.dataset.ready = "1";
   }
