@@ -38,18 +38,28 @@ def relevances(
 
     directions [k, d] are those of its active units in their order, offset [d] the b of x = aV + b + error.
     """
-    t = np.atleast_2d(text).astype(np.float64)
-    t = t / np.linalg.norm(t, axis=1, keepdims=True)
+    t = _units(np.atleast_2d(text))
     x, k = seen.x.astype(np.float64), len(seen.component)
     parts = seen.activation.astype(np.float64)[:, None] * directions.astype(np.float64)
     points = np.concatenate([x[None], x - parts, [x - parts.sum(0)], [offset.astype(np.float64)]])
-    found = cosines(points, head, t)
+    found = _outputs(points, head, t)
     y = found[:, 0]
     gradient = slopes(x, head, t) @ parts.T
     return Relevances(y, gradient, y[:, None] - found[:, 1 : k + 1], found[:, k + 1], found[:, k + 2])
 
 
 def cosines(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+    """y (Eq. 4) of one site vector [d] and text vectors [C, p] of any length, float64 [C]."""
+    return _outputs(x[None].astype(np.float64), head, _units(text))[:, 0]
+
+
+def _units(text: np.ndarray) -> np.ndarray:
+    wide = text.astype(np.float64)
+    found: np.ndarray = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    return found
+
+
+def _outputs(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
     """y (Eq. 4) of site vectors [n, d] and unit text vectors [C, p], float64 [C, n]; 0 where z is 0."""
     z = project(x, head)
     length = np.linalg.norm(z, axis=1)
