@@ -2,8 +2,8 @@
 
     python benchmarks/matching.py --images 200000 --m 30000 --k 64 --d 1024
 
-The second dictionary is a permuted copy of the first: its activations are noisy, and a tenth of its entries
-is of other units. Printed: seconds, the most memory that the process had, and how many units were found.
+The second dictionary is a permuted copy of the first: its activations are noisy, a tenth of its entries is
+of other units. Printed: seconds, the most memory that the process had, and how many units were found.
 """
 
 import argparse

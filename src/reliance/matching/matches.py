@@ -131,14 +131,19 @@ def stability_of(matches: pd.DataFrame, found_again: float) -> pd.DataFrame:
 def _dictionary(variant: str, codes: Codes, sae: Path, chosen: np.ndarray) -> Dictionary:
     arrays, stamp = load_sae(sae)
     check_same("SAE", (codes.path, codes.stamp.inputs["sae"]), (sae, stamp.id))
+    place = str(stamp.inputs["encoder"]), str(stamp.params.get("site", "class_token"))
+    return Dictionary(variant, activity(read_rows(codes, chosen)), arrays.decoder_weight, place)
+
+
+def read_rows(codes: Codes, chosen: np.ndarray) -> csr_array:
+    """Codes of some images, ascending, as a sparse matrix float32 [n, m]."""
     parts = []
     for start, stop in codes.blocks(_ROWS):
         rows = chosen[(chosen >= start) & (chosen < stop)] - start
         if len(rows):
             values, indices = codes.block(start, stop)
             parts.append(sparse_rows(values[rows], indices[rows], codes.m))
-    place = str(stamp.inputs["encoder"]), str(stamp.params.get("site", "class_token"))
-    return Dictionary(variant, activity(vstack(parts, format="csr")), arrays.decoder_weight, place)
+    return vstack(parts, format="csr")
 
 
 def sparse_rows(values: np.ndarray, indices: np.ndarray, m: int) -> csr_array:

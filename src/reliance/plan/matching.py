@@ -2,8 +2,9 @@
 
 from reliance.base.errors import RelianceError
 from reliance.plan import paths
-from reliance.plan.paths import Wildcards, base_name
+from reliance.plan.paths import Wildcards, at, base_name, beside
 from reliance.plan.plan import Plan, each
+from reliance.plan.report import of_planted_data
 from reliance.plan.stage import Paths, Stage, Values
 
 
@@ -34,6 +35,39 @@ def matching(plan: Plan, w: Wildcards) -> Values:
     return {"variants": members(plan, w.comparison), **chosen}
 
 
+def to_compare(plan: Plan, w: Wildcards) -> Paths:
+    """What is known of each dictionary, and of all together."""
+    names, split = members(plan, w.comparison), plan.config.matching.split
+    labellers = [plan.labelled_at(name) for name in names]
+    return {
+        "qualities": each(paths.SAE_QUALITY, names),
+        "components": each(paths.COMPONENTS, names),
+        "codes": each(paths.CODES, names, split=split),
+        "labels": [
+            plan.embeddings(plan.labeller(name), site, plan.variant(name).dataset, split)
+            for name, site in zip(names, labellers, strict=True)
+        ],
+        "stability": at(paths.STABILITY, comparison=w.comparison),
+        "truths": each(paths.TRUTH, scored(plan, names)),
+    }
+
+
+def scored(plan: Plan, names: list[str]) -> list[str]:
+    """Those whose failures are held against planted truth."""
+    return [name for name in names if "truth" in of_planted_data(plan, name)]
+
+
+def comparing(plan: Plan, w: Wildcards) -> Values:
+    """Whose dictionaries, and what to call them."""
+    names = members(plan, w.comparison)
+    return {
+        "variants": names,
+        "kinds": [plan.sae(name).kind for name in names],
+        "scored": scored(plan, names),
+        "images": plan.config.matching.images,
+    }
+
+
 STAGES = (
     Stage(
         name="match_units",
@@ -44,5 +78,16 @@ STAGES = (
         memory=8000,
         minutes=60,
         message="Matching units of the variants of {wildcards.comparison}",
+    ),
+    Stage(
+        name="compare_dictionaries",
+        entry="reliance.report.dictionaries:compare_dictionaries",
+        inputs=to_compare,
+        outputs={"page": paths.DICTIONARIES, "csv": paths.DICTIONARIES_TABLE},
+        beside=beside(paths.DICTIONARIES, paths.DICTIONARIES_TABLE),
+        settings=comparing,
+        memory=8000,
+        minutes=20,
+        message="Comparing the dictionaries of {wildcards.comparison}",
     ),
 )

@@ -82,6 +82,8 @@ ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"
 STABILITY = f"{COMPARISON}/stability.parquet"
+DICTIONARIES = f"{COMPARISON}/dictionaries.html"
+DICTIONARIES_TABLE = f"{COMPARISON}/dictionaries.csv"
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"

@@ -149,6 +149,7 @@ def test_a_file_of_another_model_or_site_is_refused_unless_trusted(
         ({"model": "open-clip:laion/CLIP-ViT-L-14"}, "ViT-L-14"),
         ({"model": "ViT-B-32", "site": "blocks.9.hook_resid_post"}, r"blocks\.9"),
         ({"model": "ViT-B-32", "site": "blocks.11.hook_mlp_out"}, "mlp_out"),
+        ({"model": "ViT-B-32", "site": "embedding"}, "the site embedding"),
     ):
         file = world.file(**metadata)
         with pytest.raises(RelianceError, match=found):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
+from reliance.config.sites import SITES
 from reliance.units.sae.formats.canonical import Foreign
 
 _SIZE = re.compile(r"vit[-_ /]*(bigg|ti|so400m|[bslhge])[-_ /]*(?:patch)?[-_ /]*(\d+)")
@@ -77,6 +78,8 @@ def _other_model(said: str, ours: str) -> tuple[str, str] | None:
 def _other_site(said: str, encoder: Encoder) -> tuple[str, str] | None:
     """(found, allowed) if a hook's name is not that of the site."""
     block = _BLOCK.search(said)
+    if said in SITES and said != encoder.site:
+        return f"the site {said}", f"site {encoder.site}"
     if not block:
         return None
     allowed = f"site {encoder.site}"

@@ -1,0 +1,57 @@
+"""The page of a comparison's dictionaries: ranks, the recommendation, what it shows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reliance.report.dictionaries import COLUMNS, page_of, ranks, recommendation
+
+
+def frame() -> pd.DataFrame:
+    values = {
+        "variant": ["plain", "batch", "<b>odd</b>"],
+        "kind": ["top_k", "batch_top_k", "imported"],
+        "latents": [100, 100, 50],
+        "l0": [5.0, 5.0, 9.0],
+        "explained_variance": [0.8, 0.9, 0.5],
+        "silent": [0.1, 0.1, 0.3],
+        "clarity": [0.4, 0.5, 0.2],
+        "monosemanticity": [0.3, 0.2, 0.1],
+        "concepts": [40, 50, 10],
+        "found_again": [0.5, 0.6, 0.1],
+        "recall": [1.0, np.nan, np.nan],
+        "precision": [0.9, np.nan, np.nan],
+    }
+    return pd.DataFrame(values)
+
+
+def test_ranks_are_over_columns_that_all_have() -> None:
+    found = ranks(frame())
+    assert found.tolist() == pytest.approx(
+        [(1.5 + 2 + 1.5 + 2 + 1 + 2 + 2) / 7, (1.5 + 1 + 1.5 + 1 + 2 + 1 + 1) / 7, 3]
+    )
+
+
+def test_the_recommendation_says_where_it_leads_and_where_not() -> None:
+    text = recommendation(frame())
+    assert text.startswith("batch (batch_top_k) has the best mean rank, 1.29 of 3: it leads in")
+    leads, _, last = text.partition("is last in")
+    assert "explained" in leads
+    assert not last
+    worst = frame().assign(monosemanticity=[0.3, 0.05, 0.1])
+    assert "is last in alike" in recommendation(worst)
+
+
+def test_the_page_shows_every_dictionary_and_escapes_names() -> None:
+    page = page_of(frame())
+    assert page.count("<tr>") == 4
+    assert "<b>odd" not in page
+    assert "&lt;b&gt;odd" in page
+    assert "<td class=best>0.900</td>" in page
+    for column in COLUMNS.values():
+        assert column.title in page
+
+
+def test_columns_that_nobody_has_are_left_out() -> None:
+    page = page_of(frame().assign(recall=np.nan, precision=np.nan))
+    assert "planted failures" not in page
