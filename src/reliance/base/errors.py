@@ -58,6 +58,12 @@ def make_again(path: object, *, with_parts: bool = False) -> str:
     return f"make it again with `{command}` and the --configfile and --config of this run"
 
 
+def run_again(rule: str) -> str:
+    """The command that runs a rule again. A target behind --forcerun would be taken for a rule."""
+    command = f"snakemake --cores 2 TARGET --forcerun {rule}"
+    return f"run `{command}` with the --configfile and --config of this run"
+
+
 def shown(value: object) -> str:
     """A value in words, cut where it is deep, long or inside itself; what is blank stands in quotes."""
     if isinstance(value, str):

@@ -17,7 +17,7 @@ from torch import nn
 
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
-from reliance.base.errors import RelianceError
+from reliance.base.errors import RelianceError, run_again
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def _check_file(record: Weights) -> None:
             "the file of weights is the one that was recorded",
             found=found,
             allowed=f"sha256 {record.sha256}",
-            next_step="it was changed, or removed from the cache: run with --forcerun resolve_weights, "
+            next_step=f"it was changed, or removed from the cache: {run_again('resolve_weights')}, "
             f"or name a local copy as encoders.{record.encoder}.file",
         )
 

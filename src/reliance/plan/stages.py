@@ -16,6 +16,7 @@ from reliance.plan import (
     report,
     robustness,
     sae,
+    unlabelled,
 )
 
 ROOMS = (
@@ -34,5 +35,6 @@ ROOMS = (
     figures,
     explore,
     report,
+    unlabelled,
 )
 STAGES = tuple(stage for room in ROOMS for stage in room.STAGES)

@@ -21,6 +21,7 @@ from torch import Tensor
 from reliance.base.artifacts import TableSpec, check_same, derived_stamp, write_json, write_table
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
+from reliance.base.telling import tell
 from reliance.base.writing import atomic, claim, release
 from reliance.config.sae import SaeTraining
 from reliance.encoders.stored import Embeddings, check_site
@@ -109,6 +110,7 @@ def train_sae(architecture: Architecture, files: Files, settings: SaeTraining, r
     keep_memory()
     device = choose_device(running.device)
     data = load_data(files.embeddings)
+    settings = fitting(settings, len(data.x))
     _check(settings, data, files.sae, device)
     held = None if files.held_out is None else Embeddings(files.held_out)
     inputs = dict(data.inputs)
@@ -134,6 +136,17 @@ def train_sae(architecture: Architecture, files: Files, settings: SaeTraining, r
     _write_quality(files.quality, architecture.encoder, state, settings.k, data, held, stamp.id)
     shutil.rmtree(folder, ignore_errors=True)
     release(files.sae)
+
+
+def fitting(settings: SaeTraining, images: int) -> SaeTraining:
+    """The settings with batches that the images fill: half of them where there are fewer than one batch."""
+    if images < 2 or images >= settings.batch_size:
+        return settings
+    size = max(2, images // 2)
+    tell(
+        log, "%d images do not fill a batch of %d: batches have %d images", images, settings.batch_size, size
+    )
+    return settings.model_copy(update={"batch_size": size})
 
 
 def _check(settings: SaeTraining, data: Data, sae: Path, device: str) -> None:
