@@ -79,7 +79,7 @@ def test_what_will_be_missing_is_told(made, caplog, counts, needs, said):
 
 def test_a_variant_with_all_that_it_needs(made, tmp_path):
     index, classes = made(GOOD)
-    needs = Needs(mines=True, every_nth=1, min_active=6, min_samples=3, positive=["cat"])
+    needs = Needs(mines=True, every_nth=1, min_active=2, min_samples=2, positive=["cat"])
     check_data(index=index, classes=classes, needs=needs, variant="mine", checked=tmp_path / "checked.json")
     found, stamp = read_json(tmp_path / "checked.json", "checked", 1)
     assert found == {"warnings": []}
