@@ -1,12 +1,10 @@
 """The pages for readers: links lead somewhere, the first page is short, licence and citation are whole."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.cli import get_argument_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "config" / "README.md"])
@@ -49,29 +47,3 @@ def test_the_citation_names_this_version() -> None:
 def test_code_of_the_first_page_is_the_file_that_is_run() -> None:
     (block,) = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert block in (ROOT / "docs/first_look.py").read_text(encoding="utf-8")
-
-
-def commands() -> list[tuple[str, str]]:
-    """Every command of Snakemake that a page, the configuration or a message prints, with where it stands."""
-    listed = [*PAGES, *ROOT.glob("config/*.yaml"), *ROOT.glob("src/**/*.py"), ROOT / "Makefile"]
-    found = []
-    for path in listed:
-        text = (
-            re.sub(r"\n(# *)?", " ", path.read_text(encoding="utf-8"))
-            if path.suffix == ".md"
-            else path.read_text()
-        )
-        found += [(str(path.relative_to(ROOT)), said) for said in re.findall(r"`(snakemake [^`]+)`", text)]
-        found += [
-            (str(path.relative_to(ROOT)), said) for said in re.findall(r"^ {4}(snakemake .+)$", text, re.M)
-        ]
-    return found
-
-
-@pytest.mark.parametrize(("page", "command"), commands())
-def test_a_command_means_what_it_says(page: str, command: str) -> None:
-    """Snakemake takes what stands behind --forcerun, --config or --configfile for more of the same."""
-    words = shlex.split(command.replace("...", ""))[1:]
-    given = get_argument_parser().parse_args([word for word in words if word not in ("&&",)])
-    files = [word for word in words if re.match(r"results/|TARGET", word)]
-    assert set(files) <= set(given.targets), f"{page}: {command}"

@@ -57,11 +57,15 @@ def list_variants(results: Results = Path(RESULTS), as_json: AsJson = False) -> 
 @app.command("verify")
 def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
     """Check every artifact of a variant, and all it was made from, against its checksum; reads all bytes."""
+    from reliance.images.changes import sources_gone
     from reliance.running.verify import verify
 
     outcome = told(lambda: verify(results, variant))
     for found in outcome.broken:
         typer.echo(f"ERROR {found}", err=True)
+    gone = told(lambda: sources_gone(outcome.checked))
+    for line in gone:
+        typer.echo(f"ERROR {line}", err=True)
     for path, name in outcome.orphans:
         typer.echo(
             f"note: {path} was made from {name} that is not here any more, or was rebuilt since", err=True
@@ -70,14 +74,34 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
         record = {
             "variant": variant,
             "checked": [str(path) for path in outcome.checked],
+            "images": gone,
             "broken": [{"where": e.where, "rule": e.rule, "found": e.found} for e in outcome.broken],
             "orphans": [{"artifact": str(path), "input": name} for path, name in outcome.orphans],
         }
         typer.echo(json.dumps(record))
     else:
         verdict = f"{len(outcome.broken)} broken" if outcome.broken else "all whole"
+        verdict += ", but images are not those that were indexed" if gone else ""
         typer.echo(f"{variant}: {len(outcome.checked)} artifacts checked, {verdict}")
-    raise typer.Exit(1 if outcome.broken else 0)
+    raise typer.Exit(1 if outcome.broken or gone else 0)
+
+
+@app.command("check-data")
+def check_data(
+    dataset: str,
+    results: Results = Path(RESULTS),
+    root: Annotated[str | None, typer.Option(help="folder of the images, if it moved")] = None,
+) -> None:
+    """Compare the images of a data set with its index: gone, changed and new files; opens none of them."""
+    from reliance.base.errors import run_again
+    from reliance.images.changes import changes
+
+    found = told(lambda: changes(results / "datasets" / dataset / "index.parquet", root))
+    for what, paths in found._asdict().items():
+        typer.echo(f"{what}: {len(paths)}" + (f", such as {', '.join(paths[:5])}" if paths else ""))
+    if any(found):
+        typer.echo(f"next: {run_again('index_images')}")
+    raise typer.Exit(1 if any(found) else 0)
 
 
 @app.command("serve")

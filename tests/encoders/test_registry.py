@@ -223,3 +223,21 @@ def test_checking_is_quick_and_imports_no_torch():
         [sys.executable, "-c", code], check=True, env={"PYTHONPATH": "src"}, capture_output=True, text=True
     )
     assert float(out.stdout) < 0.3 + (time.perf_counter() - began) / 2  # 0.04 s on an idle machine
+
+
+def test_weights_of_other_shapes_are_refused_from_the_header_alone(tmp_path):
+    """The header of a safetensors file is enough; the file here has nothing behind it."""
+    shapes = {
+        "visual.class_embedding": [96],
+        "visual.conv1.weight": [96, 3, 12, 12],
+        "visual.proj": [96, 64],
+        "token_embedding.weight": [49408, 64],
+    }
+    entries = {name: {"dtype": "F32", "shape": s, "data_offsets": [0, 0]} for name, s in shapes.items()}
+    header = json.dumps({f"module.{name}": entry for name, entry in entries.items()}).encode()
+    path = tmp_path / "small.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    known = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    with pytest.raises(RelianceError, match=r"visual.conv1.weight is \[96, 3, 12, 12\]") as caught:
+        check_encoder("ViT-B-16", file=str(path), preprocess=known, encoder="mine")
+    assert caught.value.where == "encoders.mine.architecture"

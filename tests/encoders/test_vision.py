@@ -318,7 +318,7 @@ def test_an_image_that_is_not_the_listed_one_is_told(pictures, weights, tmp_path
     shutil.copytree(root, tmp_path / "copy")
     path = tmp_path / "copy" / "train" / "a" / "00.png"
     path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(RelianceError, match=r"00\.png(.|\n)*--forcerun index_images"):
+    with pytest.raises(RelianceError, match=r"00\.png(.|\n)*TARGET --forcerun index_images"):
         embed(tmp_path / "out", (tmp_path / "copy", index), weights)
 
 

@@ -110,9 +110,11 @@ def test_what_is_no_image_is_counted_by_suffix(plant, listed, caplog):
 def test_the_index_of_a_clean_folder_says_nothing_more(plant, listed, tmp_path):
     """Its bytes are those of a table that nothing is said about."""
     root = plant("r", *(f"{s}/{k}/1.png" for s in ("train", "test") for k in "ab"))
-    assert listed(root, "planted")[1:] == ({}, {})
+    assert listed(root, "planted")[1:] == ({}, {"root": str(root)})
     table = read_table(tmp_path / "index.parquet", INDEX)
-    write_table(tmp_path / "again.parquet", table.frame, INDEX, table.stamp.params, {})
+    write_table(
+        tmp_path / "again.parquet", table.frame, INDEX, table.stamp.params, {}, about={"root": str(root)}
+    )
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "index.parquet").read_bytes()
     assert set(table.stamp.params) == {"layout", "content", "left_out"}
 

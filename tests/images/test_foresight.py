@@ -4,7 +4,7 @@ import pytest
 
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
-from reliance.images.foresight import Needs, check_data, check_index, check_needs
+from reliance.images.foresight import Needs, check_data, check_index, check_needs, proposal
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 
@@ -79,7 +79,7 @@ def test_what_will_be_missing_is_told(made, caplog, counts, needs, said):
 
 def test_a_variant_with_all_that_it_needs(made, tmp_path):
     index, classes = made(GOOD)
-    needs = Needs(mines=True, every_nth=1, min_active=6, min_samples=3, positive=["cat"])
+    needs = Needs(mines=True, every_nth=1, min_active=2, min_samples=2, positive=["cat"])
     check_data(index=index, classes=classes, needs=needs, variant="mine", checked=tmp_path / "checked.json")
     found, stamp = read_json(tmp_path / "checked.json", "checked", 1)
     assert found == {"warnings": []}
@@ -87,3 +87,25 @@ def test_a_variant_with_all_that_it_needs(made, tmp_path):
         "index": read_table(index, INDEX).stamp.id,
         "classes": read_table(classes, CLASSES).stamp.id,
     }
+
+
+SAE = Needs(True, min_samples=10, min_active=20, top_n=20, m=4096, k=32, batch_size=1024, subsets=9)
+
+
+def test_settings_too_large_for_few_images_are_proposed_all_at_once():
+    assert proposal(24, 6, SAE) == {
+        "sae.m": 16,
+        "sae.k": 2,
+        "sae.batch_size": 4,
+        "naming.min_active": 2,
+        "naming.top_n": 2,
+        "failures.min_samples": 2,
+        "faithfulness.subsets": 3,
+    }
+    assert proposal(200_000, 50_000, SAE) == {}
+    assert proposal(24, 6, Needs()) == {}
+
+
+def test_the_proposal_is_one_warning(made):
+    said = [warning for warning in check_needs(*made(GOOD), SAE) if "all at once" in warning]
+    assert len(said) == 1 and "sae.batch_size: 2" in said[0] and "faithfulness.subsets: 2" in said[0]

@@ -58,9 +58,10 @@ def make_again(path: object, *, with_parts: bool = False) -> str:
     return f"make it again with `{command}` and the --configfile and --config of this run"
 
 
-def anew(rule: str) -> str:
-    """How a rule is run again. The target comes first: Snakemake takes what follows --forcerun for rules."""
-    return f"run it again with the target first: snakemake --cores 2 TARGET --forcerun {rule}"
+def run_again(rule: str) -> str:
+    """The command that runs a rule again. A target behind --forcerun would be taken for a rule."""
+    command = f"snakemake --cores 2 TARGET --forcerun {rule}"
+    return f"run `{command}` with the --configfile and --config of this run"
 
 
 def shown(value: object) -> str:

@@ -26,6 +26,7 @@ from reliance.config.stages import (
 
 REHEARSAL = re.compile(r"(?P<name>[a-z0-9_]+)(?:\.n(?P<n>[1-9][0-9]{0,8}))?")
 FOLDER_NAMES = "folders"  # as `names` of a data set: no names.csv is read, not even one in the root
+LOCAL = "local-dir:"
 RESERVED = ("compare", "datasets", "encoders", "logs", "benchmarks")
 
 
@@ -97,6 +98,15 @@ class Encoder(Section):
     embeddings_from: UserPath | None = None
     note: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _local_folder(cls, value: Any) -> Any:
+        """local-dir:FOLDER, as open_clip writes it, is the folder as `file`."""
+        name = value.get("architecture") if isinstance(value, dict) else None
+        if isinstance(name, str) and name.startswith(LOCAL) and value.get("file") is None:
+            return {**value, "architecture": None, "file": name.removeprefix(LOCAL)}
+        return value
+
     @model_validator(mode="after")
     def _one_source(self) -> "Encoder":
         own = [k for k in ("training", "halfway_of", "weights", "file") if getattr(self, k) is not None]
@@ -151,7 +161,7 @@ class Dataset(Section):
     names: UserPath | None = None
     groups: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
-    vocabulary: str = "classes"
+    vocabulary: str | None = None  # None: general for own images, else classes
     per_class: Positive | None = None
 
     @field_validator("per_class")

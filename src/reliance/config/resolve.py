@@ -13,7 +13,7 @@ from reliance.config.read_at import check_site
 from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.stages import AuditSettings, Failures
 
-BUILT_IN = ("classes", "imagenet21k")  # vocabularies that need no file
+BUILT_IN = ("classes", "general", "imagenet21k")  # vocabularies that need no file
 
 
 class Resolved(NamedTuple):
@@ -152,7 +152,13 @@ def _check_variant(config: Config, name: str) -> None:
             preset = variant.sae["preset"]
             known("sae_presets", preset, config.sae_presets, f"{here}.sae.preset")
         if variant.labeller is None:
-            raise invalid(here, "a variant with an SAE has a labeller", "none", "an encoder's name", "add it")
+            raise invalid(
+                here,
+                "a variant with an SAE has a labeller",
+                "none",
+                "the name of an encoder: any CLIP, also the one that is analysed, or one with role: labeller",
+                f"add  labeller: {variant.encoder}",
+            )
     if variant.sae is None and variant.failures_from is None:
         raise invalid(
             here,
@@ -256,7 +262,8 @@ def _check_references(config: Config) -> None:
     for name, dataset in config.datasets.items():
         built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
         names = [*built_in, *config.vocabularies]
-        known("vocabularies", dataset.vocabulary, names, f"{GIVEN}: datasets.{name}.vocabulary")
+        if dataset.vocabulary is not None:
+            known("vocabularies", dataset.vocabulary, names, f"{GIVEN}: datasets.{name}.vocabulary")
     if config.hidden.vocabulary is not None:
         names = [*BUILT_IN, "drawn", *config.vocabularies]
         known("vocabularies", config.hidden.vocabulary, names, f"{GIVEN}: hidden.vocabulary")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 from reliance.base.rows import write_manifest
 from reliance.base.writing import atomic
 from reliance.config.sites import rule_of
@@ -43,7 +43,7 @@ def gather_embeddings(
                 allowed=f"max_invalid = {max_invalid:g} (below 1 a share, and at least one image is "
                 "tolerated; from 1 on a number of images)",
                 next_step="repair or replace the files, then embed them again: "
-                f"{anew(rule_of('embed_images', found.site))}; "
+                f"{run_again(rule_of('embed_images', found.site))}; "
                 "if they are rightly left out, raise images.max_invalid",
             )
     log.info("%d images, %d unreadable", found.rows, len(found.excluded))

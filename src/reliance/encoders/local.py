@@ -80,6 +80,41 @@ def check_described(path: Path, architecture: str | None, known: Collection[str]
     check_prepared({*known, *own.get("preprocess", {})}, where)
 
 
+def check_shapes(path: Path, config: Mapping[str, Any], architecture: str, where: str) -> None:
+    """Raise RelianceError if the header of a safetensors file has other shapes than the architecture.
+
+    Looked at are the tensors that all of open_clip's own vision transformers have; others are left to the job
+    that builds the model.
+    """
+    path = weights_file(path, where)
+    if path.suffix != ".safetensors":
+        return
+    try:
+        header = _header(path)
+        named = [(name, entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise unreadable(path, where, error) from error
+    shapes = {name.removeprefix("module.").removeprefix("model."): shape for name, shape in named}
+    vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
+    patch, width = vision.get("patch_size"), vision.get("width", 768)
+    if not isinstance(patch, int) or "visual.class_embedding" not in shapes:
+        return
+    expected = {
+        "visual.conv1.weight": [width, 3, patch, patch],
+        "visual.proj": [width, config.get("embed_dim")],
+        "token_embedding.weight": [text.get("vocab_size", 49408), text.get("width", 512)],
+    }
+    for name, shape in expected.items():
+        if shapes.get(name, shape) != shape:
+            raise RelianceError(
+                f"{where}.architecture",
+                "the architecture fits the weights",
+                found=f"{name} is {shapes[name]} in {path}, and {shape} in {architecture}",
+                allowed="the architecture that the weights were trained with",
+                next_step=f"correct `architecture`; a folder with {CONFIG_NAME} needs none",
+            )
+
+
 def check_prepared(known: Collection[str], where: str) -> None:
     """Raise RelianceError unless mean and std are among the known keys of preprocessing."""
     if "mean" in known and "std" in known:

@@ -17,7 +17,7 @@ from torch import nn
 
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 from reliance.encoders import hugging_face_names
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
@@ -186,7 +186,7 @@ def _check_file(record: Weights) -> None:
             "the file of weights is the one that was recorded",
             found=found,
             allowed=f"sha256 {record.sha256}",
-            next_step=f"it was changed, or removed from the cache: {anew('resolve_weights')}, "
+            next_step=f"it was changed, or removed from the cache: {run_again('resolve_weights')}, "
             f"or name a local copy as encoders.{record.encoder}.file",
         )
 

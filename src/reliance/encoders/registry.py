@@ -20,7 +20,7 @@ from typing import Any
 
 from reliance.base.errors import RelianceError
 from reliance.encoders.families.family import check_parts, needed
-from reliance.encoders.local import HUB, check_described, check_range
+from reliance.encoders.local import HUB, check_described, check_range, check_shapes
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}/[\w.\-]{1,96}", flags=re.ASCII)
@@ -72,7 +72,10 @@ def check_encoder(
         check_tokenizer(config["text_cfg"], where)
     check_range(where, *((preprocess or {}).get(key) or (0.5, 0.5, 0.5) for key in ("mean", "std")))
     if file is not None:
-        check_described(Path(os.path.expanduser(file)), architecture, known, where)
+        path = Path(os.path.expanduser(file))
+        check_described(path, architecture, known, where)
+        if architecture is not None and not architecture.startswith(HUB):
+            check_shapes(path, model_config(architecture, where), architecture, where)
 
 
 def architectures() -> list[str]:

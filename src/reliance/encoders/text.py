@@ -27,7 +27,7 @@ from reliance.base.artifacts import TableSpec, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.finite import finite
 from reliance.encoders.twins import tell_twins, twins
-from reliance.images.classes import imagenet21k_names
+from reliance.images.classes import imagenet21k_names, imagenet21k_words
 from reliance.images.names import read_lines
 from reliance.images.tables import CLASSES
 
@@ -67,7 +67,8 @@ def embed_text(
 
     classes, weights : inputs. texts : outputs, TEXT, one per prompt set.
     prompt_sets : of PROMPT_SETS. templates : hold "{}" once, where the name goes.
-    vocabulary : "classes" (short names), "imagenet21k" (the synsets timm ships), a text file with one
+    vocabulary : "classes" (short names), "imagenet21k" (the synsets timm ships), "general" (short names of
+        the classes, and the first lemma of every such synset), a text file with one
         name per line (as a path, or as an input of the rule), or a list of names; repeated names are dropped.
     written_words : the vocabulary ends with "the written word {short name}" for every class.
     Raises RelianceError for an unknown prompt set, a template without "{}", or an empty vocabulary.
@@ -164,6 +165,8 @@ def read_vocabulary(vocabulary: str | Path | Sequence[str] | None, classes: pd.D
             names = classes["short_name"].tolist()
         elif str(vocabulary) == "imagenet21k":
             names = imagenet21k_names()
+        elif str(vocabulary) == "general":
+            names = [*classes["short_name"].tolist(), *imagenet21k_words()]
         else:
             names = read_lines(Path(vocabulary))
     else:
@@ -174,7 +177,7 @@ def read_vocabulary(vocabulary: str | Path | Sequence[str] | None, classes: pd.D
             "vocabulary",
             "a vocabulary has names",
             found=vocabulary,
-            allowed="classes, imagenet21k, or a text file with one name per line",
+            allowed="general, classes, imagenet21k, or a text file with one name per line",
             next_step="data without classes needs a vocabulary of its own",
         )
     return names

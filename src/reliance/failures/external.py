@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.artifacts import Stamp, derived_stamp, hash_file, read_table, write_table
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.failures.files import (
     COLUMNS,
@@ -145,7 +145,7 @@ def refuse_duplicates(images: pd.DataFrame, root: Path, home: pd.DataFrame, home
                 "a distractor is not an image of the class it is confused with",
                 found=f"the same image as {files[1]}",
                 allowed="images that show something else",
-                next_step=f"remove this image from the case and {anew('index_images')}",
+                next_step=f"remove this image from the case, then {run_again('index_images')}",
             )
 
 

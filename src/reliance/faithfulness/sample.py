@@ -1,13 +1,17 @@
 """Which images the curves are measured on, and which are the reference; all that is random about them."""
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from reliance.attribution.inputs import Inputs, blocks
 from reliance.base.errors import RelianceError
+from reliance.base.telling import tell
 from reliance.faithfulness.orderings import start_of_random_order
 from reliance.faithfulness.schema import CLASS_ORDERS, IMAGE_ORDERS
+
+log = logging.getLogger(__name__)
 
 
 class Chosen(NamedTuple):
@@ -73,16 +77,24 @@ def choose(inputs: Inputs, sampling: Sampling, block_rows: int) -> Chosen:
     return Chosen(chosen, np.concatenate([usable[:0], *rows]), label, np.sort(drawn))
 
 
-def check_subsets(chosen: Chosen, subsets: int) -> None:
-    """Raise RelianceError unless every subset gets an image."""
-    if len(chosen.rows) < subsets:
+def fitting(chosen: Chosen, sampling: Sampling) -> Sampling:
+    """As many subsets as asked for, or as there are images, so that every subset gets one.
+
+    Raises RelianceError for fewer than two images, which have no standard error.
+    """
+    images = len(chosen.rows)
+    if images < 2:
         raise RelianceError(
-            "faithfulness.subsets",
-            "every subset needs at least one of the images that the curves are measured on",
-            found=f"{subsets} subsets, but {len(chosen.rows)} images in {len(chosen.classes)} classes",
-            allowed=f"1 to {len(chosen.rows)}",
-            next_step="lower faithfulness.subsets, or raise faithfulness.classes or faithfulness.per_class",
+            "faithfulness",
+            "curves are measured on at least two readable images with a class",
+            found=f"{images} in {len(chosen.classes)} classes",
+            allowed="two or more in the split",
+            next_step="add images to test on, or raise the share `split: {test: ...}` of the data set",
         )
+    if images >= sampling.subsets:
+        return sampling
+    tell(log, "%d images are divided into %d subsets, not %d", images, images, sampling.subsets)
+    return sampling._replace(subsets=images)
 
 
 def read_images(inputs: Inputs, wanted: np.ndarray, block_rows: int) -> Images:

@@ -20,8 +20,8 @@ from reliance.faithfulness.sample import (
     Images,
     Randoms,
     Sampling,
-    check_subsets,
     choose,
+    fitting,
     random_orders,
     read_images,
 )
@@ -57,7 +57,7 @@ def faithfulness(
     """
     inputs = open_inputs(files, split, units)
     chosen = choose(inputs, sampling, computing.block_rows)
-    check_subsets(chosen, sampling.subsets)
+    sampling = fitting(chosen, sampling)
     text, double = inputs.text[chosen.classes], computing._replace(dtype="float64")
     bench = open_bench(
         open_tail(inputs.units, inputs.head, text, double, path_steps), inputs.units.offset, steps

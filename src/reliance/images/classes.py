@@ -90,6 +90,11 @@ def imagenet21k_names() -> list[str]:
     return [lemmas[wnid] for wnid in synsets]
 
 
+def imagenet21k_words() -> list[str]:
+    """Short names of the same synsets, each once: what comes before the first comma."""
+    return list(dict.fromkeys(name.partition(",")[0].strip() for name in imagenet21k_names()))
+
+
 @lru_cache
 def _timm_table(name: str) -> dict[str, str]:
     text = (_timm_folder() / name).read_text(encoding="utf-8")

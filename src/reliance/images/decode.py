@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 from reliance.images.depth import largest, warn_if_dark
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow's other readers run programs
@@ -218,7 +218,7 @@ def _not_listed(path: str | Path, found: str, allowed: str) -> RelianceError:
         allowed=allowed,
         next_step="the disk or folder went away, a permission is missing, or the file was replaced: mount or "
         "restore it, then run the same command again; if files were removed, moved or replaced on purpose, "
-        f"{anew('index_images')}",
+        + run_again("index_images"),
     )
 
 

@@ -19,7 +19,7 @@ from reliance.base.errors import RelianceError
 from reliance.images.scan import Scanner
 from reliance.images.shapes import ALLOWED, Group, check_classes, check_names, split_of
 
-__all__ = ["DEFAULT_SPLIT", "Group", "class_folders", "divide", "list_folder"]
+__all__ = ["DEFAULT_SPLIT", "Group", "class_folders", "divide", "has_classes", "list_folder"]
 
 log = logging.getLogger(__name__)
 DEFAULT_SPLIT = {"test": 0.2, "seed": 0}
@@ -101,6 +101,21 @@ def divide(groups: list[Group], test: float, seed: int) -> list[Group]:
             if files:
                 divided.append(group._replace(split=name, files=files))
     return divided
+
+
+def has_classes(root: str) -> bool:
+    """Whether there are class folders, seen without listing all images, for planning.
+
+    A folder that cannot be looked at counts as one with classes: whoever lists it says what is wrong.
+    """
+    try:
+        scanner = Scanner(root)
+        folders = scanner.folders()
+        splits = [name for name in folders if split_of(name)]
+        inside = [_joined(name, inner) for name in splits for inner in scanner.folders(name)]
+        return any(map(scanner.has_images, [name for name in folders if name not in splits] + inside))
+    except RelianceError:
+        return True
 
 
 def _split_folders(scanner: Scanner) -> dict[str, str] | None:

@@ -30,6 +30,11 @@ class Needs(NamedTuple):
     min_samples: int = 0  # failures.min_samples: a case needs so many images
     positive: Sequence[str | int] = ()  # classes of an audit
     negative: Sequence[str | int] | None = None
+    top_n: int = 0  # naming.top_n: strongest images that give a component its name
+    m: int = 0  # sae.m, k and batch_size; 0 without an SAE
+    k: int = 0
+    batch_size: int = 0
+    subsets: int = 0  # faithfulness.subsets
 
 
 def check_index(index: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
@@ -76,6 +81,13 @@ def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> 
     class_ids(classes, named, needs.negative or (), "audit.negative")
     warnings = []
     train = table[table["split"] == "train"]
+    if proposed := proposal(len(train), int((table["split"] == "test").sum()), needs):
+        words = ", ".join(f"{key}: {value}" for key, value in proposed.items())
+        warnings.append(
+            f"for {len(train)} images to train on these settings fit better, all at once: {words}. Without "
+            "them batches and subsets are as large as the images allow, and components that fire on too few "
+            "images have no name"
+        )
     if len(train) < needs.min_active:
         warnings.append(
             f"{len(train)} images to train on are fewer than naming.min_active = {needs.min_active}: no "
@@ -86,6 +98,32 @@ def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> 
     for warning in warnings:
         tell(log, "%s: %s", variant or index, warning)
     return warnings
+
+
+def proposal(train: int, test: int, needs: Needs) -> dict[str, int]:
+    """Settings that fit a data set better than those asked for; only what is too large is listed.
+
+    With m of about train x k / 25 a latent fires on 25 to 50 images on average. A tenth of train, but two at
+    least, are asked for to name a component or list a case; a batch is at most a quarter.
+    """
+    rare = max(2, train // 10)
+    k = min(needs.k, max(2, train // 10))
+    fits = {
+        "sae.m": (needs.m, max(16, 2 ** round_down(train * k / 25)), 4),
+        "sae.k": (needs.k, k, 1),
+        "sae.batch_size": (needs.batch_size, max(2, 2 ** round_down(train / 4)), 4),
+        "naming.min_active": (needs.min_active, rare, 1),
+        "naming.top_n": (needs.top_n, rare, 1),
+        "failures.min_samples": (needs.min_samples if needs.mines else 0, rare, 1),
+        "failures.every_nth": (needs.every_nth if needs.mines else 0, 1, max(1, train // 1000)),
+        "faithfulness.subsets": (needs.subsets, max(2, test // 2), 1),
+    }
+    return {key: fit for key, (asked, fit, slack) in fits.items() if asked > slack * fit}
+
+
+def round_down(number: float) -> int:
+    """The exponent of the largest power of two up to a number of at least 1."""
+    return max(0, int(number).bit_length() - 1)
 
 
 def _mined(train: pd.DataFrame, test: pd.DataFrame, classes: pd.DataFrame, needs: Needs) -> list[str]:

@@ -81,7 +81,7 @@ def index_images(
         for warning in check_index(frame, table):
             scanner.say(warning)
     inputs = {"plants": hash_file(plants)} if plants else {}
-    write_table(index, frame, INDEX, params, inputs, about=about(scanner))
+    write_table(index, frame, INDEX, params, inputs, about={**about(scanner), "root": root})
     write_table(classes, table, CLASSES, {"content": _hash_rows(table)}, {})
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reliance.base.artifacts import Stamp, TableSpec, read_table
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 
 INDEX = TableSpec(
     "index",
@@ -62,7 +62,7 @@ def read_split(index: str | Path, split: str) -> SplitRows:
             "the split that is asked for must have images",
             found=f"no image in split {split!r}",
             allowed=", ".join(sorted(frame["split"].unique())) or "an index with images",
-            next_step=f"check the data set's folders and `split`, then {anew('index_images')}",
+            next_step=f"check the data set's folders and `split`, then {run_again('index_images')}",
         )
     columns = rows["path"].to_numpy(object), rows["class_id"].to_numpy(np.int32), rows["bytes"].to_numpy()
     return SplitRows(*columns, stamp)

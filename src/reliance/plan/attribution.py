@@ -9,6 +9,7 @@ from reliance.units.kinds import KINDS
 
 def explained(plan: Plan, variant: str, split: str) -> Paths:
     """What every attribution is computed from."""
+    plan.check_classes(plan.variant(variant).dataset)
     return {
         "index": plan.path(paths.INDEX, variant),
         "embeddings": plan.embedded(variant, split),

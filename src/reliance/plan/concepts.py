@@ -20,6 +20,7 @@ def to_align(plan: Plan, w: Wildcards) -> Paths:
 
     The labeller of planted data never saw the ambiguous names; what a class shows is in its definition there.
     """
+    plan.check_classes(w.dataset)
     names = "definition" if plan.dataset(w.dataset).planted else "short"
     here = {"encoder": w.encoder, "dataset": w.dataset}
     return {

@@ -102,13 +102,13 @@ def to_embed_text(plan: Plan, w: Wildcards) -> Paths:
 
 def to_embed_vocabulary(plan: Plan, w: Wildcards) -> Paths:
     """The same, and the data set's vocabulary, if it is a file."""
-    return {**to_embed_text(plan, w), **_names(plan, w.dataset, plan.dataset(w.dataset).vocabulary)}
+    return {**to_embed_text(plan, w), **_names(plan, w.dataset, plan.vocabulary(w.dataset))}
 
 
 def embedding_vocabulary(plan: Plan, w: Wildcards) -> Values:
     """The data set's vocabulary, if it is a built-in one, with its names as written words."""
     return {
-        **_built_in(plan.dataset(w.dataset).vocabulary),
+        **_built_in(plan.vocabulary(w.dataset)),
         **_sets(plan, "vocabulary"),
         "written_words": True,
     }

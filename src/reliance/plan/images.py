@@ -58,7 +58,9 @@ def needing(plan: Plan, w: Wildcards) -> Values:
         "variant": w.variant,
         "mines": v.failures_from == v.name,
         **some(v.failures, "every_nth", "min_samples"),
-        **some(plan.config.naming, "min_active"),
+        **some(plan.config.naming, "min_active", "top_n"),
+        **(some(v.sae, "m", "k", "batch_size") if v.sae else {}),
+        **some(plan.config.faithfulness, "subsets"),
         **(some(v.audit, "positive", "negative") if v.audit else {}),
     }
 

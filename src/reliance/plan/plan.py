@@ -32,6 +32,7 @@ class Plan:
         self._place = place
         self.variant: Callable[[str], Resolved] = lru_cache(None)(lambda name: resolve(config, name))
         self.dataset: Callable[[str], Dataset] = lru_cache(None)(lambda name: dataset_of(config, name))
+        self.labelled: Callable[[str], bool] = lru_cache(None)(self._labelled)
 
     @cached_property
     def compute(self) -> dict[str, Any]:
@@ -118,7 +119,46 @@ class Plan:
         """Number of parts a split of a data set is divided into."""
         return 1 if self.is_external(dataset) else self.dataset(dataset).parts
 
+    def _labelled(self, dataset: str) -> bool:
+        """Whether a data set has classes, as far as its folder shows; `labelled` asks it once."""
+        if self.is_external(dataset):
+            return True
+        d = self.dataset(dataset)
+        if d.layout != "folder" or d.root is None:
+            return True
+        from reliance.images.folder import has_classes  # with pandas: only where a folder is looked at
+
+        return has_classes(d.root)
+
+    def vocabulary(self, dataset: str) -> str:
+        """What components of a data set can be called.
+
+        Without a word of the user it is a general one for own images, whose few classes describe little of
+        what is in them.
+        """
+        d = self.dataset(dataset)
+        return d.vocabulary or ("general" if d.layout == "folder" else "classes")
+
+    def check_classes(self, dataset: str) -> None:
+        """Raise RelianceError if a data set has no classes, which what is asked for needs."""
+        if not self.labelled(dataset):
+            _refuse(
+                f"datasets.{base_name(dataset)}.root",
+                "outputs, cases and probes are about classes: this file needs images in class folders",
+                found=f"images without class folders below {self.root(dataset)}",
+                allowed="without classes: report.html, components.parquet, top_samples.parquet, fig9.pdf",
+                next_step="ask for results/{variant}/report.html, which shows what there is without classes; "
+                "or put the images into folders named for what they show",
+            )
+
     # ---- variants
+
+    def without_classes(self, wanted: bool) -> str:
+        """Pattern of the variants on data that has no classes (wanted), or of all others."""
+        names = [name for name, v in self.config.variants.items() if not self.labelled(v.dataset)]
+        if wanted:
+            return f"({'|'.join(map(re.escape, names)) or '(?!)'})(\\.n\\d+)?"
+        return "".join(f"(?!{re.escape(n)}(\\.n\\d+)?/)" for n in names) + paths.CONSTRAINTS["variant"]
 
     def sae(self, variant: str) -> SaeTraining | SaeImport:
         """A variant's SAE."""

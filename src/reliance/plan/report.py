@@ -111,7 +111,7 @@ def chosen(plan: Plan, name: str) -> Values:
     return {
         "variant": {key: value for key, value in v._asdict().items() if key not in sections},
         "encoders": {e: plan.encoder(e).model_dump() for e in (v.encoder, v.labeller) if e},
-        "dataset": plan.dataset(v.dataset).model_dump(),
+        "dataset": {**plan.dataset(v.dataset).model_dump(), "vocabulary": plan.vocabulary(v.dataset)},
         "sae": v.sae.model_dump() if v.sae else "none",
         "failures": plan.variant(v.failures_from).failures.model_dump(),
         "audit": v.audit.model_dump() if v.audit else "none",
@@ -169,6 +169,7 @@ STAGES = (
         inputs=to_show,
         outputs={"html": paths.PAGE, "findings": paths.FINDINGS},
         beside=beside(paths.PAGE),
+        variants=lambda plan: plan.without_classes(False),
         settings=showing,
         untracked=measured,
         reads=("report/page.html.j2",),

@@ -11,6 +11,7 @@ PROMPT_SETS = ("short", "templated", "extended", "both")
 
 def to_fit(plan: Plan, w: Wildcards) -> Paths:
     """What the probe learns from: the test split, as in the paper."""
+    plan.check_classes(w.dataset)
     return {
         "index": at(paths.INDEX, dataset=w.dataset),
         "embeddings": plan.embeddings(w.encoder, w.site, w.dataset, "test"),

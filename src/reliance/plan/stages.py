@@ -18,6 +18,7 @@ from reliance.plan import (
     report,
     robustness,
     sae,
+    unlabelled,
 )
 
 ROOMS = (
@@ -38,5 +39,6 @@ ROOMS = (
     explore,
     atlas,
     report,
+    unlabelled,
 )
 STAGES = tuple(stage for room in ROOMS for stage in room.STAGES)

@@ -16,7 +16,7 @@ from reliance.base.artifacts import (
     write_json,
     write_table,
 )
-from reliance.base.errors import RelianceError, anew
+from reliance.base.errors import RelianceError, run_again
 from reliance.encoders.stored import Embeddings
 from reliance.failures.cases import Flagged
 from reliance.failures.files import (
@@ -232,7 +232,7 @@ def read_planted(
             f"every picture of the index must be in {truth}",
             found=str(rows["path"][~rows["path"].isin(frame["path"])].iloc[0]),
             allowed="pictures drawn together with the truth table",
-            next_step=f"pictures were added by hand, or the index is older: {anew('index_images')}",
+            next_step="pictures were added by hand, or the index is older: " + run_again("index_images"),
         )
     frame = frame.drop(columns="image_id").merge(rows[["path", "image_id"]], on="path")
     return frame, records, {**inputs, "index": images.stamp.id}

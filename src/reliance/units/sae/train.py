@@ -35,7 +35,7 @@ from reliance.units.sae.files import (
     save_sae,
 )
 from reliance.units.sae.quality import measure_quality
-from reliance.units.sae.schedule import drawn, rate, steps
+from reliance.units.sae.schedule import drawn, fitting, rate, steps
 from reliance.units.sae.sparse import Encoder, Parameters, Thresholded, random_rows
 from reliance.units.sae.step import Objective, Step, keep_memory, knows_bf16, update
 
@@ -114,6 +114,7 @@ def train_sae(architecture: Architecture, files: Files, settings: SaeTraining, r
     keep_memory()
     device = choose_device(running.device)
     data = load_data(files.embeddings)
+    settings = fitting(settings, len(data.x))
     _check(settings, data, files.sae, device)
     held = None if files.held_out is None else Embeddings(files.held_out)
     inputs = dict(data.inputs)

@@ -1,0 +1,55 @@
+"""The page of a variant whose images have no classes: what its components are, and nothing of classes."""
+
+from reliance.plan import paths
+from reliance.plan.figures import reading, strongest_images
+from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.plan import Plan
+from reliance.plan.report import chosen
+from reliance.plan.stage import Paths, Stage, Values
+
+FIGURE = "fig9"  # the one that needs no class
+
+
+def to_show(plan: Plan, w: Wildcards) -> Paths:
+    """What there is of a variant without outputs, cases and probes."""
+    plan.sae(w.variant)
+    files = sheet(at(paths.VARIANT, variant=w.variant), FIGURE)
+    return {
+        "figure": files["png"],
+        "caption": files["caption"],
+        "components": at(paths.COMPONENTS, variant=w.variant),
+        "quality": at(paths.SAE_QUALITY, variant=w.variant),
+        "excluded": plan.path(paths.EXCLUDED, w.variant),
+        "weights": plan.path(paths.WEIGHTS, w.variant),
+        "checked": at(paths.CHECKED, variant=w.variant),
+        **strongest_images(plan, w.variant),
+    }
+
+
+def showing(plan: Plan, w: Wildcards) -> Values:
+    """What the page says of the variant, and where its images lie."""
+    v = plan.variant(w.variant)
+    return {
+        "variant": w.variant,
+        "random_weights": plan.untrained(w.variant),
+        "note": plan.encoder(v.encoder).note or "",
+        "configuration": chosen(plan, w.variant),
+        "dataset_root": plan.root(v.dataset),
+        **reading(plan),
+    }
+
+
+STAGES = (
+    Stage(
+        name="report_of_unlabelled",
+        entry="reliance.report.unlabelled:report_unlabelled",
+        inputs=to_show,
+        outputs={"html": paths.PAGE},
+        beside=beside(paths.PAGE),
+        settings=showing,
+        variants=lambda plan: plan.without_classes(True),
+        reads=("report/unlabelled.html.j2",),
+        memory=4000,
+        message="Writing the page of {wildcards.variant}, whose images have no classes",
+    ),
+)

@@ -1,0 +1,63 @@
+"""Files that were removed, replaced or added since the index are told apart, without opening one."""
+
+import os
+
+import pytest
+
+from reliance.base.errors import RelianceError
+from reliance.base.stamps import read_about
+from reliance.images.changes import changes, sources_gone
+from reliance.images.index import index_images
+from reliance.images.tables import read_split
+
+
+@pytest.fixture
+def made(plant, tmp_path):
+    root = plant("r", *(f"{folder}/{i}.jpg" for folder in ("cat", "dog") for i in range(20)))
+    index = tmp_path / "index.parquet"
+    index_images(index=index, classes=tmp_path / "classes.parquet", root=str(root), layout="folder")
+    return root, index
+
+
+def test_nothing_changed(made):
+    root, index = made
+    assert not any(changes(index)) and sources_gone([index]) == []
+    assert read_about(index)["root"] == str(root)
+
+
+def test_gone_changed_and_new_files(made):
+    root, index = made
+    (root / "cat/0.jpg").unlink()
+    (root / "dog/1.jpg").write_bytes(b"another image")
+    (root / "dog/2.jpg").rename(root / "dog/other.jpg")
+    later = index.stat().st_mtime + 5
+    os.utime(root / "cat/3.jpg", (later, later))
+    (root / ".hidden.jpg").write_bytes(b"x")
+    found = changes(index)
+    assert found.gone == ["cat/0.jpg", "dog/2.jpg"]
+    assert found.changed == ["cat/3.jpg", "dog/1.jpg"]
+    assert found.new == ["dog/other.jpg"]
+    gone, changed = sources_gone([index])
+    assert "2 images are gone, such as cat/0.jpg" in gone and "dog/1.jpg" not in gone
+    assert "2 images are not the file that was indexed" in changed
+
+
+def test_a_root_that_is_not_there(made, tmp_path):
+    root, index = made
+    root.rename(tmp_path / "moved")
+    with pytest.raises(RelianceError, match="--root"):
+        changes(index)
+    assert not any(changes(index, str(tmp_path / "moved")))
+    assert sources_gone([index]) == []
+
+
+def test_the_split_of_images_that_stayed_is_stable(made, plant, tmp_path):
+    """One more image in a class moves at most one other between the splits, and none of another class."""
+    root, index = made
+    before = {s: set(read_split(index, s).paths) for s in ("train", "test")}
+    (root / "cat/new.jpg").write_bytes(b"x")
+    again = tmp_path / "again.parquet"
+    index_images(index=again, classes=tmp_path / "c.parquet", root=str(root), layout="folder")
+    after = {s: set(read_split(again, s).paths) for s in ("train", "test")}
+    moved = (before["train"] & after["test"]) | (before["test"] & after["train"])
+    assert len(moved) <= 1 and all(path.startswith("cat/") for path in moved)
