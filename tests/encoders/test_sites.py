@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Parts
 from reliance.config import sites
 from reliance.encoders.head import load_head, project
-from reliance.encoders.sites import class_token, embedding
+from reliance.encoders.model import load_model
+from reliance.encoders.sites import block, class_token, embedding
 from reliance.encoders.sites.site import Site, image_embeddings
 from reliance.encoders.stored import check_site
+from reliance.images.tables import read_split
 
 from .test_vision import BROKEN, embed, reference
 
@@ -43,9 +47,11 @@ export_head = partial(export_head_at, site=SITE)
 
 @pytest.mark.parametrize("name", sites.SITES)
 def test_every_row_of_the_table_is_a_module_with_its_site(name: str) -> None:
-    module = import_module(sites.SITES[name].module)
-    assert isinstance(module.SITE, Site) and module.SITE.name == name
-    assert all(callable(getattr(module, stage)) for stage in ("embed_images", "export_head"))
+    place = sites.SITES[name]
+    module = import_module(place.module)
+    site = module.site_at(2) if place.pattern else module.SITE
+    assert isinstance(site, Site) and sites.kind_of(site.name) == name
+    assert callable(module.embed_images) and hasattr(module, "export_head") == (place.tail == sites.HEAD)
     assert sites.SITES[name].entry("embed_images") == f"{module.__name__}:embed_images"
 
 
@@ -108,3 +114,25 @@ def test_a_made_up_site_is_a_module_and_a_row(pictures, weights, tmp_path, monke
     with pytest.raises(RelianceError, match=r"whole blocks of the encoder follow"):
         module.export_head(weights=weights, head=tmp_path / "head.safetensors")
     assert not Path(tmp_path / "head.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [0, -2])
+def test_the_class_token_behind_a_block(pictures, weights, tmp_path, number) -> None:
+    """As open_clip itself gives it; z is the model's own."""
+    found = embed(tmp_path, pictures, weights, site=block, block=number)
+    assert found.site == f"block{number}" and found.layouts["x"].shape == (32,)
+    root, index = pictures
+    clip = load_model(weights)
+    transform = image_transform_v2(PreprocessCfg(**clip.weights.preprocess), is_train=False)
+    path = read_split(index, "train").paths[2]
+    pixels = transform(Image.open(root / path).convert("RGB"))[None]
+    out = clip.model.visual.forward_intermediates(pixels, indices=[0], output_extra_tokens=True)
+    np.testing.assert_allclose(found.read("x")[2], out["image_intermediates_prefix"][0][0, 0], atol=1e-5)
+    _, rows = reference(pictures, weights)
+    np.testing.assert_allclose(found.z_of(np.array([*rows])), list(rows.values()), atol=2e-5)
+
+
+@pytest.mark.parametrize("number", [1, -1, 7])
+def test_a_block_that_is_not_there_is_told(pictures, weights, tmp_path, number) -> None:
+    with pytest.raises(RelianceError, match=r"2 blocks(.|\n)*block 0 to 0, or -2 to -2"):
+        embed(tmp_path, pictures, weights, site=block, block=number)

@@ -89,7 +89,7 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
         ),
         "samples": pd.DataFrame({"failure_id": [bad], "dataset": bad, "split": bad, "image_id": 0}),
         "index": pd.DataFrame({"split": [bad], "image_id": 0, "class_id": 0}),
-        "classes": pd.DataFrame({"class_id": [0], "short_name": bad}),
+        "class_names": pd.DataFrame({"class_id": [0], "short_name": bad}),
         "components": pd.DataFrame({**component, "top20_mean": 1.0, "n_active": 3, "firing_rate": 0.1}),
         "robustness": pd.DataFrame(
             {"failure_id": [bad], "source": bad, "probe": "short", "spurious_auc": 0.5}
@@ -132,7 +132,7 @@ def page(folder: Path, bad: str) -> str:
                 )
             ]
         },
-        "hidden": rows.hidden_rows(t["hidden"], t["classes"], ROWS),
+        "hidden": rows.hidden_rows(t["hidden"], t["class_names"], ROWS),
         "components": rows.component_rows(t["components"], ROWS),
         "configuration": provenance.Grid(
             ["key", "value"], provenance.settings_rows({"variant": {bad: [bad, {bad: None}]}})

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ ANY = {"split": ["test", "train@red_more"], "part": ["0"], "parts": ["2"]}
 ANY |= {
     "attributed": ["subset", "test"],
     "basis": ["neurons", "pca", "random", "untrained"],
-    "site": [*SITES],
+    "site": [*(SITES.keys() - {"block"}), "block-2"],
 }
 
 
@@ -36,6 +37,8 @@ def names_of(plan: Plan, stage: Stage, variant: str) -> list[Wildcards]:
     encoders = [name for name in (v.encoder, v.labeller) if name]
     values = {"variant": [variant], "encoder": encoders, "dataset": [v.dataset, *v.external], **ANY}
     values["comparison"] = [name for name, of in plan.config.comparisons.items() if variant in of]
+    if "site" in stage.constraints:
+        values["site"] = [name for name in values["site"] if re.fullmatch(stage.constraints["site"], name)]
     return [
         Wildcards(**dict(zip(stage.wildcards, chosen, strict=True)))
         for chosen in itertools.product(*(values[name] for name in stage.wildcards))

@@ -1,5 +1,6 @@
 """Sites in the plan: paths, entry points, and where labellers are read."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,18 @@ import yaml
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
-from reliance.config.sites import SITES
-from reliance.plan import concepts, encoders, naming, paths, robustness, sae
+from reliance.config.sites import HEAD, NETWORK, SITES, block_of, kind_of, named, rule_of
+from reliance.plan import (
+    attribution,
+    concepts,
+    encoders,
+    failures,
+    faithfulness,
+    naming,
+    paths,
+    robustness,
+    sae,
+)
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.running.fingerprint import reachable_modules
@@ -71,9 +82,83 @@ def test_what_a_model_must_have_is_what_its_sites_need() -> None:
 
 @pytest.mark.parametrize("site", SITES)
 def test_the_jobs_of_a_site_do_not_reach_another(site: str) -> None:
-    embed, export = encoders.at_site(site)
-    assert f"/{{encoder}}/{site}/" in str(embed.outputs["part"]) and export.name.startswith("export_head")
-    for stage in (embed, export):
+    stages = encoders.at_site(site)
+    assert [stage.name.startswith("export_head") for stage in stages[1:]] == [True] * (site != "block")
+    folder = "{site}" if site == "block" else site
+    assert f"/{{encoder}}/{folder}/" in str(stages[0].outputs["part"])
+    for stage in stages:
         reached = reachable_modules(ROOT / "scripts/job.py", ROOT / "src", stage.entry)
         assert SITES[site].module in reached
-        assert not reached & {place.module for name, place in SITES.items() if name != site}
+        own = {site, "class_token"} if site == "block" else {site}  # the same token, further on
+        assert not reached & {place.module for name, place in SITES.items() if name not in own}
+
+
+def test_a_block_is_a_site_with_a_name() -> None:
+    plan = planned(inside={"site": {"block": -2, "token": "class"}}, deep={"site": {"block": 1}})
+    assert [plan.variant(name).site for name in ("inside", "deep")] == ["block-2", "block1"]
+    here = "results/encoders/demo/block-2/planted"
+    assert plan.embedded("inside", "train") == f"{here}/train/manifest.json"
+    (embed,) = encoders.at_site("block")
+    w = Wildcards(encoder="demo", dataset="planted", site="block-2", split="train", part="0", parts="1")
+    assert encoders.embedding(plan, w)["block"] == -2
+    assert "block" not in encoders.embedding(plan, w._replace(site="class_token"))
+    assert all(re.fullmatch(embed.constraints["site"], name) for name in ("block-2", "block0", "block11"))
+    assert not re.fullmatch(paths.CONSTRAINTS["site"], "block") and kind_of("block11") == "block"
+    assert (block_of("block-2"), block_of("embedding")) == (-2, None)
+    assert rule_of("embed_images", "block-2") == embed.name
+
+
+def test_what_asks_for_the_rest_of_a_model_gets_a_head_or_the_weights_and_the_images() -> None:
+    plan, network = planned(inside={"site": {"block": -2}}), Wildcards(variant="inside", attributed="test")
+    asking = [*attribution.STAGES, *failures.STAGES, *faithfulness.STAGES]
+    doubled = [stage for stage in asking if stage.name.endswith("_network")]
+    assert len(doubled) == 5
+    for stage in doubled:
+        (closed,) = [other for other in asking if other.name == stage.name.removesuffix("_network")]
+        assert stage.variants and closed.variants and stage.entry == closed.entry
+        for name, own in (("inside", True), ("inside.n20", True), ("demo", False)):
+            assert bool(re.match(stage.variants(plan) + "/", f"{name}/")) == own
+            assert bool(re.match(closed.variants(plan) + "/", f"{name}/")) != own
+        assert NETWORK in stage.also and NETWORK not in closed.also
+        found = stage.inputs(plan, network)
+        assert found["weights"] == "results/encoders/demo/weights.json" and "head" not in found
+        settings = stage.settings(plan, network)
+        assert (settings["network"], settings["block"]) == (NETWORK, -2) and settings["dataset_root"]
+        assert stage.untracked(plan, network)["block_rows"] <= 256
+        demo = network._replace(variant="demo")
+        assert "head" in closed.inputs(plan, demo) and "block" not in closed.settings(plan, demo)
+    assert {SITES[name].tail for name in ("class_token", "embedding")} == {HEAD}
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        *("block", "block-1", "blocks", 3),
+        *({"block": number} for number in ("2", -1, True, 1234)),
+        *({"token": "class"}, {"block": 2, "token": "all"}, {"block": 2, "layer": 3}),
+    ],
+)
+def test_what_is_no_site_is_refused(site: Any) -> None:
+    with pytest.raises(RelianceError, match="site"):
+        planned(inside={"site": site})
+
+
+def test_an_audit_needs_a_closed_form() -> None:
+    with pytest.raises(RelianceError, match=r"closed form(.|\n)*class_token or embedding"):
+        planned(inside={"site": {"block": -2}, "audit": {"positive": ["0"]}})
+
+
+def test_jobs_of_heads_do_not_reach_the_network() -> None:
+    """So that they import no CLIP: nothing of it is needed for a closed form."""
+    for stage in (*attribution.STAGES, *faithfulness.STAGES):
+        if not stage.name.endswith("_network"):
+            reached = reachable_modules(ROOT / "scripts/job.py", ROOT / "src", stage.entry)
+            assert not reached & {
+                "reliance.tails.network",
+                "reliance.tails.remaining",
+                "reliance.encoders.model",
+            }
+
+
+def test_names_are_left_as_they_are() -> None:
+    assert named("class_token") == "class_token" and named({"block": 3, "token": "class"}) == "block3"

@@ -93,6 +93,7 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "train_clip",
         "embed_images",
         "embed_images_embedding",
+        "embed_images_block",
         "train_sae",
         "encode",
         "encode_of_imported",

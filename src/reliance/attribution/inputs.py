@@ -4,17 +4,19 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
 from reliance.attribution.prompts import read_prompts
-from reliance.base.artifacts import check_same
+from reliance.base.artifacts import Stamp, check_same
 from reliance.base.device import choose_device
+from reliance.base.entry import imported
 from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings, check_site
+from reliance.images.decode import Reading
 from reliance.images.tables import read_split
 from reliance.tails.head_tail import HeadTail
 from reliance.tails.protocol import Tail
@@ -30,11 +32,35 @@ class Explained(NamedTuple):
 
     index: Path  # type: ignore[assignment]  # instead of the method of tuples
     embeddings: Path  # manifest of the split
-    head: Path
+    head: Path | None = None  # of a site with a closed form behind it; elsewhere the weights
+    weights: Path | None = None
     codes: Path | None = None  # manifest of the split, for the latents of an SAE
     sae: Path | None = None
     text: Path | None = None  # prompts of the classes; an audit has a probe instead
     fitted: Path | None = None  # manifest that neurons and principal axes are fitted to
+
+
+class Again(NamedTuple):
+    """How images go through a network again, where no closed form stands behind the site."""
+
+    network: str  # entry point of what opens the rest of the model (`config.sites`)
+    block: int
+    dataset_root: str
+    apply_exif: bool = False
+    max_pixels: int = 200_000_000
+    jpeg_decoding: str = "exact"
+
+
+class Behind(Protocol):
+    """The rest of a model behind a site, for the images of one split, if it has no closed form."""
+
+    site: str
+    stamp: Stamp  # of the weights
+
+    def tail(
+        self, directions: np.ndarray, text: np.ndarray, device: str, dtype: torch.dtype, path_steps: int
+    ) -> Tail:
+        """The tail for units of directions [m, d] and text vectors [C, p]."""
 
 
 class Computing(NamedTuple):
@@ -56,7 +82,7 @@ class Inputs(NamedTuple):
     labels: np.ndarray  # row in class_ids of every image of the split, -1 without a class, int64 [N]
     embeddings: Embeddings  # x [N, d] and valid [N]
     units: Units
-    head: Head
+    head: Head | Behind
     text: np.ndarray  # float32 [C, p], one unit vector per class
     ids: dict[str, str]  # name -> id of the artifacts read, for the stamp of what is written
 
@@ -71,8 +97,10 @@ class LabelledImages(NamedTuple):
     indices: np.ndarray  # int64 [n, k]
 
 
-def open_inputs(files: Explained, split: str, units: str = LATENTS) -> Inputs:
+def open_inputs(files: Explained, split: str, units: str = LATENTS, again: Again | None = None) -> Inputs:
     """Open the artifacts of one split; `units` is the entry point of their kind (`units.kinds`).
+
+    again : where the rest of the model has no closed form.
 
     Raises RelianceError if two of them come from different weights, images, embeddings or SAEs,
     or if an image's class has no prompt.
@@ -80,13 +108,13 @@ def open_inputs(files: Explained, split: str, units: str = LATENTS) -> Inputs:
     if files.text is None:
         raise ValueError("relevances for an image's own class need `text`")
     parts = Embeddings(files.embeddings)
-    loaded_head, head_stamp = load_head(files.head)
+    behind = _behind(files, split, again)
     images = read_split(files.index, split)
     prompts = read_prompts(files.text)
     weights = (files.embeddings, parts.stamp.inputs["weights"])
-    check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)
+    check_same("encoder weights", (behind.path, behind.weights), weights)
     check_same("encoder weights", (files.text, prompts.stamp.inputs["weights"]), weights)
-    check_site(files.head, head_stamp.params["site"], parts)
+    check_site(behind.path, behind.site, parts)
     named = (files.embeddings, parts.stamp.inputs["index"])
     check_same("image index", named, (files.index, images.stamp.id))
     opened = open_units(units, Sources(parts, files.codes, files.sae, files.fitted))
@@ -95,21 +123,47 @@ def open_inputs(files: Explained, split: str, units: str = LATENTS) -> Inputs:
         "index": images.stamp.id,
         "embeddings": parts.stamp.id,
         **opened.ids,
-        "head": head_stamp.id,
+        **behind.ids,
         "text": prompts.stamp.id,
         "weights": parts.stamp.inputs["weights"],
     }
     labels = _class_rows(files.index, files.text, prompts.class_ids, images.class_ids.astype(np.int64))
-    return Inputs(prompts.class_ids, labels, parts, opened, loaded_head, prompts.vectors, ids)
+    return Inputs(prompts.class_ids, labels, parts, opened, behind.rest, prompts.vectors, ids)
 
 
-def open_tail(units: Units, head: Head, text: np.ndarray, computing: Computing, path_steps: int = 10) -> Tail:
+class _Rest(NamedTuple):
+    path: Path
+    rest: Head | Behind
+    site: str
+    weights: str  # their id
+    ids: dict[str, str]
+
+
+def _behind(files: Explained, split: str, again: Again | None) -> _Rest:
+    """What stands behind the site: a head, or a network that images go through again."""
+    if files.head is not None:
+        head, stamp = load_head(files.head)
+        site, weights = stamp.params["site"], stamp.inputs["weights"]
+        return _Rest(files.head, head, site, weights, {"head": stamp.id})
+    if again is None or files.weights is None:
+        raise ValueError("a site without a head needs `weights`, and how images are read again")
+    reading = Reading(again.dataset_root, again.apply_exif, again.max_pixels, None, again.jpeg_decoding)
+    sources = {"weights": files.weights, "index": files.index, "split": split, "block": again.block}
+    rest: Behind = imported(again.network)(**sources, reading=reading)
+    return _Rest(files.weights, rest, rest.site, rest.stamp.id, {})
+
+
+def open_tail(
+    units: Units, head: Head | Behind, text: np.ndarray, computing: Computing, path_steps: int = 10
+) -> Tail:
     """The tail behind the site of x, for units and text vectors [C, p]; sets torch's number of threads.
 
     Raises RelianceError for cuda on a machine without a GPU.
     """
     torch.set_num_threads(computing.threads)
     device, dtype = choose_device(computing.device), getattr(torch, computing.dtype)
+    if not isinstance(head, Head):
+        return head.tail(units.directions, text, device, dtype, path_steps)
     return HeadTail(head, units.directions, text, device, dtype, path_steps)
 
 

@@ -10,6 +10,7 @@ import torch
 from reliance.attribution.inputs import (
     COMPUTING,
     LATENTS,
+    Again,
     Computing,
     Explained,
     LabelledImages,
@@ -35,6 +36,7 @@ def attribute_split(
     every_nth: int = 1,
     units: str = LATENTS,
     computing: Computing = COMPUTING,
+    again: Again | None = None,
 ) -> Stamp:
     """Write the relevances (Eq. 5) of every active unit for each image's own class, and its output y.
 
@@ -42,7 +44,7 @@ def attribute_split(
     every image. Images without a class and unreadable ones are left out. Written block by block, so memory
     does not grow with the split. Returns the stamp; raises RelianceError if artifacts do not match.
     """
-    inputs = open_inputs(files, split, units)
+    inputs = open_inputs(files, split, units, again)
     tail = open_tail(inputs.units, inputs.head, inputs.text, computing)
     alone = tail.alone().cpu().numpy()
     params = {"split": split, "every_nth": every_nth, "dtype": computing.dtype, "components": tail.units}
@@ -51,7 +53,7 @@ def attribute_split(
         ids = {**inputs.ids, "attributions": table.stamp.id}
         with writing_table(outputs, OUTPUTS, params, ids) as scored:
             for block in blocks(inputs, every_nth, computing.block_rows):
-                scores = tail.score(block.x, block.values, block.indices)
+                scores = tail.score(block.x, block.values, block.indices, block.image_id)
                 if not images:
                     log_beta_error(tail, scores, block.label)
                 own, columns = attribute_block(block, scores, alone, inputs.class_ids)

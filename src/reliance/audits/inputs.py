@@ -48,6 +48,8 @@ def open_learned(files: Explained, audit_split: Path, units: str = LATENTS) -> L
     """
     opened = open_split(files.index, files.embeddings, "train")
     frame, stamp = read_split_table(audit_split, files.index)
+    if files.head is None:
+        raise ValueError("an audit is of a site with a head")
     head, head_stamp = load_head(files.head)
     weights = (files.embeddings, opened.ids["weights"])
     check_same("encoder weights", (files.head, head_stamp.inputs["weights"]), weights)

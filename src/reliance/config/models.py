@@ -221,6 +221,8 @@ class Variant(Section):
     external: tuple[Name, ...] = ()
     audit: AuditSettings | None = None
 
+    _site = field_validator("site", mode="before")(sites.named)
+
 
 class Config(Section):
     """The whole configuration."""

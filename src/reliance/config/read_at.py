@@ -2,18 +2,18 @@
 
 from reliance.config.mistakes import invalid, nearest
 from reliance.config.models import Config
-from reliance.config.sites import DEFAULT, OF_LABELLERS, SITES
+from reliance.config.sites import DEFAULT, OF_LABELLERS, SITES, kind_of
 
 
 def check_site(config: Config, name: str, here: str) -> None:
     """The site exists, and the model is one that can be read there."""
     variant = config.variants[name]
-    if variant.site not in SITES:
+    if kind_of(variant.site) not in SITES:
         raise invalid(
             f"{here}.site",
             "a model is read at a site that is known",
             variant.site,
-            " | ".join(SITES),
+            " | ".join(name for name in SITES if name != "block") + " | {block: l, token: class}",
             nearest(variant.site, SITES),
         )
     if config.encoders[variant.encoder].role != "encoder" and variant.site != OF_LABELLERS:
@@ -46,4 +46,6 @@ def site_of_labeller(config: Config, labeller: str, encoder: str, site: str) -> 
 def parts_needed(config: Config, encoder: str) -> list[str]:
     """Parts that a model must have where it is read, sorted; those of its role if no variant reads it."""
     usual = OF_LABELLERS if config.encoders[encoder].role == "labeller" else DEFAULT
-    return sorted({part for site in sites_of(config, encoder) or [usual] for part in SITES[site].needs})
+    return sorted(
+        {part for site in sites_of(config, encoder) or [usual] for part in SITES[kind_of(site)].needs}
+    )

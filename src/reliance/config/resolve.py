@@ -11,6 +11,7 @@ from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config.read_at import check_site
 from reliance.config.sae import SaeImport, SaeTraining
+from reliance.config.sites import SITES, kind_of
 from reliance.config.stages import AuditSettings, Failures
 
 BUILT_IN = ("classes", "general", "imagenet21k")  # vocabularies that need no file
@@ -185,6 +186,14 @@ def _check_audit(config: Config, name: str, here: str) -> None:
             "no SAE",
             "a variant with a section sae",
             "add it",
+        )
+    if SITES[kind_of(variant.site)].tail:
+        raise invalid(
+            f"{here}.audit",
+            "an audit is of a site with a closed form behind it",
+            f"site {variant.site}",
+            "site: class_token or embedding",
+            "audit the model there",
         )
     for key in ("transform", "opposite"):
         chosen = getattr(variant.audit.intervention, key)

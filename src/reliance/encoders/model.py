@@ -147,7 +147,11 @@ def fitting_state(
     known = model.state_dict()
     problem = _difference(known, state)
     if problem and (prefix := common_prefix(state, known)):
-        raise prefixed(path, encoder, prefix, next(n for n in state if n.startswith(prefix)))
+        bare = _convert(model, {name.removeprefix(prefix): tensor for name, tensor in state.items()})
+        if len(bare) < len(state) or _difference(known, bare):
+            raise prefixed(path, encoder, prefix, next(n for n in state if n.startswith(prefix)))
+        log.info("%s: the prefix %r before every name is left out", path, prefix)
+        return bare
     if problem:
         raise RelianceError(
             f"encoders.{encoder}: {path}",
@@ -203,9 +207,13 @@ def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
     if isinstance(state, dict) and "state_dict" in state:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        if tables := tables_in(state, torch.Tensor):
+        tables = tables_in(state, torch.Tensor)
+        if len(tables) > 1:
             raise WrappedError(tables)
-        raise ValueError("it is not a table of tensors")
+        if not tables:
+            raise ValueError("it is not a table of tensors")
+        log.info("%s: its tensors lie below %r", path, tables[0])
+        state = state[tables[0]]
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 

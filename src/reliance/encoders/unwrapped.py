@@ -62,7 +62,7 @@ def prefixed(path: str, encoder: str, prefix: str, example: str) -> RelianceErro
         "the tensors of a file of weights have the names that open_clip gives them",
         found=f"the prefix {prefix!r} before their names, such as {example}",
         allowed=f"the names without it, such as {example.removeprefix(prefix)}",
-        next_step="the file is intact, and was saved by a program that wraps the model: save "
+        next_step="without it they do not fit either: choose the right architecture, or save "
         f"{save}, and name the new file as encoders.{encoder}.file",
     )
 

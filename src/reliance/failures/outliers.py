@@ -21,6 +21,7 @@ import torch
 from reliance.attribution.inputs import (
     COMPUTING,
     LATENTS,
+    Again,
     Computing,
     Explained,
     Inputs,
@@ -70,6 +71,7 @@ def mine_outliers(
     rule: Mining = MINING,
     units: str = LATENTS,
     computing: Computing = COMPUTING,
+    again: Again | None = None,
 ) -> Stamp:
     """Write the flagged (class, component) pairs and their images.
 
@@ -77,7 +79,7 @@ def mine_outliers(
     cannot be mined are logged and listed in the stamp's params as `skipped`. Returns the stamp of
     `outliers`; raises RelianceError if the artifacts or settings do not match the expectations.
     """
-    inputs = open_inputs(files, split, units)
+    inputs = open_inputs(files, split, units, again)
     expected = read_table(expectations, EXPECTATIONS)
     shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": computing.dtype}
     _check_expectations(expectations, expected, inputs, shared)

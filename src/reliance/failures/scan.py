@@ -109,7 +109,7 @@ class Miner:
 
     def _score(self, block: LabelledImages) -> Scored:
         label = torch.as_tensor(block.label, device=self.tail.device)
-        scores = self.tail.score(block.x, block.values, block.indices)
+        scores = self.tail.score(block.x, block.values, block.indices, block.image_id)
         self._refuse_unless_finite("y", scores.y)
         return Scored(block.image_id, label, scores)
 

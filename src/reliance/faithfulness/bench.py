@@ -45,7 +45,7 @@ class Loaded(NamedTuple):
 def load(bench: Bench, images: Images) -> Loaded:
     """Images on the device of the bench."""
     x = torch.as_tensor(images.x).to(bench.alone)
-    return Loaded(x, bench.tail.activate(images.values, images.indices))
+    return Loaded(x, bench.tail.activate(images.values, images.indices, images.rows))
 
 
 def stretch_of(bench: Bench, loaded: Loaded, error_term: str) -> Stretch:

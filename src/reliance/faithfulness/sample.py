@@ -29,6 +29,7 @@ class Images(NamedTuple):
     x: np.ndarray  # float32 [n, d]
     values: np.ndarray  # float32 [n, k], 0 is inactive
     indices: np.ndarray  # int64 [n, k]
+    rows: np.ndarray  # of the split, int64 [n]
 
     def take(self, rows: slice | np.ndarray) -> "Images":
         """Some of them."""
@@ -106,7 +107,7 @@ def read_images(inputs: Inputs, wanted: np.ndarray, block_rows: int) -> Images:
     x, values, indices = (
         np.concatenate([getattr(b, name) for b in found])[place] for name in ("x", "values", "indices")
     )
-    return Images(x, values, indices)
+    return Images(x, values, indices, wanted)
 
 
 def random_orders(images: Images, label: np.ndarray, m: int, steps: int, seed: int) -> Randoms:

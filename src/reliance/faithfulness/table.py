@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reliance.attribution.inputs import LATENTS, Computing, Explained, open_inputs, open_tail
+from reliance.attribution.inputs import LATENTS, Again, Computing, Explained, open_inputs, open_tail
 from reliance.base.artifacts import Stamp, derived_stamp, write_json, write_table
 from reliance.faithfulness.bench import Bench, load, open_bench, stretch_of
 from reliance.faithfulness.cells import Cells, by_cell, table
@@ -46,6 +46,7 @@ def faithfulness(
     error_terms: Sequence[str] = ERROR_TERMS,
     units: str = LATENTS,
     computing: Computing = DOUBLE,
+    again: Again | None = None,
 ) -> Stamp:
     """Write the curves of all protocols, methods and error terms, and a summary.
 
@@ -55,7 +56,7 @@ def faithfulness(
     memory also grows with `per_class` and `reference`; all is float64. Returns the table's stamp. Raises
     RelianceError if artifacts do not match or a subset has no image.
     """
-    inputs = open_inputs(files, split, units)
+    inputs = open_inputs(files, split, units, again)
     chosen = choose(inputs, sampling, computing.block_rows)
     sampling = fitting(chosen, sampling)
     text, double = inputs.text[chosen.classes], computing._replace(dtype="float64")

@@ -1,21 +1,27 @@
 """How much each active component drives the output for an image's own class (Eqs. 3, 5 and 6)."""
 
+from reliance.config.sites import HEAD, NETWORK, SITES, block_of, kind_of
 from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at
-from reliance.plan.plan import Plan
+from reliance.plan.plan import Plan, some
+from reliance.plan.sizes import Size
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 from reliance.units.kinds import KINDS
+
+NETWORK_ROWS = 256  # images whose tokens a job holds at a time
 
 
 def explained(plan: Plan, variant: str, split: str) -> Paths:
     """What every attribution is computed from."""
     plan.check_classes(plan.variant(variant).dataset)
+    network = SITES[kind_of(plan.variant(variant).site)].tail
+    rest = {"weights": paths.WEIGHTS} if network else {"head": paths.HEAD}
     return {
         "index": plan.path(paths.INDEX, variant),
         "embeddings": plan.embedded(variant, split),
         "codes": at(paths.CODES, variant=variant, split=split),
         "sae": at(paths.SAE, variant=variant),
-        "head": plan.path(paths.HEAD, variant),
+        **{name: plan.path(path, variant) for name, path in rest.items()},
         "text": plan.path(paths.TEXT, variant, prompt_set=plan.variant(variant).failures.prompt_set),
     }
 
@@ -31,7 +37,37 @@ def attributing(plan: Plan, w: Wildcards) -> Values:
     return {"split": attributed_split(w), "every_nth": every_nth, **plan.compute}
 
 
-STAGES = (
+def again(plan: Plan, w: Wildcards) -> Values:
+    """How images go through the network again, where the site has no closed form behind it."""
+    v = plan.variant(w.variant)
+    images = some(plan.config.images, "apply_exif", "max_pixels")
+    jpeg = some(plan.config.embedding, "jpeg_decoding")
+    place = {"network": SITES[kind_of(v.site)].tail, "block": block_of(v.site)}
+    return {**place, **images, **jpeg, "dataset_root": plan.root(v.dataset)}
+
+
+def by_tail(stage: Stage) -> tuple[Stage, Stage]:
+    """A stage that asks for the rest of a model: in closed form, and by running it."""
+
+    def fewer(plan: Plan, w: Wildcards) -> Values:
+        return {"block_rows": min(plan.config.compute.block_rows, NETWORK_ROWS)}
+
+    def minutes(size: Size) -> float:
+        return 60 + 10 * (stage.minutes(size) if callable(stage.minutes) else stage.minutes)
+
+    network = stage._replace(
+        name=f"{stage.name}_network",
+        variants=lambda plan: plan.behind(NETWORK),
+        also=(*stage.also, NETWORK),
+        settings=lambda plan, w: {**stage.settings(plan, w), **again(plan, w)},
+        untracked=fewer,
+        minutes=minutes,
+        memory=lambda s: 8000 + (stage.memory(s) if callable(stage.memory) else stage.memory),
+    )
+    return stage._replace(variants=lambda plan: plan.behind(HEAD)), network
+
+
+STAGES = by_tail(
     Stage(
         name="attribute_split",
         entry="reliance.attribution.table:attribute_split",
@@ -46,5 +82,5 @@ STAGES = (
         threads=True,
         gpu=True,
         message="Attributing the outputs of {wildcards.variant} on {wildcards.attributed}",
-    ),
+    )
 )

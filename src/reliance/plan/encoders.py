@@ -6,7 +6,7 @@ from pathlib import Path
 from reliance.config.models import Encoder
 from reliance.config.read_at import parts_needed
 from reliance.config.resolve import BUILT_IN, check_file, known
-from reliance.config.sites import SITES, rule_of
+from reliance.config.sites import SITES, block_of, rule_of
 from reliance.encoders.families.table import FAMILIES
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
@@ -74,6 +74,7 @@ def embedding(plan: Plan, w: Wildcards) -> Values:
         "dataset_root": plan.root(w.dataset),
         "part_index": int(w.part),
         "parts": int(w.parts),
+        **({} if block_of(w.site) is None else {"block": block_of(w.site)}),
     }
 
 
@@ -153,15 +154,17 @@ def _texts(*prompt_sets: str) -> dict[str, str | list[str]]:
     return {"texts": [paths.TEXT.replace("{prompt_set}", name) for name in prompt_sets]}
 
 
-def at_site(site: str) -> tuple[Stage, Stage]:
+def at_site(site: str) -> tuple[Stage, ...]:
     """The stages that read an encoder at one site. Their functions are its own: no site reruns another."""
+    place = SITES[site]
+    part = paths.EMBEDDINGS_PART if place.pattern else paths.EMBEDDINGS_PART.replace("{site}", site)
     embed = Stage(
-        name=rule_of("embed_images", site),
-        entry=SITES[site].entry("embed_images"),
+        name=f"embed_images_{site}" if place.pattern else rule_of("embed_images", site),
+        entry=place.entry("embed_images"),
         inputs=to_embed,
-        outputs={"part": paths.EMBEDDINGS_PART.replace("{site}", site)},
+        outputs={"part": part},
         folders=("part",),
-        constraints={"split": paths.CHANGED_SPLIT},
+        constraints={"split": paths.CHANGED_SPLIT, **({"site": place.pattern} if place.pattern else {})},
         settings=embedding,
         untracked=lambda plan, w: some(plan.config.embedding, "workers"),
         resumes=True,
@@ -173,6 +176,8 @@ def at_site(site: str) -> tuple[Stage, Stage]:
         message="Embedding {wildcards.dataset}/{wildcards.split} with {wildcards.encoder}, "
         "part {wildcards.part}",
     )
+    if place.tail:
+        return (embed,)
     export = Stage(
         name=rule_of("export_head", site),
         entry=SITES[site].entry("export_head"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.figures import figures_of
 from reliance.plan.naming import labels
@@ -44,7 +45,7 @@ def describing(plan: Plan, w: Wildcards) -> Values:
 def _of_the_encoder(plan: Plan, name: str) -> dict[str, Any]:
     return {
         "embeddings": {split: plan.embedded(name, split) for split in SPLITS},
-        "head": plan.path(paths.HEAD, name),
+        **({} if SITES[kind_of(plan.variant(name).site)].tail else {"head": plan.path(paths.HEAD, name)}),
         "texts": {key: plan.path(paths.TEXT, name, prompt_set=key) for key in PROMPT_SETS},
         "words": plan.path(paths.TEXT, name, prompt_set="vocabulary"),
         "probe": plan.path(paths.PROBE, name),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reliance.plan import paths
-from reliance.plan.attribution import explained
+from reliance.plan.attribution import by_tail, explained
 from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, beside
 from reliance.plan.plan import Plan, some
@@ -85,19 +85,21 @@ STAGES = (
         minutes=lambda s: 10 + s.train / 100000,
         message="Estimating what each class of {wildcards.variant} is expected to rely on",
     ),
-    Stage(
-        name="mine_outliers",
-        entry="reliance.failures.outliers:mine_outliers",
-        also=(KINDS["sae"],),
-        inputs=to_mine,
-        outputs={"outliers": paths.OUTLIERS, "outlier_samples": paths.OUTLIER_SAMPLES},
-        settings=mining,
-        untracked=in_blocks,
-        memory=lambda s: 4000 + 1e-4 * s.classes * s.latents,
-        minutes=lambda s: 20 + s.train * s.classes / 1e7,
-        threads=True,
-        gpu=True,
-        message="Looking for reliance nobody expected in {wildcards.variant}",
+    *by_tail(
+        Stage(
+            name="mine_outliers",
+            entry="reliance.failures.outliers:mine_outliers",
+            also=(KINDS["sae"],),
+            inputs=to_mine,
+            outputs={"outliers": paths.OUTLIERS, "outlier_samples": paths.OUTLIER_SAMPLES},
+            settings=mining,
+            untracked=in_blocks,
+            memory=lambda s: 4000 + 1e-4 * s.classes * s.latents,
+            minutes=lambda s: 20 + s.train * s.classes / 1e7,
+            threads=True,
+            gpu=True,
+            message="Looking for reliance nobody expected in {wildcards.variant}",
+        )
     ),
     Stage(
         name="list_cases",

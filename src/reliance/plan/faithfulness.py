@@ -1,7 +1,7 @@
 """Whether deleting and inserting what an attribution names moves the output (Figs. 3, 7, 8), by basis."""
 
 from reliance.plan import paths
-from reliance.plan.attribution import explained
+from reliance.plan.attribution import by_tail, explained
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
@@ -59,4 +59,4 @@ def faithfulness_in(basis: str) -> Stage:
     )
 
 
-STAGES = (SAE, *map(faithfulness_in, BASES))
+STAGES = tuple(row for stage in (SAE, *map(faithfulness_in, BASES)) for row in by_tail(stage))

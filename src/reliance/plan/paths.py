@@ -93,7 +93,7 @@ CONSTRAINTS = {  # regular expressions of what may stand for a name
     "variant": r"(?!(compare|datasets|encoders|logs|benchmarks)/)[^/]+",
     "dataset": r"[^/]+",
     "encoder": r"[^/]+",
-    "site": "|".join(SITES),
+    "site": "|".join(place.pattern or name for name, place in SITES.items()),
     "comparison": r"[^/]+",
     "split": "train|test|cases",
     "part": r"\d+",

@@ -13,6 +13,7 @@ from reliance.config.models import ClipTraining, Config, Dataset, Encoder, Exter
 from reliance.config.read_at import site_of_labeller
 from reliance.config.resolve import Resolved, check_file, dataset_of, known, resolve
 from reliance.config.sae import SaeImport, SaeTraining
+from reliance.config.sites import HEAD, SITES, kind_of
 from reliance.config.stages import AuditSettings
 from reliance.plan import paths
 from reliance.plan.borrowed import check_borrowed
@@ -175,12 +176,13 @@ class Plan:
 
         The default kind has all that no other kind has, so that a wrong name reaches its clear error.
         """
-        kinds = {name: self.config.sae_of(name) for name in self.config.variants}
-        others = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind != DEFAULT]
-        if kind == DEFAULT:
-            return "".join(f"(?!{name}(\\.n\\d+)?/)" for name in others) + paths.CONSTRAINTS["variant"]
-        own = [re.escape(name) for name, sae in kinds.items() if sae and sae.kind == kind]
-        return f"({'|'.join(own) or '(?!)'})(\\.n\\d+)?"
+        saes = {name: self.config.sae_of(name) for name in self.config.variants}
+        return _pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
+
+    def behind(self, tail: str) -> str:
+        """Pattern of the variants with a tail behind their site; the closed form has all others."""
+        variants = self.config.variants.items()
+        return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
@@ -253,6 +255,15 @@ class Plan:
             allowed="at least one variant with a section sae",
             next_step="give one an SAE, or ask for fig5 or fig14, which need none",
         )
+
+
+def _pattern(kinds: dict[str, str], kind: str, default: str) -> str:
+    """Pattern of the variants of a kind; those of the default kind are all but the others."""
+    if kind == default:
+        others = [re.escape(name) for name, own in kinds.items() if own != default]
+        return "".join(f"(?!{name}(\\.n\\d+)?/)" for name in others) + paths.CONSTRAINTS["variant"]
+    chosen = [re.escape(name) for name, own in kinds.items() if own == kind]
+    return f"({'|'.join(chosen) or '(?!)'})(\\.n\\d+)?"
 
 
 def _of(variant: str, v: Resolved) -> dict[str, str]:

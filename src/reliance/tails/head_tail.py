@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from reliance.encoders.head import Head
@@ -72,7 +73,9 @@ class HeadTail:
         """m."""
         return len(self.tables.lens)
 
-    def score(self, x: Array, values: Array, indices: Array) -> "HeadScores":
+    def score(
+        self, x: Array, values: Array, indices: Array, images: np.ndarray | None = None
+    ) -> "HeadScores":
         """Outputs and relevances of n images."""
         return HeadScores(self, x, values, indices)
 
@@ -80,7 +83,7 @@ class HeadTail:
         """Logit Lens [C, m] (Eq. 3)."""
         return logit_lens(self.tables, self.texts)
 
-    def activate(self, values: Array, indices: Array) -> "HeadActive":
+    def activate(self, values: Array, indices: Array, images: np.ndarray | None = None) -> "HeadActive":
         """The active units of n images, to be deleted and inserted."""
         return HeadActive(self, values, indices)
 

@@ -40,14 +40,17 @@ class Tail(Protocol):
     def units(self) -> int:
         """m."""
 
-    def score(self, x: Array, values: Array, indices: Array) -> "Scores":
-        """Outputs and relevances of n images."""
+    def score(self, x: Array, values: Array, indices: Array, images: np.ndarray | None = None) -> "Scores":
+        """Outputs and relevances of n images.
+
+        images : int64 [n], their rows in the split, for a tail that looks at them again.
+        """
 
     def alone(self) -> torch.Tensor:
         """y of each unit by itself, without an image [C, m] (Logit Lens, Eq. 3)."""
 
-    def activate(self, values: Array, indices: Array) -> "Active":
-        """The active units of n images, to be deleted and inserted."""
+    def activate(self, values: Array, indices: Array, images: np.ndarray | None = None) -> "Active":
+        """The active units of n images, to be deleted and inserted; `images` as in `score`."""
 
 
 class Scores(Protocol):

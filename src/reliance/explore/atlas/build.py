@@ -145,7 +145,7 @@ def write_data(
     images = shown.frame().merge(study.index, how="left", on=["split", "image_id"])
     images["class_id"] = images["class_id"].fillna(-1).astype(int)
     explained = {
-        split: Explained(files.index, embedded, files.head, coded, files.sae, files.text)
+        split: Explained(files.index, embedded, head=files.head, codes=coded, sae=files.sae, text=files.text)
         for split, embedded, coded in zip(("train", "test"), files.embeddings, files.codes, strict=True)
     }
     prompts = asked_by_cases(cases)

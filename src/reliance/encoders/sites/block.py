@@ -1,0 +1,83 @@
+"""Site `block{l}`: the class token after block l of a vision transformer, l from 0, or -2, -3, ... .
+
+Whole blocks follow, so there is no head: z is the model's own, and what asks for the rest of the model runs
+it (tails/network.py). The other tokens are not stored.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reliance.base.errors import RelianceError
+from reliance.encoders.model import Clip
+from reliance.encoders.sites.class_token import behind
+from reliance.encoders.sites.site import Site
+from reliance.encoders.vision import Compute, Share, Store, embed_images_at
+from reliance.images.decode import Reading
+
+
+def place_of(clip: Clip, block: int) -> int:
+    """The block's place from the start. Raises RelianceError if there is no such block before the last."""
+    behind(clip)
+    blocks: Any = getattr(getattr(clip.model.visual, "transformer", None), "resblocks", ())
+    place = block if block >= 0 else len(blocks) + block
+    if 0 <= place < len(blocks) - 1:
+        return place
+    raise RelianceError(
+        f"encoders.{clip.weights.encoder}: site {{block: {block}}}",
+        "a class token is read after a block that has another one behind it",
+        found=f"{len(blocks)} blocks in {clip.weights.architecture}",
+        allowed=f"block 0 to {len(blocks) - 2}, or -{len(blocks)} to -2",
+        next_step="choose such a block; behind the last one, write site: class_token",
+    )
+
+
+def site_at(block: int) -> Site:
+    """The site behind a block."""
+
+    @contextmanager
+    def catch(clip: Clip, into: list[torch.Tensor]) -> Iterator[None]:
+        def keep(_module: object, _arguments: object, tokens: torch.Tensor) -> None:
+            into.append(tokens[:, 0])
+
+        blocks: Any = clip.model.visual.transformer.resblocks
+        handle = blocks[place_of(clip, block)].register_forward_hook(keep)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def width(clip: Clip) -> int:
+        place_of(clip, block)
+        return int(behind(clip)[1].shape[0])
+
+    return Site(f"block{block}", "x", width, catch, None)
+
+
+def embed_images(
+    *,
+    block: int,
+    index: Path,
+    weights: Path,
+    part: Path,
+    share: Share,
+    reading: Reading,
+    store: Store,
+    compute: Compute,
+    fingerprint: str = "",
+) -> None:
+    """Stage: as `embed_images_at`, at the class token after `block`."""
+    embed_images_at(
+        site=site_at(block),
+        index=index,
+        weights=weights,
+        part=part,
+        share=share,
+        reading=reading,
+        store=store,
+        compute=compute,
+        fingerprint=fingerprint,
+    )
