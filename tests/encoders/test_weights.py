@@ -122,7 +122,7 @@ def test_a_downloaded_hub_folder(resolve, tmp_path):
         (lambda s: s.update({"visual.extra": torch.zeros(1)}), "1 unexpected: visual.extra"),
         (
             lambda s: s.update({"visual.proj": torch.zeros(32, 13)}),
-            r"visual.proj \[32, 13\] instead of \[32, 12\]",
+            r"visual.proj (is )?\[32, 13\] (instead of|in .* and) \[32, 12\]",
         ),
         (
             lambda s: s.update({"visual.positional_embedding": torch.zeros(17, 32)}),
@@ -142,7 +142,7 @@ def test_a_state_that_does_not_fit_is_refused_by_name_and_shape(
     (save_file if suffix == "safetensors" else torch.save)(state, file)
     with pytest.raises(RelianceError, match=message) as error:
         resolve(architecture="Tiny", pretrained="t", file=str(file))
-    assert "encoders.mine.file" in str(error.value)
+    assert "encoders.mine." in str(error.value) and str(file) in str(error.value)
 
 
 class Malicious:

@@ -121,7 +121,7 @@ def test_a_random_order_of_a_class_is_of_what_fires_on_it(toy):
 
 def test_a_class_that_little_fires_on_has_short_random_orders():
     values, indices = np.array([[1.0, 0], [2, 3], [0, 0]]), np.array([[4, 0], [4, 2], [0, 0]])
-    images = Images(np.zeros((3, 2)), values, indices)
+    images = Images(np.zeros((3, 2)), values, indices, np.arange(3))
     orders = random_orders(images, np.array([0, 0, 1]), 9, 3, 0).by_class
     assert {tuple(order) for order in orders[0].tolist()} == {(4, 2, -1), (2, 4, -1)}
     assert (orders[1] == -1).all()
@@ -193,10 +193,9 @@ def test_sizes_beyond_the_data_set_use_what_there_is(toy, tmp_path):
     assert frame.drop_duplicates(["class_id", "subset"])["n"].sum() == usable
 
 
-def test_more_subsets_than_images_are_refused(toy, tmp_path):
-    with pytest.raises(RelianceError, match=r"faithfulness\.subsets"):
-        run(toy, tmp_path, subsets=22)
-    assert not list(tmp_path.iterdir())
+def test_every_subset_has_an_image(toy, tmp_path):
+    (frame, _), (record, _) = run(toy, tmp_path, subsets=22)
+    assert frame["subset"].nunique() == record["images"] == 21
 
 
 def test_one_image_is_enough(toy, tmp_path):

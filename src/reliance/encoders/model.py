@@ -129,7 +129,13 @@ def build_random(config: Mapping[str, Any], seed: int) -> nn.Module:
     """A model with random weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(config)
+        model = build(config)
+        decoder = getattr(
+            model, "text_decoder", None
+        )  # CoCa's; open_clip leaves its projection as memory was
+        if isinstance(left := getattr(decoder, "text_projection", None), nn.Parameter):
+            nn.init.normal_(left, std=left.shape[0] ** -0.5)
+        return model
 
 
 def fitting_state(

@@ -81,15 +81,15 @@ def choose(inputs: Inputs, sampling: Sampling, block_rows: int) -> Chosen:
 def fitting(chosen: Chosen, sampling: Sampling) -> Sampling:
     """As many subsets as asked for, or as there are images, so that every subset gets one.
 
-    Raises RelianceError for fewer than two images, which have no standard error.
+    Raises RelianceError without any image.
     """
     images = len(chosen.rows)
-    if images < 2:
+    if not images:
         raise RelianceError(
             "faithfulness",
-            "curves are measured on at least two readable images with a class",
-            found=f"{images} in {len(chosen.classes)} classes",
-            allowed="two or more in the split",
+            "curves are measured on readable images with a class",
+            found="none",
+            allowed="one or more in the split",
             next_step="add images to test on, or raise the share `split: {test: ...}` of the data set",
         )
     if images >= sampling.subsets:
