@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from pathlib import Path
@@ -38,6 +39,8 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except RelianceError as error:
+            # Snakemake plans in coroutines: those that had not begun are no news to whoever made a mistake.
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             sys.exit(f"\nERROR {error}\n")
 
     return wrapper
