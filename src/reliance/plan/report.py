@@ -1,5 +1,7 @@
 """One self-contained page per variant, and what is built if nothing is asked for."""
 
+import os
+
 from reliance.figures.table import FIGURES, numbered
 from reliance.plan import paths
 from reliance.plan.figures import bases, figures_of, reading
@@ -7,6 +9,8 @@ from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values
+
+COMMAND = "RELIANCE_COMMAND"  # set by the Snakefile that is called first; its jobs inherit it
 
 
 def of_everyone(plan: Plan, name: str) -> Paths:
@@ -119,10 +123,14 @@ def chosen(plan: Plan, name: str) -> Values:
 
 
 def measured(plan: Plan, w: Wildcards) -> Values:
-    """Whose jobs the page lists times of, and where these are."""
+    """Whose jobs the page lists times of, where these are, and the command of this run."""
     v = plan.variant(w.variant)
     owners = [name for name in (v.name, v.failures_from, v.encoder, v.labeller, v.dataset) if name]
-    return {"benchmarks": plan.placed(paths.BENCHMARKS), "owners": owners}
+    return {
+        "benchmarks": plan.placed(paths.BENCHMARKS),
+        "owners": owners,
+        "command": os.environ.get(COMMAND, ""),
+    }
 
 
 def default_targets(plan: Plan, name: str) -> list[str]:

@@ -120,10 +120,11 @@ class About(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """Whose times are listed."""
+    """Whose times are listed, and what was typed to have them run."""
 
     benchmarks: str = ""  # folder of job times
     owners: Sequence[str] = ()  # the variant, encoders and data sets
+    command: str = ""  # "": it is not known
 
 
 NO_JOBS = Jobs()
@@ -169,6 +170,7 @@ def report(
         "known": known_of_data(study),
         "audit": headline(study.audit) if study.has("audit") else "",
         "left_out": list(about.left_out),
+        "command": jobs.command or f"snakemake --cores 2 results/{about.variant}/report.html",
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
         **tables_shown(study),
         **truth_shown(study),
