@@ -108,7 +108,7 @@ def check_data(
 def serve_variant(
     variant: str,
     results: Results = Path(RESULTS),
-    port: Annotated[int, typer.Option(help="0 takes any that is free")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free")] = 8765,
     host: Annotated[str, typer.Option(help="another than this machine's own lets others in")] = "127.0.0.1",
 ) -> None:
     """Serve the atlas of a variant to a browser, with questions to its models: texts, images, switches."""

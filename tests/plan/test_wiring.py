@@ -129,7 +129,18 @@ def test_names_that_a_job_does_not_have_are_empty() -> None:
 
 def test_an_sae_is_trained_after_the_data_was_looked_at_and_does_not_read_what_was_found(plan: Plan) -> None:
     of = wired(plan, "train_sae")
-    assert of.after(named(variant="tiny")) == ["results/tiny/checked.json"]
-    assert "results/tiny/checked.json" not in of.inputs(named(variant="tiny")).values()
+    assert of.after(named(variant="tiny")) == ["results/tiny/guarded.json"]
+    assert "results/tiny/guarded.json" not in of.inputs(named(variant="tiny")).values()
     assert wired(plan, STAGE).after(named(variant="tiny")) == []
-    assert [stage.name for stage in STAGES if stage.first] == ["check_data"]
+    assert [stage.name for stage in STAGES if stage.first] == ["check_data", "guard_data"]
+
+
+def test_what_others_wait_for_is_run_again_by_no_change_of_its_own(plan: Plan) -> None:
+    """Snakemake sees no change in what waits (`ancient`) for a job that runs again."""
+    waiting = [stage for stage in STAGES if stage.after]
+    guards = {next(iter(stage.outputs.values())) for stage in STAGES if stage.guard}
+    assert waiting and guards
+    for stage in waiting:
+        assert stage.after is not None
+        awaited = stage.after(plan, Wildcards(variant="tiny"))
+        assert {path.replace("tiny", "{variant}") for path in awaited} <= guards

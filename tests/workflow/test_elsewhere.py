@@ -86,6 +86,7 @@ def test_paths_of_a_user_are_no_patterns(odd: Project, tmp_path: Path) -> None:
     root = tmp_path / "my {data} é/pictures"
     for split in ("train", "test"):
         (root / split / "a").mkdir(parents=True)
+        (root / split / "a/1.png").touch()
     (root / "names.csv").write_text("folder,short_name,full_name\na,a,an a\n")
     (root / "words.txt").write_text("bell\nwhistle\n")
     config = f"""

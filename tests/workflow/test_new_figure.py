@@ -14,7 +14,7 @@ import pandas as pd
 from reliance.base.artifacts import derived_stamp, write_meta
 
 
-def made_up(*, robustness, pdf, png, csv, caption, variants, random_weights, skipped_lists):
+def made_up(*, robustness, failures, pdf, png, csv, caption, variants, random_weights, skipped_lists):
     """Write four files about the number of rows."""
     counts = [len(pd.read_parquet(path)) for path in robustness]
     for path in (pdf, png, csv, caption):
@@ -46,6 +46,7 @@ def test_one_module_and_one_row_make_a_figure(fresh: Project) -> None:
         path = fresh.folder / f"results/{name}/robustness.parquet"
         path.parent.mkdir(parents=True)
         pd.DataFrame({"case": range(rows)}).to_parquet(path)
+        path.with_name("failures.tsv").touch()
     alone = ("--allowed-rules", "made_up", "compare_made_up")
     fresh.build("results/tiny/made_up.pdf", "results/compare/tiny/made_up.pdf", *alone)
     results = fresh.folder / "results"

@@ -57,8 +57,8 @@ def test_touching_files_reruns_nothing(built: Project) -> None:
     [
         ("variants={tiny: {failures: {min_z: 4.5}}}", MINING),
         ("variants={tiny: {failures: {max_cases_per_class: 2}}}", CASES),
-        ("variants={tiny: {sae: {k: 6}}}", {"train_sae", "describe_variant"} | CODES),
-        ("naming={top_n: 10}", {"basis_table"} | NAMES | CASES),
+        ("variants={tiny: {sae: {k: 6}}}", {"check_data", "train_sae", "describe_variant"} | CODES),
+        ("naming={top_n: 10}", {"check_data", "basis_table"} | NAMES | CASES),
         ("faithfulness={path_steps: 20}", {"faithfulness", *OTHER_BASES} | CURVES),
         ("hidden={min_relevance: 0.05}", {"hidden_concepts"} | CONCEPTS),
         ("galleries={per_band: 4}", CONCEPTS),
@@ -81,7 +81,7 @@ def test_a_changed_value_reruns_what_depends_on_it(built: Project, config: str, 
         ("figures/robustness/fig5.py", "def fig5(", "X = 1\n\n\ndef fig5(", set()),
         ("figures/robustness/table1.py", None, None, {"table1", "report"}),
         ("robustness/auc.py", None, None, {"score_cases"} | FIGURES),
-        ("units/sae/step.py", None, None, {"train_sae"} | CODES),
+        ("units/sae/step.py", None, None, {"train_sae", "basis_table"} | CODES),
     ],
 )
 def test_edited_code_reruns_the_rules_that_reach_it(

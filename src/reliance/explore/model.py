@@ -63,6 +63,7 @@ class Models:
         from reliance.images.crop import cropped
         from reliance.images.decode import Unreadable
 
+        self._shelf.closed("another image is read")
         clip, _ = self._model(ENCODER)
         params = self._shelf.embeddings(self._any_split()).stamp.params
         site = imported(f"{SITES[params['site']].module}:SITE")

@@ -14,7 +14,7 @@ import yaml
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
-from reliance.images.folder import list_folder
+from reliance.images.folder import list_folder, split_folders
 from reliance.images.imagenet import list_imagenet
 from reliance.images.scan import Scanner
 from reliance.images.shapes import Group
@@ -71,7 +71,7 @@ def propose(folder: Path, encoder: str, name: str | None = None) -> Proposal:
     classes = sorted({group.folder for group in groups if group.folder})
     variant = _name(name or root.name, shipped)
     own, used = _encoder(encoder, variant, shipped)
-    divided = not any((root / each).is_dir() for each in ("test", "val")) and layout == "folder"
+    divided = layout == "folder" and "test" not in (split_folders(Scanner(root, str(folder))) or {})
     facts = _Facts(root, layout, groups, counts, classes, divided, (root / "names.csv").is_file())
     text = _text(variant, facts, own, used)
     load(_merged(shipped, yaml.safe_load(text)))  # a proposal that is refused is a bug, and says where
@@ -140,15 +140,15 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
         "names: null                     # names of folders; or a CSV: folder, short_name, full_name"
     )  # fmt: skip
     vocabulary = "imagenet21k         # what components can be called; needs no file"
+    root = json.dumps(str(facts.root), ensure_ascii=False)
     lines = [
-        f"# Proposed for {json.dumps(str(facts.root))}: {facts.counts['train']} images to train on,"
-        f" {len(facts.classes)} classes.",
+        f"# Proposed for {root}: {facts.counts['train']} images to train on, {len(facts.classes)} classes.",
         "# Merged over config/config.yaml, where every key is explained.",
         own,
         "datasets:",
         f"  {variant}:",
         f"    layout: {facts.layout:<23} # how its folders are read",
-        f"    root: {json.dumps(str(facts.root))}",
+        f"    root: {root}",
         *([f"    {split}", f"    {names}"] if facts.layout == "folder" else []),
         f"    vocabulary: {vocabulary}",
         "variants:",

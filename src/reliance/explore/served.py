@@ -55,10 +55,11 @@ class Desk:
                 raise _again(error, file) from error
             self._count += 1
             key = f"new-{self._count}"
-            self._images[key] = picture
+            full, small = picture.pixels, square(picture.pixels, SIDE)  # type: ignore[arg-type]
+            self._images[key] = picture._replace(pixels=small)  # a decoded image may take 600 MB
             while len(self._images) > KEPT:
                 self._images.popitem(last=False)
-        return {"image": key, "width": picture.pixels.width, "height": picture.pixels.height}  # type: ignore[union-attr]
+        return {"image": key, "width": full.width, "height": full.height}  # type: ignore[union-attr]
 
     def explain(self, key: str, prompts: Sequence[str] = (), off: Sequence[int] = ()) -> dict[str, Any]:
         """An image explained for prompts, as by `study.explain`, and its outputs with units switched off.
@@ -99,8 +100,8 @@ class Desk:
         """Units and images for a text."""
         with self._lock:
             units = self.study.find(text, top=FOUND).record()
-            images = self.study.images(text=text, split=split, top=FOUND).record()
-        return {"units": units["texts"], "images": images["images"]}
+            images = self.study.images(text=text, split=split, top=FOUND).record() if text.strip() else {}
+        return {"units": units["texts"], "images": images.get("images", [])}
 
     def picture(self, key: str) -> Image.Image:
         """The pixels of an image, a square of them. Raises RelianceError if they are gone."""

@@ -49,13 +49,24 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
     import uvicorn
 
     token = secrets.token_urlsafe(18)
-    app = application(study, token, hosts=() if host in EVERY else (host, *LOCAL))
+    shown = f"[{host}]" if ":" in host else host
+    app = application(study, token, hosts=() if host in EVERY else (shown.lower(), *LOCAL))
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
         listening.listen()  # whoever reads the address may come at once
+    except socket.gaierror as error:
+        listening.close()
+        raise RelianceError(
+            f"--host {host}",
+            "a name or address of this machine",
+            found=error.strerror or str(error),
+            allowed="127.0.0.1, another address of this machine, or 0.0.0.0 for all of them",
+            next_step="leave --host out",
+        ) from error
     except OSError as error:
+        listening.close()
         raise RelianceError(
             f"--port {port}",
             "a port that is free on this machine",
@@ -63,7 +74,6 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
             allowed="another number, or 0 for any",
             next_step="say --port 0",
         ) from error
-    shown = f"[{host}]" if ":" in host else host
     say(f"{study.variant} at http://{shown}:{listening.getsockname()[1]}/{token}/ (stop with Ctrl-C)")
     uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
 
@@ -149,7 +159,7 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if self.hosts and name not in self.hosts:
+        if self.hosts and name.lower() not in self.hosts:
             return Response("another host\n", 403)
         first, slash, _ = request.url.path.removeprefix("/").partition("/")
         if not secrets.compare_digest(first.encode(), self.token.encode()):

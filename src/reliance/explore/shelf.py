@@ -141,13 +141,29 @@ class Shelf(Tables):
             )
         values, indices = self.codes(split).block(image_id, image_id + 1)
         x = parts.read("x", image_id, image_id + 1).astype(np.float32)
-        self.same_weights(parts.path, parts.stamp.inputs["weights"])
-        active = values[0] > 0
+        if self.can_have("head"):
+            self.same_weights(parts.path, parts.stamp.inputs["weights"])
+        active = values[0] != 0
         return Seen(x[0], indices[0][active], values[0][active])
 
     def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
-        """What the active units of an image add to the outputs of text vectors [C, p]."""
-        return relevances(seen, self.sae.decoder_weight[seen.component], self.sae.bias, self.head, text)
+        """What the active units of an image add to the outputs of text vectors [C, p].
+
+        Raises RelianceError at a site behind which only the network itself leads to the output.
+        """
+        self.closed("an image is explained")
+        return relevances(seen, self.sae.decoder_weight[seen.component], self.sae.offset, self.head, text)
+
+    def closed(self, what: str) -> None:
+        """Raise RelianceError unless a closed form stands behind the variant's site."""
+        if not self.can_have("head"):
+            raise RelianceError(
+                self.variant,
+                f"{what} where LayerNorm and projection, or nothing, stand behind the site",
+                found="a site behind an earlier block",
+                allowed="a variant at `class_token` or `embedding`",
+                next_step="the relevances of every image for its own class are in attributions/test.parquet",
+            )
 
     @property
     def mines(self) -> bool:

@@ -71,7 +71,7 @@ def unit(
     if split != "train":
         shown = strongest_on(shelf, component, split, examples)
     histogram, edges = _histogram(shelf, component)
-    words = pushed(shelf, component) if shelf.has("words") else []
+    words = pushed(shelf, component) if shelf.has("words") and shelf.can_have("head") else []
     command = shelf.missing("views", "served", "words")
     return Unit(
         shelf.variant,

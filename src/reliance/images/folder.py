@@ -32,7 +32,7 @@ def list_folder(scanner: Scanner, split: Mapping[str, Any] | None = None) -> lis
     Raises RelianceError if `split` is given for a folder that has its own splits, or if a folder is neither
     a split nor a class.
     """
-    names = _split_folders(scanner)
+    names = split_folders(scanner)
     if names is None:
         share = {**DEFAULT_SPLIT, **(split or {})}
         return divide(_checked(scanner, {"": ""}), float(share["test"]), int(share["seed"]))
@@ -118,7 +118,7 @@ def has_classes(root: str) -> bool:
         return True
 
 
-def _split_folders(scanner: Scanner) -> dict[str, str] | None:
+def split_folders(scanner: Scanner) -> dict[str, str] | None:
     """Split name -> folder, or None if the root holds the class folders or images themselves."""
     folders = scanner.folders()
     named: dict[str, str] = {}

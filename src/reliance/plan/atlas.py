@@ -1,5 +1,7 @@
 """The atlas of a variant: static pages of everything that was found, opened from the disk."""
 
+from reliance.base.errors import RelianceError
+from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
 from reliance.plan.figures import reading
@@ -16,6 +18,14 @@ PACKAGED = ("index.html.j2", "atlas.js", "atlas.css")
 def to_browse(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the atlas of a variant with an SAE shows."""
     plan.sae(w.variant)
+    if SITES[kind_of(plan.variant(w.variant).site)].tail:
+        raise RelianceError(
+            f"variants.{w.variant}.site",
+            "an atlas shows relevances that have a closed form",
+            found=plan.variant(w.variant).site,
+            allowed="class_token or embedding",
+            next_step=f"ask for the page, which has figures and cases: results/{w.variant}/report.html",
+        )
     name, miner = w.variant, plan.variant(w.variant).failures_from
     files: Paths = {
         "components": at(paths.COMPONENTS, variant=name),

@@ -13,6 +13,7 @@ from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
 SPLITS = ("train", "test")
+OF_CLASSES = ("atlas", "attributions", "expectations", "outliers", "outlier_samples", "references", "served")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words")
 
 
@@ -30,6 +31,8 @@ def describing(plan: Plan, w: Wildcards) -> Values:
         "page": at(paths.PAGE, variant=name),
         "findings": at(paths.FINDINGS, variant=name),
     }
+    if not plan.labelled(v.dataset):
+        files = {key: file for key, file in files.items() if key not in OF_CLASSES}
     about = {
         "encoder": v.encoder,
         "dataset": v.dataset,
@@ -62,7 +65,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
-        "atlas": at(paths.ATLAS, variant=name),
+        **({} if SITES[kind_of(v.site)].tail else {"atlas": at(paths.ATLAS, variant=name)}),
         "sae": at(paths.SAE, variant=name),
         "views": at(paths.VIEWS, variant=name),
         "expectations": at(paths.EXPECTATIONS, variant=name),

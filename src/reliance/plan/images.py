@@ -86,6 +86,26 @@ def grouping(plan: Plan, w: Wildcards) -> Values:
     return {"root": plan.root(w.dataset), "layout": layout, "dataset": base_name(w.dataset)}
 
 
+def checking(name: str, checked: str, message: str, guard: bool = False) -> Stage:
+    """What a variant needs against what its data set has: for the page, or before an SAE is trained."""
+    return Stage(
+        name=name,
+        entry="reliance.images.foresight:check_data",
+        inputs=lambda plan, w: {
+            "index": plan.path(paths.INDEX, w.variant),
+            "classes": plan.path(paths.CLASSES, w.variant),
+        },
+        outputs={"checked": checked},
+        settings=needing,
+        guard=guard,
+        first=True,
+        local=True,
+        memory=lambda s: 2000 + 0.002 * s.train,
+        minutes=5,
+        message=message,
+    )
+
+
 STAGES = (
     Stage(
         name="index_images",
@@ -98,20 +118,13 @@ STAGES = (
         minutes=lambda s: 10 + s.train / 25000,
         message="Listing the images of {wildcards.dataset}",
     ),
-    Stage(
-        name="check_data",
-        entry="reliance.images.foresight:check_data",
-        inputs=lambda plan, w: {
-            "index": plan.path(paths.INDEX, w.variant),
-            "classes": plan.path(paths.CLASSES, w.variant),
-        },
-        outputs={"checked": paths.CHECKED},
-        settings=needing,
-        first=True,
-        local=True,
-        memory=lambda s: 2000 + 0.002 * s.train,
-        minutes=5,
-        message="Comparing what {wildcards.variant} needs with the images of its data set",
+    checking(
+        "check_data",
+        paths.CHECKED,
+        "Comparing what {wildcards.variant} needs with the images of its data set",
+    ),
+    checking(
+        "guard_data", paths.GUARDED, "Making sure that {wildcards.variant} fits its data set", guard=True
     ),
     Stage(
         name="gather_excluded",

@@ -42,6 +42,7 @@ ALIGNMENTS = f"{EMBEDDED}/alignments.parquet"
 
 VARIANT = "results/{variant}"
 CHECKED = f"{VARIANT}/checked.json"  # against its data set
+GUARDED = f"{VARIANT}/guarded.json"  # the same, before its SAE was first trained
 SAE = f"{VARIANT}/sae/sae.safetensors"
 SAE_HISTORY = f"{VARIANT}/sae/history.parquet"
 SAE_QUALITY = f"{VARIANT}/sae/quality.json"

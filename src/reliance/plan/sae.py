@@ -64,7 +64,7 @@ def train(name: str, kind: Kind) -> Stage:
         entry=kind.train,
         variants=lambda plan: plan.of_kind(name),
         inputs=to_train,
-        after=lambda plan, w: [at(paths.CHECKED, variant=w.variant)],
+        after=lambda plan, w: [at(paths.GUARDED, variant=w.variant)],
         outputs={"sae": paths.SAE, "history": paths.SAE_HISTORY, "quality": paths.SAE_QUALITY},
         settings=training,
         resumes=True,

@@ -87,7 +87,13 @@ class Wired:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """One value for each module that the function reaches, so that a rerun names what changed."""
+        """One value for each module that the function reaches, so that a rerun names what changed.
+
+        A guard has none, and its settings are not compared: Snakemake looks for no change in a job that waits
+        (`ancient`) for one that runs again, nor in what follows from it.
+        """
+        if self.stage.guard:
+            return {}
         package = self._src / "reliance"
         files = file_fingerprints([package / name for name in self.stage.reads], self._src)
         own = told(fingerprints)(self._script, self._src, self.stage.entry)
@@ -98,7 +104,7 @@ class Wired:
     @told
     def settings(self, wildcards: Named) -> Values:
         """Plain values under sorted names: Snakemake compares them by value, so names go along."""
-        values = dict(self.stage.settings(self.plan, _names(wildcards)))
+        values = {} if self.stage.guard else dict(self.stage.settings(self.plan, _names(wildcards)))
         if self.stage.resumes:
             values["fingerprint"] = code_key(self.fingerprints)
         found: Values = plain(values)
@@ -107,7 +113,10 @@ class Wired:
     @told
     def untracked(self, wildcards: Named, resources: object) -> Values:
         """Values that Snakemake does not compare: it leaves out functions that take `resources`."""
-        found: Values = plain(self.stage.untracked(self.plan, _names(wildcards)))
+        values = dict(self.stage.untracked(self.plan, _names(wildcards)))
+        if self.stage.guard:
+            values |= self.stage.settings(self.plan, _names(wildcards))
+        found: Values = plain(values)
         return found
 
     def about(self, wildcards: Named, resources: object) -> str:

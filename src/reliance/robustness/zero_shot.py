@@ -92,6 +92,8 @@ def credit(cosines: np.ndarray, labels: np.ndarray) -> np.ndarray:
     right = cosines[np.arange(len(labels)), labels][:, None]
     above = (cosines > right + TIED).sum(axis=1)
     tied = (np.abs(cosines - right) <= TIED).sum(axis=1)  # the right class is one of them
+    none = np.isnan(right[:, 0])  # an image without a direction is like none of the classes: a draw of all
+    above, tied = np.where(none, 0, above), np.where(none, cosines.shape[1], tied)
     return np.stack([((k - above) / tied).clip(0, 1) for k in KS])
 
 
