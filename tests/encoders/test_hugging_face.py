@@ -171,6 +171,31 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
         hugging_face.read_config(tmp_path / "config.json", "encoders.e")
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"size": {"shortest_edge": 256}}, "shortest_edge"),
+        ({"do_normalize": False}, "do_normalize False"),
+        ({"do_resize": False}, "do_resize False"),
+        ({"do_rescale": False}, "do_rescale False"),
+        ({"do_center_crop": False}, "do_center_crop False"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor"),
+        ({"size": {"shortest_edge": 224}, "rescale_factor": 0.00392156862745098, "do_resize": True}, ""),
+    ],
+)
+def test_images_that_are_prepared_otherwise_are_refused(
+    said: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    crop = {"crop_size": {"height": 224, "width": 224}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**crop, **said}))
+    if not message:
+        assert hugging_face.read_config(tmp_path / "config.json", "encoders.e")[1]["mean"]
+        return
+    with pytest.raises(RelianceError, match=message):
+        hugging_face.read_config(tmp_path / "config.json", "encoders.e")
+
+
 def test_weights_in_pieces_are_told(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(RelianceError, match=r"several pieces(.|\n)*join the pieces"):

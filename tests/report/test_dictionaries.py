@@ -1,9 +1,13 @@
 """The page of a comparison's dictionaries: ranks, the recommendation, what it shows."""
 
+from pathlib import Path
+from unittest.mock import MagicMock
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.report import dictionaries
 from reliance.report.dictionaries import COLUMNS, page_of, ranks, recommendation
 
 
@@ -55,3 +59,20 @@ def test_the_page_shows_every_dictionary_and_escapes_names() -> None:
 def test_columns_that_nobody_has_are_left_out() -> None:
     page = page_of(frame().assign(recall=np.nan, precision=np.nan))
     assert "planted failures" not in page
+
+
+def test_silent_latents_are_counted_in_the_table_of_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    components = pd.DataFrame(
+        {"component": range(4), "n_active": [3, 0, 0, 1], "label": ["a", "", "", "b"], "clarity": 0.5}
+    )
+    quality = {"l0": 2.0, "explained_variance": 0.5}
+    monkeypatch.setattr(dictionaries, "read_json", lambda *_: (quality, None))
+    monkeypatch.setattr(dictionaries, "read_table", lambda *_: (components, None))
+    for name in ("open_codes", "Embeddings"):
+        monkeypatch.setattr(dictionaries, name, MagicMock(return_value=MagicMock(rows=5)))
+    monkeypatch.setattr(dictionaries, "read_rows", lambda *_: None)
+    monkeypatch.setattr(dictionaries, "monosemanticity", lambda *_: np.ones(4))
+    one = [Path("x")]
+    stability = pd.DataFrame({"component": range(4), "found_again": 1.0})
+    row = dictionaries._row(dictionaries.Files(one, one, one, one, Path("s")), 0, stability, 5)
+    assert row["silent"] == 0.5

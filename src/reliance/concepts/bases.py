@@ -6,16 +6,22 @@ same size before its training.
 
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from reliance.base.artifacts import write_table
 from reliance.base.errors import RelianceError
 from reliance.encoders.stored import Embeddings
 from reliance.naming.table import COMPONENTS, open_labeller, table_of
 from reliance.units.axes import centre_of, open_basis
 from reliance.units.protocol import Activations
-from reliance.units.sae.files import check_fits, load_sae
+from reliance.units.sae.files import Sae, check_fits, load_sae
+from reliance.units.sae.sparse import on_device
+from reliance.units.sae.threshold import active_counts
 from reliance.units.untrained import Untrained
 
 UNTRAINED = "untrained"
+_COUNTED, _AT_ONCE = 4096, 256  # images that active latents are counted on, and so many at a time
 
 
 def basis_table(
@@ -33,7 +39,8 @@ def basis_table(
     """Write statistics, clarity and name of every component of a basis of class tokens, as COMPONENTS.
 
     embeddings : class tokens of a split.
-    basis : "neurons" | "pca" | "random", fitted to this split, or "untrained", of as many latents as `sae`.
+    basis : "neurons" | "pca" | "random", fitted to this split, or "untrained", of as many latents as `sae`,
+        as many of which fire on an image.
     labels, vocabulary, top_n, min_active : as for `component_table`.
     Raises RelianceError if the inputs do not belong together.
     """
@@ -61,4 +68,22 @@ def _open(
         )
     trained, stamp = load_sae(sae)
     check_fits(sae, trained, stamp, tokens)
-    return Untrained(tokens, centre_of(tokens, block_rows), trained.m, trained.k), {"sae": stamp.id}
+    k = _active(trained, tokens)
+    return Untrained(tokens, centre_of(tokens, block_rows), trained.m, k), {"sae": stamp.id}
+
+
+def _active(sae: Sae, tokens: Embeddings) -> int:
+    """Latents of the trained SAE that fire on an image: k of top-k; the mean where there are thresholds.
+
+    What a code of these has room for is about four times that.
+    """
+    if sae.threshold is None:
+        return sae.k
+    chosen = np.unique(np.linspace(0, tokens.rows - 1, min(_COUNTED, tokens.rows)).astype(np.int64))
+    x, valid = tokens.take("x", chosen), tokens.take("valid", chosen)
+    rows, parameters = torch.from_numpy(x[valid].astype(np.float32)), on_device(sae.arrays, "cpu")
+    if sae.input_norm is not None:
+        scale, shift = sae.input_norm.statistics(rows)
+        rows = (rows - shift) / scale
+    counts = [active_counts(block, parameters).clamp(max=sae.k) for block in torch.split(rows, _AT_ONCE)]
+    return max(1, round(torch.cat(counts).double().mean().item()))

@@ -17,6 +17,7 @@ CONFIG_NAME, IMAGES_NAME = "config.json", "preprocessor_config.json"
 TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model")
 CLIP_VOCABULARY = 49408
 TANH = "gelu_pytorch_tanh"
+_RESCALE = 1 / 255
 PILLOW = {2: "bilinear", 3: "bicubic"}
 _TOWER = {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072}
 _CLIP = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
@@ -169,6 +170,18 @@ def _preprocess(path: Path, kind: str, size: int, where: str) -> dict[str, Any]:
     if resample not in PILLOW or sides != {size}:
         found = f"resample {resample}, images of {sorted(sides)}"
         allowed = f"bilinear (2) or bicubic (3), images of {size} as in {CONFIG_NAME}"
+        raise _refuse(path, where, found, allowed)
+    edge = said.get("size", size)
+    edge = edge.get("shortest_edge") if isinstance(edge, Mapping) else edge
+    if clip and edge != size:
+        found = f"images resized to size {said['size']} before they are cropped to {size}"
+        raise _refuse(path, where, found, f"a shortest_edge of {size}, as in {CONFIG_NAME}")
+    steps = ("do_resize", "do_rescale", "do_normalize", *(("do_center_crop",) if clip else ()))
+    left_out = [f"{name} {said[name]}" for name in steps if said.get(name) is False]
+    factor = said.get("rescale_factor") or _RESCALE
+    if left_out or abs(factor / _RESCALE - 1) > 1e-6:
+        found = ", ".join(left_out) or f"rescale_factor {factor}"
+        allowed = f"{', '.join(steps)} true, rescale_factor 1/255"
         raise _refuse(path, where, found, allowed)
     return {
         "mean": list(said.get("image_mean", mean)),

@@ -7,6 +7,7 @@ So images with much in them have more latents than others. A code is `max_active
 that is given.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,12 +33,15 @@ def step(
 
 @torch.no_grad()
 def with_threshold(parameters: Parameters, data: Data, settings: SaeTraining) -> Thresholded:
-    """The parameters with theta, from batches evenly spaced over the training images."""
-    size = min(settings.batch_size, len(data.x))
+    """The parameters with theta, from batches whose rows are evenly spaced over all training images."""
+    rows = len(data.x)
+    size = min(settings.batch_size, rows)
+    batches = min(_BATCHES, -(-rows // size))
     aims = Objective(settings.k, data.power, 0, 0, 1)
     lowest = []
-    for start in sorted({i * (len(data.x) - size) // (_BATCHES - 1) for i in range(_BATCHES)}):
-        x = torch.from_numpy(data.x[start : start + size]).to(parameters.bias)
+    for i in range(batches):  # images may be stored class by class: no run of them is like the others
+        chosen = (np.arange(size) * batches + i) * rows // (size * batches)
+        x = torch.from_numpy(data.x[chosen]).to(parameters.bias)
         kept = among_all(preactivations(x, parameters), aims).value
         lowest.append(kept.min() if len(kept) else x.new_zeros(()))
     theta = torch.stack(lowest).mean()

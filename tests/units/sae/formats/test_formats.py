@@ -190,3 +190,68 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "sae.pt", "w") as archive:
         archive.writestr("sae/constants.pkl", b"")
     refused(tmp_path / "sae.pt", "TorchScript")
+
+
+def test_a_latent_without_a_direction_never_fires(tmp_path: Path) -> None:
+    theirs = made.saelens(tmp_path / "sae", "standard")
+    tensors = load_file(theirs.path / "sae_weights.safetensors")
+    tensors["W_dec"][3], tensors["b_enc"][3] = 0, 9
+    save_file(tensors, theirs.path / "sae_weights.safetensors")
+    codes, _ = dense(imported(theirs.path)[0], vectors())
+    assert not codes[:, 3].any() and codes.any()
+
+
+def overcomplete_of(folder: Path, kind: str) -> Path:
+    folder.mkdir()
+    made.overcomplete(folder / "sae.pt")
+    (folder / "config.json").write_text(f'{{"class": "{kind}", "top_k": {K}}}')
+    return folder
+
+
+def test_classes_of_overcomplete_that_choose_otherwise_are_refused(tmp_path: Path) -> None:
+    for kind in ("MpSAE", "OMPSAE", "QSAE"):
+        refused(overcomplete_of(tmp_path / kind, kind), f"class is {kind}")
+    refused(overcomplete_of(tmp_path / "jump", "JumpSAE"), "without its thresholds")
+    assert imported(overcomplete_of(tmp_path / "top", "RATopKSAE"))[0].activation == "topk"
+    sae, _ = imported(overcomplete_of(tmp_path / "relu", "SAE"))
+    assert sae.activation == "jumprelu" and sae.threshold is not None and not sae.threshold.any()
+
+
+def test_thresholds_that_are_missing_and_factors_are_refused(tmp_path: Path) -> None:
+    refused(change(made.saelens(tmp_path / "j", "standard").path, architecture="jumprelu"), "without a thr")
+    tensors = load_file(made.plain(tmp_path / "p.safetensors").path)
+    save_file(tensors, tmp_path / "p.safetensors", metadata={"activation": "jumprelu"})
+    refused(tmp_path / "p.safetensors", "without threshold")
+    path = made.saelens(tmp_path / "s", "gated").path
+    tensors = load_file(path / "sae_weights.safetensors")
+    for factor, fine in ((1.0, True), (1.5, False)):
+        scaled = {**tensors, "scaling_factor": torch.full((M,), factor)}
+        save_file(scaled, path / "sae_weights.safetensors")
+        assert imported(path) if fine else refused(path, "scaling_factor")
+    refused(change(made.sparsify(tmp_path / "signed").path, signed=True), "it is signed")
+
+
+def test_openai_activations_and_the_k_below_them(tmp_path: Path) -> None:
+    path = made.openai(tmp_path / "sae.pt").path
+    state = torch.load(path)
+    torch.save({**state, "activation_state_dict": {"k": K, "postact_fn": "ReLU"}}, path)
+    assert imported(path)[0].k == K
+    torch.save({**state, "activation_state_dict": {"k": K, "postact_fn": "Identity"}}, path)
+    refused(path, "applies Identity")
+    torch.save({**state, "activation": "Identity"}, path)
+    refused(path, "activation is Identity")
+
+
+def test_prisma_normalises_unless_it_says_otherwise(tmp_path: Path) -> None:
+    theirs = made.prisma(tmp_path / "n_images_1.pt", form="json")
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"normalize_activations": "layer_norm", ', ""))
+    assert "normalize" not in config.read_text()
+    _, xhat = dense(imported(theirs.path)[0], vectors())
+    torch.testing.assert_close(xhat, theirs.reconstruct(vectors()), rtol=1e-4, atol=1e-4)
+
+
+def test_two_values_of_k_are_refused(tmp_path: Path) -> None:
+    path = made.plain(tmp_path / "sae.safetensors").path
+    assert imported(path, k=K)[0].k == K
+    refused(path, f"k: {K + 1} beside import, k = {K} in the file", k=K + 1)

@@ -13,7 +13,8 @@ from torch import Tensor
 from reliance.base.artifacts import Stamp
 from reliance.base.errors import RelianceError
 from reliance.units.sae.files import Sae
-from reliance.units.sae.formats.canonical import canonical
+from reliance.units.sae.formats.canonical import TOP_K, Foreign, canonical
+from reliance.units.sae.formats.said import Encoder, check_said
 from reliance.units.sae.formats.source import files_of
 from reliance.units.sae.formats.table import read_foreign
 from reliance.units.sae.formats.write import WRITERS, Origin, export_sae
@@ -154,6 +155,40 @@ def test_what_sae_lens_saves_is_read(architecture: str, norm: str, tmp_path: Pat
         xhat = theirs(x())
     _, ours = applied(canonical(found.foreign, width=M), "cpu").reconstruct(x())
     torch.testing.assert_close(ours, xhat, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("site", "layers", "hook"),
+    [
+        ("class_token", 12, "visual.transformer.resblocks.11.cls"),
+        ("block-2", 12, "visual.transformer.resblocks.10.cls"),
+        ("block3", 0, "visual.transformer.resblocks.3.cls"),
+        ("block-2", 0, "block-2"),
+        ("embedding", 12, "embedding"),
+    ],
+)
+def test_hooks_are_known_again(site: str, layers: int, hook: str) -> None:
+    origin = Origin(Stamp("sae", 1, "s" * 64, {"site": site}, {}), "ViT-B-32", layers)
+    assert origin.hook == hook
+    row = np.zeros((1, 4), np.float32)
+    foreign = Foreign(row, row[0, :1], row, row[0], TOP_K, model="ViT-B-32", site=hook)
+    encoder = Encoder("w" * 64, "ViT-B-32", layers, site)
+    assert all("its model" in note for note in check_said(Path("f"), foreign, encoder))
+    for other in ("block5", "visual.transformer.resblocks.5.cls", "blocks.5.hook_resid_post"):
+        if layers or site == "block3":
+            with pytest.raises(RelianceError, match="the model and site"):
+                check_said(Path("f"), foreign._replace(site=other), encoder)
+
+
+def test_blocks_are_the_same_however_they_are_counted() -> None:
+    row = np.zeros((1, 4), np.float32)
+    foreign = Foreign(row, row[0, :1], row, row[0], TOP_K, site="block10", weights="w", model="ViT-B-32")
+    encoder = Encoder("w", "ViT-B-32", 12, "block-2")
+    assert check_said(Path("f"), foreign, encoder) == []
+    with pytest.raises(RelianceError, match="at site block9"):
+        check_said(Path("f"), foreign._replace(site="block9"), encoder)
+    hook = foreign._replace(site="blocks.10.hook_resid_post", weights="")
+    assert any("class tokens only" in note for note in check_said(Path("f"), hook, encoder))
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -57,8 +57,9 @@ def canonical(foreign: Foreign, width: int) -> Sae:
         raise RefusedError(f"its arrays do not agree in m and d: {found}")
     encoder, decoder = (a.astype(np.float64) for a in (foreign.encoder, foreign.decoder))
     lengths = np.linalg.norm(decoder, axis=1)
+    own = foreign.encoder_bias.astype(np.float64)
     if not (lengths > 0).all():
-        encoder[lengths == 0] = 0  # it adds nothing, whatever it is
+        encoder[lengths == 0] = own[lengths == 0] = 0  # it adds nothing, and so never fires
         decoder[lengths == 0] = np.eye(1, d)
         _only_alone(foreign, "a row of its decoder is zero")
     lengths[lengths == 0] = 1
@@ -68,7 +69,7 @@ def canonical(foreign: Foreign, width: int) -> Sae:
         )
     before = np.zeros(d) if foreign.before is None else foreign.before.astype(np.float64)
     bias = foreign.bias.astype(np.float64)
-    own = foreign.encoder_bias.astype(np.float64) + encoder @ (bias - before)
+    own = own + encoder @ (bias - before)
     theta = np.zeros(m) if foreign.threshold is None else np.broadcast_to(foreign.threshold, m)
     return Sae(
         (encoder * lengths[:, None]).astype(np.float32),

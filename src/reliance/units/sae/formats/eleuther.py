@@ -19,6 +19,8 @@ def read(source: Source, k: int | None) -> Foreign:
         raise RefusedError("it has a skip connection: what it reconstructs is not only its latents")
     if says.get("transcode"):
         raise RefusedError("a transcoder reads one site and reconstructs another")
+    if says.get("signed"):
+        raise RefusedError("it is signed: it keeps the largest absolute values, with their signs")
     if str(says.get("activation") or "topk") != "topk":
         raise RefusedError(f"its activation is {says['activation']}; topk is read")
     found = says.get("k")

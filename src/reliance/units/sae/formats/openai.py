@@ -5,7 +5,7 @@
 Top-k ones normalise each x, (x - mean) / (std + 1e-5), those with ReLU do not.
 """
 
-from reliance.units.sae.formats.canonical import JUMP, TOP_K, Foreign
+from reliance.units.sae.formats.canonical import JUMP, TOP_K, Foreign, RefusedError
 from reliance.units.sae.formats.source import Source
 from reliance.units.sae.input_norm import LAYER_NORM
 
@@ -16,11 +16,16 @@ def fits(source: Source) -> bool:
 
 
 def read(source: Source, k: int | None) -> Foreign:
-    """The SAE."""
+    """The SAE. Raises RefusedError."""
     t = source.tensors
     found = source.says("activation_state_dict.k", "k")
     asked = k or (found and int(found))
     kind = str(source.says("activation") or ("TopK" if asked else "ReLU"))
+    if kind.lower() not in ("topk", "relu"):
+        raise RefusedError(f"its activation is {kind}; TopK and ReLU are read")
+    after = str(source.says("activation_state_dict.postact_fn") or "ReLU")
+    if after.lower() != "relu":
+        raise RefusedError(f"after top-k it applies {after}; ReLU is read")
     top = kind.lower() == "topk"
     return Foreign(
         t["encoder.weight"],

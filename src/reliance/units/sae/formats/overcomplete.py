@@ -1,12 +1,14 @@
 """overcomplete: an SAE with the linear encoder, saved whole (as its users do) or as a state_dict.
 
     pre = x W^T + c [then a batch norm, which is linear when it is not trained]      xhat = a D
-    a = topk(relu(pre)) | relu(pre) [relu(pre) >= theta]
+    a = topk(relu(pre)) | relu(pre) [relu(pre) >= theta] | relu(pre), of the class SAE
     D = rows / |row| * exp(multiplier); of archetypal ones W C + Relax, times that
 
 theta is exp(thresholds), or the running threshold of batch top-k. A state_dict has neither k, which then has
 to be told, nor that threshold; config.json beside it may say `top_k`, and `mean`, which x is then centred by.
 """
+
+import re
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from reliance.units.sae.formats.source import Source
 
 _ROWS, _LINEAR, _NORM = "dictionary._weights", "encoder.final_block.0", "encoder.final_block.1"
 _MIXED = ("dictionary.W", "dictionary.C", "dictionary.Relax")
+_KINDS = re.compile(r"SAE|(RA)?(TopK|BatchTopK|Jump)(SAE)?")  # classes; others choose latents in other ways
 _BELOW = np.float32(1 - 1e-6)  # a unit at its threshold fires there, and not here
 _EPS = 1e-5  # of torch's batch norm
 _LENGTHS = 0.2  # how far rows may be from length one for their normalisation to be the usual one
@@ -34,7 +37,11 @@ def read(source: Source, k: int | None) -> Foreign:
     if f"{_LINEAR}.weight" not in t or others:
         raise RefusedError(f"its encoder is not linear: {', '.join(others[:3]) or 'no final_block'}")
     kind, found = str(source.config.get("class", "")), source.config.get("top_k")
-    if kind == "BatchTopKSAE" and "running_threshold" not in t:
+    if kind and not _KINDS.fullmatch(kind):
+        raise RefusedError(f"its class is {kind}; SAE, TopKSAE, BatchTopKSAE, JumpSAE and RA... are read")
+    if "Jump" in kind and "thresholds" not in t:
+        raise RefusedError(f"a {kind} without its thresholds", "save it again, with them")
+    if "BatchTopK" in kind and "running_threshold" not in t:
         raise RefusedError("a batch top-k SAE without its running threshold", "save it whole after training")
     threshold = np.exp(t["thresholds"]) if "thresholds" in t else t.get("running_threshold")
     threshold = None if threshold is None else threshold * _BELOW
@@ -46,7 +53,7 @@ def read(source: Source, k: int | None) -> Foreign:
         bias,
         decoder,
         mean,
-        activation=TOP_K if threshold is None else JUMP,
+        activation=TOP_K if threshold is None and kind != "SAE" else JUMP,
         before=mean,
         k=k or (found and int(found)),
         threshold=threshold,

@@ -29,6 +29,8 @@ def read(source: Source, k: int | None) -> Foreign:
     activation = str(params.get("activation") or (JUMP if "threshold" in t else TOP_K))
     if activation not in (TOP_K, SIGNED, JUMP):
         raise RefusedError(f"its activation is {activation}; {TOP_K}, {SIGNED} and {JUMP} are read")
+    if activation == JUMP and "threshold" not in t:
+        raise RefusedError(f"its activation is {JUMP}, without threshold", "write thresholds; 0 is ReLU")
     found = params.get("k")
     return Foreign(
         t["encoder_weight"],

@@ -2,8 +2,8 @@
 
     y = n(x) - b_dec    a = f(y W_enc + b_enc)    xhat = n^-1(a W_dec + b_dec)
 
-f is ReLU, or top-k with ReLU; n is usually the layer norm, with torch's std. The configuration is rebuilt as
-plain values, without its class.
+f is ReLU, or top-k with ReLU; n is the layer norm, with torch's std, unless another is named. The
+configuration is rebuilt as plain values, without its class.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def fits(source: Source) -> bool:
 def read(source: Source, k: int | None) -> Foreign:
     """The SAE. Raises RefusedError."""
     t, says = source.tensors, source.config
-    name = str(says.get("normalize_activations") or "none")
+    name = str(says.get("normalize_activations", "layer_norm") or "none")
     if name not in _NORMS:
         raise RefusedError(f"normalize_activations is {name}; {', '.join(_NORMS)} are read")
     if str(says.get("architecture") or "standard") not in ("standard", "vanilla"):

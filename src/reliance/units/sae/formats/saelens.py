@@ -43,6 +43,10 @@ def read(source: Source, k: int | None) -> Foreign:
     }
     if str(source.says("reshape_activations") or "none") != "none":
         raise RefusedError("it reads activations that are reshaped (hook_z of attention)")
+    if (t.get("scaling_factor", np.ones(1)) != 1).any():
+        raise RefusedError(
+            "it multiplies its activations by a scaling_factor", "fold it into W_dec, and import it again"
+        )
     if kind == "gated":
         gain = np.exp(t["r_mag"])
         theta = t["b_mag"] - gain * t["b_gate"]
@@ -53,6 +57,8 @@ def read(source: Source, k: int | None) -> Foreign:
         return Foreign(
             w_enc, t["b_enc"], activation=TOP_K, k=k or (found and int(found)), by_length=by_length, **common
         )
+    if kind == "jumprelu" and "threshold" not in t:
+        raise RefusedError("its architecture is jumprelu, without a threshold", "get the whole file again")
     if kind in ("batchtopk", "matryoshka_batchtopk") and "threshold" not in t:
         raise RefusedError(
             f"{kind} without a threshold: it is one that is still trained",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
-from reliance.config.sites import SITES
+from reliance.config.sites import DEFAULT, SITES, block_of, kind_of
 from reliance.units.sae.formats.canonical import Foreign
 
 _SIZE = re.compile(r"vit[-_ /]*(bigg|ti|so400m|[bslhge])[-_ /]*(?:patch)?[-_ /]*(\d+)")
@@ -26,6 +26,7 @@ _TRAINED = (
     "dino",
 )
 _BLOCK = re.compile(r"(?:blocks|resblocks|layers?|h)\.(\d+)")
+_TOKENS = (DEFAULT, "block")  # kinds of sites where class tokens are read
 _INSIDE = ("attn", "mlp", "hook_z", "hook_q", "hook_k", "hook_v", "resid_pre", "resid_mid", "ln_")
 OPEN = "its file does not say {what}: only the width, {width}, agrees"
 
@@ -45,7 +46,7 @@ def check_said(path: Path, foreign: Foreign, encoder: Encoder, trusted: bool = F
     Raises RelianceError if the file says that its SAE is of another model or site.
     """
     if foreign.weights:
-        if foreign.weights == encoder.weights and foreign.site == encoder.site:
+        if foreign.weights == encoder.weights and _same(foreign.site, encoder):
             return []
         found = f"weights {foreign.weights[:12]} at site {foreign.site}"
         return _contradicted(path, found, f"weights {encoder.weights[:12]} at site {encoder.site}", trusted)
@@ -55,11 +56,12 @@ def check_said(path: Path, foreign: Foreign, encoder: Encoder, trusted: bool = F
     width = len(foreign.bias)
     silent = [what for what, said in (("its model", foreign.model), ("its site", foreign.site)) if not said]
     notes = [OPEN.format(what=" and ".join(silent), width=width)] if silent else []
-    if foreign.model and not _SIZE.search(foreign.model):
+    if foreign.model and not _SIZE.search(foreign.model.lower()):
         notes.append(
             f"its file says that its model is {foreign.model}: make sure that {encoder.name} is that model"
         )
-    if foreign.site and encoder.site == "class_token" and not foreign.site.endswith((".cls", encoder.site)):
+    ours = foreign.site.endswith(".cls") or kind_of(foreign.site) in _TOKENS
+    if foreign.site and kind_of(encoder.site) in _TOKENS and not ours:
         notes.append(f"its file says {foreign.site}, without saying that it learned from class tokens only")
     return notes
 
@@ -76,23 +78,37 @@ def _other_model(said: str, ours: str) -> tuple[str, str] | None:
 
 
 def _other_site(said: str, encoder: Encoder) -> tuple[str, str] | None:
-    """(found, allowed) if a hook's name is not that of the site."""
-    block = _BLOCK.search(said)
-    if said in SITES and said != encoder.site:
-        return f"the site {said}", f"site {encoder.site}"
-    if not block:
-        return None
-    allowed = f"site {encoder.site}"
-    if encoder.site == "class_token":
-        allowed = (
-            f"the output of the last block, {encoder.layers - 1}" if encoder.layers else "the last block"
-        )
-        if any(part in said[block.end() :] for part in _INSIDE):
-            return f"the site {said}", allowed
-        if encoder.layers and int(block[1]) != encoder.layers - 1:
-            return f"the site {said}", allowed
-        return None
-    return (f"the site {said}", allowed) if encoder.site == "embedding" else None
+    """(found, allowed) if a hook's name, or a site's, is not that of the site."""
+    hook, allowed = _BLOCK.search(said), f"site {encoder.site}"
+    if hook is None:
+        known = said in SITES or block_of(said) is not None
+        return (f"the site {said}", allowed) if known and not _same(said, encoder) else None
+    behind = _block(encoder.site, encoder.layers)
+    if encoder.site == DEFAULT:
+        allowed = f"the output of the last block{f', {behind}' if encoder.layers else ''}"
+    inside = any(part in said[hook.end() :] for part in _INSIDE)
+    if behind is None or inside or _differ(int(hook[1]), behind, encoder.layers):
+        return f"the site {said}", allowed
+    return None
+
+
+def _same(said: str, encoder: Encoder) -> bool:
+    """Whether the name of a site of ours is that of the encoder's, however its block is counted."""
+    there, here = (_block(site, encoder.layers) for site in (said, encoder.site))
+    if there is None or here is None:
+        return said == encoder.site
+    return said == encoder.site or (bool(encoder.layers) and there == here)
+
+
+def _block(site: str, layers: int) -> int | None:
+    """The block behind which a site is, from 0 if the encoder's number of blocks is known."""
+    block = -1 if site == DEFAULT else block_of(site)
+    return block + layers if block is not None and block < 0 else block
+
+
+def _differ(one: int, other: int, layers: int) -> bool:
+    """Whether two blocks are different ones; without the number of blocks, only if both count one way."""
+    return one != other and (bool(layers) or (one < 0) == (other < 0))
 
 
 def _contradicted(path: Path, found: str, allowed: str, trusted: bool) -> list[str]:

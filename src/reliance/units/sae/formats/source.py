@@ -110,9 +110,16 @@ def _from_pickle(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return tensors, {**_values(content), **values}
 
 
-def _values(content: dict[str, Any]) -> dict[str, Any]:
-    """What is a number or a word."""
-    return {str(name): value for name, value in content.items() if isinstance(value, (int, float, str))}
+def _values(content: dict[str, Any], levels: int = 3) -> dict[str, Any]:
+    """What is a number or a word; what is below a dict has dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict) and levels:
+            below = _values(value, levels - 1)
+            found |= {f"{name}.{inner}": item for inner, item in below.items()}
+        elif isinstance(value, (int, float, str)):
+            found[str(name)] = value
+    return found
 
 
 def _plain(tensor: Any) -> np.ndarray:

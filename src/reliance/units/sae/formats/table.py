@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from reliance.base.errors import RelianceError
 from reliance.units.sae.formats import eleuther, openai, overcomplete, paper, plain, prisma, saelens
-from reliance.units.sae.formats.canonical import Foreign, RefusedError, refusal
+from reliance.units.sae.formats.canonical import JUMP, Foreign, RefusedError, refusal
 from reliance.units.sae.formats.source import Source, open_source
 
 AUTO = "auto"
@@ -55,8 +55,18 @@ def read_foreign(files: list[Path], name: str = AUTO, k: int | None = None) -> F
             next_step="write its tensors under the four names of the format plain, or correct sae.format",
         )
     try:
-        return Found(FORMATS[chosen[0]].read(source, k), chosen[0], source.path)
+        foreign = FORMATS[chosen[0]].read(source, k)
+        said = None if k is None or foreign.activation == JUMP else FORMATS[chosen[0]].read(source, None).k
     except RefusedError as error:
         raise refusal(source.path, chosen[0], error) from error
     except KeyError as error:
         raise refusal(source.path, chosen[0], RefusedError(f"the tensor {error} is missing")) from error
+    if said not in (None, k):
+        raise RelianceError(
+            source.path,
+            "k is what the SAE was trained with",
+            found=f"k: {k} beside import, k = {said} in the file",
+            allowed=f"k = {said}",
+            next_step="leave k out of the section sae: it is for files that do not say it",
+        )
+    return Found(foreign, chosen[0], source.path)
