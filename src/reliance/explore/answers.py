@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,23 +21,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Answer:
+class Answer(ABC):
     """An answer. `data` is what it is made of; see the modules that make it."""
 
     def __init__(self, shelf: Shelf, data: Any) -> None:
         self.shelf, self.data = shelf, data
 
+    @abstractmethod
     def table(self) -> pd.DataFrame:
         """The answer as a table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record(self) -> dict[str, Any]:
         """The answer as plain JSON values."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sheet(self) -> Sheet:
         """The answer laid out."""
-        raise NotImplementedError
 
     @property
     def picture(self) -> Picture | None:
