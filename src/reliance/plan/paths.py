@@ -71,6 +71,7 @@ BASIS_FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness/{{basis}}.json"
 AUDIT = f"{VARIANT}/audit/audit.json"
 AUDIT_SPLIT = f"{VARIANT}/audit/split.parquet"
 AUDIT_PROBE = f"{VARIANT}/audit/probe.safetensors"
+GIVEN_PROBE = f"{VARIANT}/audit/given.safetensors"  # a classifier of others, with a row for each class
 AUDIT_CHOICE = f"{VARIANT}/audit/choice.json"
 AUDIT_RELEVANCES = f"{VARIANT}/audit/relevances.parquet"
 AUDIT_ACCURACIES = f"{VARIANT}/audit/accuracies.parquet"

@@ -82,7 +82,8 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     keys = [*GROUP, "source", "failure_id", "variant"]
     wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
     parts = {key: part for key, part in wide.groupby(level=GROUP)}
-    fitted = " or ".join(REGRESSIONS[kind] for kind in sorted(set(frame["probe_kind"])))
+    probes = frame["probe_kind"].map(REGRESSIONS).mask(frame["probe_given"] != "", frame["probe_given"])
+    fitted = " or ".join(sorted(set(probes)))
     found = []
     for claim in CLAIMS:
         for kind in claim.kinds:

@@ -84,6 +84,8 @@ def published(frame: pd.DataFrame) -> list[str]:
 def cautions(frame: pd.DataFrame) -> list[str]:
     """What a reader must know before comparing the bars, as sentences."""
     said = []
+    for name in sorted(set(frame["probe_given"]) - {""}):
+        said.append(f"The linear probe was not trained here: it is the classifier in {name}.")
     origins = sorted(set(frame["discovered_on"]) - {""})
     if origins:
         said.append(
