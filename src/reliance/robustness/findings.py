@@ -82,7 +82,8 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     keys = [*GROUP, "source", "failure_id", "variant"]
     wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
     parts = {key: part for key, part in wide.groupby(level=GROUP)}
-    probes = frame["probe_kind"].map(REGRESSIONS).mask(frame["probe_given"] != "", frame["probe_given"])
+    given = frame.get("probe_given", pd.Series("", frame.index))
+    probes = frame["probe_kind"].map(REGRESSIONS).mask(given != "", given)
     fitted = " or ".join(sorted(set(probes)))
     found = []
     for claim in CLAIMS:

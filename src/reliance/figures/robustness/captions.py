@@ -84,7 +84,7 @@ def published(frame: pd.DataFrame) -> list[str]:
 def cautions(frame: pd.DataFrame) -> list[str]:
     """What a reader must know before comparing the bars, as sentences."""
     said = []
-    for name in sorted(set(frame["probe_given"]) - {""}):
+    for name in sorted(set(frame.get("probe_given", ())) - {""}):
         said.append(f"The linear probe was not trained here: it is the classifier in {name}.")
     origins = sorted(set(frame["discovered_on"]) - {""})
     if origins:
