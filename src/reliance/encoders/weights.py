@@ -258,7 +258,7 @@ def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
             found=f"{names[0]} of huggingface.co/{repository}: {error}",
             allowed="a network connection once, or a local copy",
             next_step=f"without network, name a local copy: encoders.{encoder}.file: PATH (keep architecture "
-            "and pretrained); a gated model needs `hf auth login`. Nothing was loaded instead",
+            "and pretrained), or another CLIP: a labeller can be any, also the encoder itself",
         ) from error
 
 
