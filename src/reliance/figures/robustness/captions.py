@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from reliance.base.claims import bullets
-from reliance.failures.files import read_failures
+from reliance.failures.case_list import read_failures
 from reliance.figures.captions import written
 from reliance.robustness.findings import findings
 from reliance.robustness.summary import FOUND, PLANTED, PROBES, same_cases, usable
