@@ -42,6 +42,7 @@ class Weights(NamedTuple):
     sha256: str  # of that file, "" if random
     family: str = ""  # of encoders/families, "" if it was not recorded
     parts: dict[str, str] = USUAL  # by name, where they are in the model, see families/family.py
+    pretrained: str = ""  # open_clip's tag, if the config names one
 
 
 class Clip(NamedTuple):
