@@ -14,7 +14,7 @@ from reliance.base.stamps import read_stamp
 from reliance.encoders.head import project
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
-from reliance.tails.head import attribute
+from reliance.tails.relevance import attribute
 
 from .toy import CLASS_IDS, M, ToySplit
 

@@ -85,6 +85,16 @@ def bases(plan: Plan, names: Names) -> Paths:
     }
 
 
+def pictured_bases(plan: Plan, names: Names) -> Paths:
+    """The same, and strongest images if there is one variant to show some of."""
+    return {**bases(plan, names), **(strongest_images(plan, names[0]) if len(names) == 1 else {})}
+
+
+def pictured(plan: Plan, names: Names) -> Values:
+    """Where the pictures lie, if there is one variant to show some of."""
+    return pictures(plan, names) if len(names) == 1 else shown(plan, names)
+
+
 def tested_components(plan: Plan, names: Names) -> Paths:
     """Components on the test split."""
     return {"components": each(components_of("sae", "test"), names)}
@@ -181,7 +191,7 @@ GROUPS = {
     "robustness": Group(robustness, benchmarked),
     "curves": Group(curves, shown),
     "curves of bases": Group(curves_of_bases, compared_bases),
-    "bases": Group(bases, shown),
+    "bases": Group(pictured_bases, pictured),
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
@@ -245,7 +255,7 @@ def compared(row: Row) -> Stage:
 
     def settings(plan: Plan, w: Wildcards) -> dict[str, Any]:
         names = side_by_side(plan, row, w.comparison)
-        values = group.settings(plan, names)
+        values = {**group.settings(plan, names), "sizes": [plan.size(name) for name in names]}
         if row.of == "cases":
             return values
         return {**values, "skipped": [name for name in plan.comparison(w.comparison) if name not in names]}

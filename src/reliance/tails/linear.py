@@ -1,6 +1,6 @@
 """The rest of a model up to outputs that are linear in z itself, not in z/|z|: classifiers of raw embeddings.
 
-With the notation of `tails.head`, z = u / s with u = (g * c(x)) W + s b, and for a weight w [p]
+With the notation of `tails.relevance`, z = u / s with u = (g * c(x)) W + s b, and for a weight w [p]
 
     f   = w.z = (u.w) / s
     act x grad:     R_j = a_j (B_j.w) / s - a_j (s_j / s^2) (u.w - s b.w),     s_j = v_j.c(x) / (d s)
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from reliance.encoders.head import Head
-from reliance.tails.head import Array, image_terms, latent_tables
 from reliance.tails.protocol import ABLATION
+from reliance.tails.relevance import Array, image_terms, latent_tables
 
 
 class LinearTail:
