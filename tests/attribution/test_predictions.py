@@ -40,6 +40,7 @@ def made(toy, folder):
         toy.explained,
         classes=toy.folder / "classes.parquet",
         components=toy.folder / "components.parquet",
+        named_by=toy.explained.codes,
         predictions=folder / "p.parquet",
         split="train",
         computing=Computing(block_rows=33, threads=1, dtype="float64"),
@@ -72,7 +73,8 @@ def test_the_winning_class_is_the_one_with_the_largest_output(toy, tmp_path):
         row = slice(image, image + 1)
         codes = toy.values[row].astype(float), toy.indices[row]
         expected = attribute(toy.x[row], *codes, toy.decoder, toy.head, text)
-        by = dict(zip(toy.indices[image].tolist(), expected.ablation[0].tolist(), strict=True))
+        fires = toy.values[image] != 0
+        by = dict(zip(toy.indices[image][fires].tolist(), expected.ablation[0][fires].tolist(), strict=True))
         values = [by[c] for c in part["component"]]
         np.testing.assert_allclose(part["effect_predicted"], values, atol=1e-4)
         assert (np.diff(part["effect_predicted"].abs()) <= 1e-9).all()
@@ -94,6 +96,7 @@ def test_components_of_other_codes_are_refused(toy, tmp_path):
             toy.explained,
             classes=toy.folder / "classes.parquet",
             components=tmp_path / "other.parquet",
+            named_by=toy.explained.codes,
             predictions=tmp_path / "p.parquet",
             split="train",
         )

@@ -86,7 +86,8 @@ def test_one_image_each_is_no_data_set(tmp_path, files):
 def test_settings_that_few_images_ask_for(tmp_path):
     few = propose(folder(tmp_path / "few", *(f"{k}/{i}.jpg" for k in "ab" for i in range(15))), "vit_b16")
     config = merged(few)
-    assert (config.naming.min_active, config.naming.top_n, config.faithfulness.subsets) == (2, 2, 2)
+    assert (config.naming.min_active, config.naming.top_n) == (2, 2)
+    assert 2 <= config.faithfulness.subsets <= 5
     assert resolve(config, "few").failures.min_samples == 2
     flat = propose(folder(tmp_path / "flat", *(f"{i}.jpg" for i in range(30))), "vit_b16")
     assert "min_samples" not in flat.text and merged(flat).datasets["flat"].vocabulary == "general"

@@ -16,6 +16,7 @@ from reliance.attribution.inputs import (
     open_tail,
 )
 from reliance.base.artifacts import Stamp, TableSpec, check_same, read_table
+from reliance.base.stamps import read_stamp
 from reliance.base.streams import writing_table
 from reliance.images.tables import CLASSES, read_split
 from reliance.naming.table import COMPONENTS
@@ -48,6 +49,7 @@ def explain_predictions(
     *,
     classes: Path,
     components: Path,
+    named_by: Path,
     predictions: Path,
     split: str = "test",
     units: str = LATENTS,
@@ -56,13 +58,15 @@ def explain_predictions(
 ) -> Stamp:
     """Write the effect of every active component on the outputs of an image's own class and of the winner.
 
-    classes, components : names of both. predictions : output, PREDICTIONS; by image, the strongest absolute
-    effect on the winning class first. Images without a class and unreadable ones are left out. Written block
-    by block. Raises RelianceError if artifacts do not match.
+    classes, components : names of both. named_by : codes that components were named by. predictions :
+    output, PREDICTIONS; by image, the strongest absolute effect on the winning class first. Images without a
+    class and unreadable ones are left out. Written block by block. Raises RelianceError if artifacts do not
+    match.
     """
     inputs = open_inputs(files, split, units, again)
-    named, known = read_table(components, COMPONENTS), inputs.units.stamp
-    check_same(known.kind, (components, _of(named.stamp, known)), (inputs.units.path, known.id))
+    named, trained = read_table(components, COMPONENTS), read_stamp(named_by)
+    check_same("codes", (components, named.stamp.inputs["codes"]), (named_by, trained.id))
+    check_same("sae", (named_by, trained.inputs["sae"]), (inputs.units.path, inputs.ids["sae"]))
     labels, fits = named.frame["label"].to_numpy(object), named.frame["alignment"].fillna(0).to_numpy()
     short = read_table(classes, CLASSES).frame.set_index("class_id")["short_name"]
     name = short.reindex(inputs.class_ids).fillna("").to_numpy(object)
@@ -95,8 +99,3 @@ def explain_predictions(
                 ]
             )
     return table.stamp
-
-
-def _of(named: Stamp, known: Stamp) -> str:
-    """The id of the codes that a table of components was made from."""
-    return named.inputs.get(known.kind, "none")

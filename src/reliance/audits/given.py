@@ -37,9 +37,10 @@ def open_given(probe: Path, split: Mapping[str, Any], scale: float, index: tuple
     check_sides(Linear(found.weight, found.bias), positive, negative)
     weight, bias = found.weight[0], found.bias[0]
     if len(found.weight) > 1:
-        other = negative[0] if negative else 1 - positive[0]
-        weight = found.weight[positive[0]] - found.weight[other]
-        bias = found.bias[positive[0]] - found.bias[other]
+        rows = {class_id: row for row, class_id in enumerate(stamp.params["rows"])}
+        own = rows.pop(positive[0])
+        other = rows[negative[0]] if negative else next(iter(rows.values()))
+        weight, bias = found.weight[own] - found.weight[other], found.bias[own] - found.bias[other]
     weight = (weight * (found.scale / scale)).astype(np.float32)
     ids = {"given": stamp.id}
     return Given(weight, float(bias), not found.normalised, str(stamp.params["given"]), ids)

@@ -73,6 +73,7 @@ def to_predict(plan: Plan, w: Wildcards) -> Paths:
         **explained(plan, w.variant, "test"),
         "classes": plan.path(paths.CLASSES, w.variant),
         "components": at(paths.COMPONENTS, variant=w.variant),
+        "named_by": at(paths.CODES, variant=w.variant, split="train"),
     }
 
 

@@ -39,7 +39,8 @@ def take_probe(
     inputs = parts.stamp.inputs
     ids = {"index": inputs["index"], "embeddings": parts.stamp.id, "weights": inputs["weights"]}
     ids["classes"] = named.stamp.id
-    params = {"given": Path(file).name, "scale": scale, "normalised": normalised, "kind": kind}
+    rows = sorted(named.frame["class_id"].tolist()) if len(linear.weight) > 1 else []
+    params = {"given": Path(file).name, "scale": scale, "normalised": normalised, "kind": kind, "rows": rows}
     log.info("%s: %d rows of width %d", file, *linear.weight.shape)
     return save_probe(
         probe, Fit(linear.weight, linear.bias, 0, ()), params, {**ids, "classes": named.stamp.id}
