@@ -100,6 +100,20 @@ def tested_components(plan: Plan, names: Names) -> Paths:
     return {"components": each(components_of("sae", "test"), names)}
 
 
+def side_views(plan: Plan, names: Names) -> Paths:
+    """Components, deletion curves, and the cases that each variant is scored on."""
+    return {
+        "components": each(paths.COMPONENTS, names),
+        "faithfulness": each(paths.FAITHFULNESS, names),
+        "failures": each(paths.FAILURES, [plan.variant(name).failures_from for name in names]),
+    }
+
+
+def sited(plan: Plan, names: Names) -> Values:
+    """The same, and where each variant reads its model."""
+    return {**shown(plan, names), "sites": [plan.variant(name).site for name in names]}
+
+
 def hidden_concepts(plan: Plan, names: Names) -> Paths:
     """Hidden concepts, and where their strongest images are."""
     (name,) = names
@@ -192,6 +206,7 @@ GROUPS = {
     "curves": Group(curves, shown),
     "curves of bases": Group(curves_of_bases, compared_bases),
     "bases": Group(pictured_bases, pictured),
+    "overview": Group(side_views, sited),
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
@@ -207,7 +222,7 @@ def has(v: Resolved, row: Row) -> bool:
 
 def figures_of(v: Resolved) -> list[str]:
     """Names of the figures that a variant has, by number."""
-    return [row.name for row in numbered(FIGURES) if has(v, row) and not row.table]
+    return [row.name for row in numbered(FIGURES) if has(v, row) and row.alone and not row.table]
 
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
@@ -271,4 +286,4 @@ def compared(row: Row) -> Stage:
     )
 
 
-STAGES = (*map(figure, FIGURES), *(compared(row) for row in FIGURES if row.compares))
+STAGES = (*(figure(row) for row in FIGURES if row.alone), *(compared(row) for row in FIGURES if row.compares))

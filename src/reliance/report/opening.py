@@ -12,12 +12,12 @@ import pandas as pd
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.stamps import read_about, read_stamp
 from reliance.explore.tables import Tables
+from reliance.failures.case_list import CHANCE, beyond_chance
 from reliance.report.markup import Grid
 from reliance.report.rows import case_names
 from reliance.robustness.published import best_of, far_below, published
 from reliance.robustness.zero_shot import CLEARLY, beats_baselines
 
-CHANCE = 0.05  # the false discovery rate up to which a case is listed among the findings
 EXPLAINED = 0.5  # the explained variance from which latents speak for the model
 PROMPT_SETS = {
     "short": "short name",
@@ -58,7 +58,7 @@ def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_
 
 def strong(failures: pd.DataFrame) -> pd.DataFrame:
     """The cases that are not weak."""
-    return failures[(failures["q_value"] <= CHANCE) | (failures["reviewed"] == "yes")]
+    return failures[beyond_chance(failures)]
 
 
 def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
