@@ -42,6 +42,15 @@ def test_gone_changed_and_new_files(made):
     assert "2 images are not the file that was indexed" in changed
 
 
+def test_what_is_new_behind_a_link_is_found_and_loops_end(made, plant, tmp_path):
+    root, index = made
+    (root / "cat/again.jpg").symlink_to("0.jpg")
+    (root / "cat/up").symlink_to("..")
+    plant("far", "1.jpg")
+    (root / "cat/far").symlink_to(tmp_path / "far")
+    assert changes(index) == ([], [], ["cat/far/1.jpg"])
+
+
 def test_a_root_that_is_not_there(made, tmp_path):
     root, index = made
     root.rename(tmp_path / "moved")

@@ -94,8 +94,8 @@ def embed_images_at(
         chunk_rows=store.chunk_rows,
     )
     left = slice(writer.next_row, span.stop)
-    paths, sizes = listed.paths[left].tolist(), listed.sizes[left].tolist()
-    images = Images(paths, reading, clip.weights.preprocess, sizes)
+    paths, sizes, places = (column[left].tolist() for column in (listed.paths, listed.sizes, listed.places))
+    images = Images(paths, reading, clip.weights.preprocess, sizes, places)
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
         batch_sampler=chunked_batches(len(images), store.chunk_rows, compute.batch_size),

@@ -1,14 +1,14 @@
 """What became of the files of a data set since they were indexed, without opening them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_about
-from reliance.images.suffixes import is_image, is_system
+from reliance.images.scan import Scanner
 from reliance.images.tables import INDEX
 
 
@@ -27,7 +27,8 @@ def changes(index: Path, root: str | None = None) -> Changes:
     out is not new. Images inside HDF5 files are not looked at. Raises RelianceError if there is no root.
     """
     table, stamp = read_table(index, INDEX)
-    root = root or read_about(index).get("root")
+    about = read_about(index)
+    root = root or about.get("root")
     if root is None or not os.path.isdir(root):
         raise RelianceError(
             index,
@@ -41,16 +42,18 @@ def changes(index: Path, root: str | None = None) -> Changes:
     for path, size in zip(table["path"].tolist(), table["bytes"].tolist(), strict=True):
         listed.add(path)
         try:
-            found = os.stat(os.path.join(root, path))
+            now = os.stat(os.path.join(root, path))
         except FileNotFoundError:
             gone.append(path)
         except NotADirectoryError:
             continue  # inside an HDF5 file
         else:
-            if found.st_size != size or found.st_mtime > made:
+            if now.st_size != size or now.st_mtime > made:
                 changed.append(path)
+    scanner = Scanner(root, follow_links=about.get("follow_links", True))
+    found = {file.path for file in scanner.images()}
     known = listed | {path for path, _ in stamp.params["left_out"]}
-    return Changes(sorted(gone), sorted(changed), sorted(set(_images(root)) - known))
+    return Changes(sorted(gone), sorted(changed), sorted(found - known))
 
 
 def sources_gone(checked: Iterable[Path]) -> list[str]:
@@ -69,11 +72,3 @@ def sources_gone(checked: Iterable[Path]) -> list[str]:
             if paths:
                 found.append(f"{path}: {len(paths)} images are {words}, such as {paths[0]}")
     return found
-
-
-def _images(root: str) -> Iterator[str]:
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if not is_system(name)]
-        for file in files:
-            if is_image(file) and not is_system(file):
-                yield os.path.relpath(os.path.join(folder, file), root)
