@@ -99,6 +99,20 @@ def model_config(architecture: str, where: str = "architecture") -> dict[str, An
     )
 
 
+def tower_size(architecture: str) -> float:
+    """Weights in the blocks of a ViT's image tower, in millions, to compare sizes; 0 if it is no such ViT.
+
+    A block has 4 width^2 weights in its attention and 2 mlp_ratio width^2 in its MLP.
+    """
+    if architecture not in architectures():
+        return 0.0
+    tower = model_config(architecture).get("vision_cfg", {})
+    layers, width = tower.get("layers"), tower.get("width")
+    if not isinstance(layers, int) or not isinstance(width, int):
+        return 0.0
+    return layers * (4 + 2 * float(tower.get("mlp_ratio", 4.0))) * width**2 / 1e6
+
+
 def pretrained_config(architecture: str, tag: str, where: str = "encoder") -> dict[str, Any]:
     """open_clip's entry of a tag: hf_hub, mean, std, interpolation, resize_mode, quick_gelu.
 

@@ -2,7 +2,7 @@
 
 For one image the definitions of Eq. 5 are cheap enough to be computed as they stand, in float64 and without
 torch, which takes longer to import than all of this: the head is evaluated once per active unit with the
-unit removed, and differentiated once per prompt. Numbers are those of `tails.head`, which the pipeline
+unit removed, and differentiated once per prompt. Numbers are those of `tails.relevance`, which the pipeline
 uses, to the rounding of float32.
 """
 

@@ -10,7 +10,7 @@ from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.briefs import Brief, Fooled, briefs
 from reliance.explore.lookup import each, rows_where
 from reliance.explore.shelf import Shelf
-from reliance.failures.files import FAILURE_SAMPLES
+from reliance.failures.case_list import FAILURE_SAMPLES
 from reliance.failures.schema import EXPECTATIONS, OUTLIERS
 
 MOST = 10

@@ -19,7 +19,7 @@ from reliance.base.stamps import read_stamp
 from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.explore.ties import TIES
-from reliance.failures.files import read_failures, read_samples
+from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX

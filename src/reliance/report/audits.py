@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reliance.audits.accuracy import MANY, Drop
+from reliance.audits.drops import MANY, Drop
 from reliance.audits.findings import gain_of, name_of, percent
 from reliance.audits.schema import (
     INCREASED,

@@ -15,8 +15,8 @@ import pandas as pd
 from reliance.base.artifacts import check_same
 from reliance.base.errors import RelianceError
 from reliance.encoders.stored import Embeddings, check_site
+from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.external import check_cases
-from reliance.failures.files import read_failures, read_samples
 from reliance.robustness.inputs import Embedded, unit
 
 log = logging.getLogger(__name__)
