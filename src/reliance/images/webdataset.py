@@ -52,7 +52,7 @@ def fill(tree: Tree, fields: Fields) -> None:
     for sample in samples:  # archives of folders
         parts = sample.file.path.split("/")
         inside = parts[1:] if sample.split and len(parts) > 1 and parts[0] == sample.split else parts
-        tree.add(sample.file._replace(path="/".join(filter(None, [sample.split, *inside]))))
+        tree.add(sample.file._replace(path="/".join([*filter(None, [sample.split]), *inside])))
 
 
 def labelled(tree: Tree, fields: Fields) -> bool:
@@ -101,6 +101,10 @@ def _members(tree: Tree, path: str) -> Iterator[tarfile.TarInfo]:
                 if not member.isdir():
                     yield member
                 archive.members.clear()  # type: ignore[attr-defined]  # all would be kept
+            end = archive.offset  # type: ignore[attr-defined]
+        # A header that is cut off or damaged ends the loop like the zeros behind the last file.
+        if Handle(str(tree.root / path)).read(end, BLOCK) != bytes(BLOCK):
+            raise tarfile.ReadError(f"no end of the archive at byte {end}")
     except (OSError, tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise RelianceError(
             f"{tree.where}: {path}",
