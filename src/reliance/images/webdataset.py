@@ -101,7 +101,7 @@ def _members(tree: Tree, path: str) -> Iterator[tarfile.TarInfo]:
                 if not member.isdir():
                     yield member
                 archive.members.clear()  # type: ignore[attr-defined]  # all would be kept
-            end = archive.offset  # type: ignore[attr-defined]
+            end = archive.offset
         # A header that is cut off or damaged ends the loop like the zeros behind the last file.
         if Handle(str(tree.root / path)).read(end, BLOCK) != bytes(BLOCK):
             raise tarfile.ReadError(f"no end of the archive at byte {end}")
