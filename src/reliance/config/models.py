@@ -6,7 +6,7 @@ Planning reads it; jobs get plain values.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from reliance.config import sites
 from reliance.config.sae import SaeImport, SaeTraining
@@ -159,7 +159,6 @@ class Fields(Section):
     label: str = "label"
     split: str | None = None
     name: str | None = None
-    text: str | None = None
 
 
 class Dataset(Section):
@@ -195,7 +194,7 @@ class Dataset(Section):
         if self.layout == "planted" and (self.names is not None or self.groups is not None):
             raise ValueError("planted data brings its own names, and has no groups")
         if self.split is not None and self.layout in ("imagenet", "planted"):
-            raise ValueError(f"layout: {self.layout} brings its own splits: remove split")
+            raise ValueError(f"split is for layout: folder and others, and {self.layout} brings its own")
         if self.fields is not None and self.layout not in ("parquet", "webdataset"):
             raise ValueError("fields is for layout: parquet and webdataset, which have columns or entries")
         return self
@@ -226,7 +225,7 @@ class Variant(Section):
     """One model on one data set: a folder under results/."""
 
     encoder: Name
-    site: str = sites.DEFAULT
+    site: Annotated[str, WithJsonSchema({"type": ["string", "object"]})] = sites.DEFAULT
     dataset: Name
     labeller: Name | None = None
     sae: dict[str, Any] | None = None

@@ -17,7 +17,6 @@ from reliance.images.shapes import split_of
 from reliance.images.suffixes import is_image
 from reliance.images.tree import Fields, Sample, Tree, as_folders, no_containers, split_in
 
-TEXTS = ("text", "caption")
 MAGIC = {
     b"\xff\xd8\xff": "jpg",
     b"\x89PNG": "png",
@@ -36,7 +35,6 @@ class Columns(NamedTuple):
     label: str | None
     split: str | None
     name: str | None
-    text: str | None
     classes: list[str] | None  # names by label
 
 
@@ -77,16 +75,15 @@ def columns_of(tree: Tree, path: str, schema: Any, fields: Fields) -> Columns:
         raise _refused(
             tree, path, "a parquet file of images has a column of bytes, or of {bytes, path}", found
         )
-    asked = {"label": fields.label, "split": fields.split, "name": fields.name, "text": fields.text}
+    asked = {"label": fields.label, "split": fields.split, "name": fields.name}
     usual = {"label": Fields().label}
     for key, name in asked.items():
         if name and name not in schema.names and name != usual.get(key):
             rule = f"the column that `fields.{key}` names is there"
             raise _refused(tree, path, rule, f"no {name} among {', '.join(schema.names)}")
-    label, split, name, text = (name if name in schema.names else None for name in asked.values())
-    text = text or next((name for name in TEXTS if name in schema.names), None)
+    label, split, name = (name if name in schema.names else None for name in asked.values())
     classes = _class_names(schema.metadata or {}, label)
-    return Columns(image, is_.is_struct(schema.field(image).type), label, split, name, text, classes)
+    return Columns(image, is_.is_struct(schema.field(image).type), label, split, name, classes)
 
 
 def labelled(tree: Tree, fields: Fields) -> bool:
@@ -122,7 +119,7 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                     tree, path, "a parquet file is whole", f"{type(error).__name__}: {error}"
                 ) from error
             cursor = 0
-            for i, (label, split, name, text) in enumerate(told):
+            for i, (label, split, name) in enumerate(told):
                 row += 1
                 shown = f"{path}, row {row}"
                 content = values[i].as_buffer() if values[i].is_valid else None
@@ -138,12 +135,12 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                     where = f"{column}@{group}.{i}"
                 place = f"{path}#{where}+{len(content)}+{checksum(content)}"
                 own = File(_name(name, f"{stem}-{row:07}", content), len(content), modified, place)
-                yield Sample(split_of(split) or split if split else "", label, own, text or "")
+                yield Sample(split_of(split) or split if split else "", label, own)
 
 
-def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """(label, split, name, text) of the rows of a group."""
-    named = [columns.label, columns.split, columns.name, columns.text]
+def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:
+    """(label, split, name) of the rows of a group."""
+    named = [columns.label, columns.split, columns.name]
     path = f"{columns.image}.path" if columns.nested and not columns.name else None
     wanted = [name for name in (*named, path) if name]
     table = file.read_row_group(group, columns=wanted)

@@ -25,7 +25,6 @@ class Fields(NamedTuple):
     label: str = "label"
     split: str | None = None
     name: str | None = None
-    text: str | None = None
 
 
 class Sample(NamedTuple):
@@ -34,7 +33,6 @@ class Sample(NamedTuple):
     split: str  # "train", "val", "test", or "" if it is of none
     label: str | int | None  # None: it has none
     file: File  # its path is its name
-    text: str = ""  # what is said about it
 
 
 class Tree(Scanner):
@@ -42,7 +40,6 @@ class Tree(Scanner):
 
     containers : path below the root -> (bytes, time of the last change) of all with `suffix`.
     names : of classes by folder, and `classes` their order, if containers have them.
-    texts : what is said about images, by path.
     """
 
     def __init__(self, root: str | Path, where: str = "root", follow_links: bool = True) -> None:
@@ -51,7 +48,6 @@ class Tree(Scanner):
         self.containers: dict[str, tuple[int, int]] = {}
         self.names: dict[str, ClassName] = {}
         self.classes: list[str] = []
-        self.texts: dict[str, str] = {}
         self._files: dict[str, list[File]] = {}
         self._folders: dict[str, set[str]] = {}
         self._paths: set[str] = set()
@@ -138,8 +134,7 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
             container, _, where = file.place.rpartition("#")
             mark = f"{Path(container).stem}-{where.partition('+')[0].replace('/', '_')}"
             file = file._replace(path=f"{stem}~{mark}{dot}{suffix}")
-        if tree.add(file) and sample.text:
-            tree.texts[file.path] = sample.text
+        tree.add(file)
 
 
 def split_in(tree: Tree, paths: Sequence[str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Layout `webdataset`: tar shards, in which files of one name but for the ending are one image.
 
 `a/b.jpg` is the image of key `a/b`, `a/b.cls` its class (a number or a name), `a/b.json` has it under the
-name of `fields.label`, `a/b.txt` says what it shows. Without any of these, the folders in the shards are the
-classes. Shards are read once, for their headers and small files; then every image is known by its place.
+name of `fields.label`, `a/b.txt` is a caption and not read. Without any of these, the folders in the shards
+are the classes. Shards are read once, for headers and small files; then every image is known by its place.
 """
 
 import json
@@ -125,15 +125,15 @@ def _sample(tree: Tree, path: str, entry: Key, fields: Fields) -> Sample | None:
         return None
     file = entry.files[endings[0]]
     try:
-        label, text = _told(entry.told, fields)
+        label = _told(entry.told, fields)
     except ValueError as error:
         tree.leave_out(f"{path}/{file.path}", f"what is said about it cannot be read: {error}")
         return None
-    return Sample("", label, file, text)
+    return Sample("", label, file)
 
 
-def _told(told: dict[str, bytes], fields: Fields) -> tuple[str | int | None, str]:
-    """(label, text) from the small files of an image. Raises ValueError."""
+def _told(told: dict[str, bytes], fields: Fields) -> str | int | None:
+    """The label from the small files of an image. Raises ValueError."""
     for ending, content in told.items():
         if len(content) > MOST:
             raise ValueError(f".{ending} has more than {MOST} bytes")
@@ -144,5 +144,4 @@ def _told(told: dict[str, bytes], fields: Fields) -> tuple[str | int | None, str
         label = int(label)
     if isinstance(label, bool) or not isinstance(label, int | str | None):
         raise ValueError(f"a class is a number or a name, found {type(label).__name__}")
-    text = told["txt"].decode().strip() if "txt" in told else record.get(fields.text or "caption", "")
-    return label, text if isinstance(text, str) else ""
+    return label
