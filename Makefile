@@ -14,7 +14,7 @@ GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm bench bench-gpu bench-others lint format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm bench bench-gpu bench-others lint schema format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-others  one SAE training step against that of other packages, at full size"
 	@echo "make unlock   after a run was killed: let the next one go on where it stopped"
 	@echo "make format   format the code"
+	@echo "make schema   config/schema.json from the models, for editors"
 
 setup: .venv/installed
 
@@ -87,6 +88,9 @@ bench-gpu:
 # First `.venv/bin/python -m pip install -e '.[bench]'`; a package that is missing is left out.
 bench-others: setup
 	$(BIN)/python benchmarks/sae_others.py
+
+schema: setup
+	PYTHONPATH=src $(BIN)/python -m reliance.config.schema > config/schema.json
 
 lint: setup
 	$(BIN)/ruff check .

@@ -147,3 +147,8 @@ def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"\n\w+ .*\d\.\d\d +\d", text)
     assert "a job that does nothing" in text
     assert len(startup.targets(100)) > 100
+
+
+def test_layouts() -> None:
+    text = said("layouts", "--images", "8", "--rounds", "1")
+    assert all(re.search(rf"{name} .*\d", text) for name in ("files", "shards", "zip", "parquet", "packed"))

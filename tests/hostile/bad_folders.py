@@ -6,6 +6,7 @@ from pathlib import Path
 from reliance.base.artifacts import read_table
 from reliance.config.resolve import check_root
 from reliance.images.index import index_images
+from reliance.images.layouts import Looking
 from reliance.images.tables import CLASSES, INDEX
 
 from .bad import CONTROL, HTML, RTL, Bad, gives, refused
@@ -38,13 +39,13 @@ def folder(
     return Bad(f"folder: {label}", lambda f: listed(f, plant(f / "root", *paths), layout, **settings), check)
 
 
-def made(label: str, check: Callable[..., None], make: Callable[[Path], object]) -> Bad:
+def made(label: str, check: Callable[..., None], make: Callable[[Path], object], **settings: object) -> Bad:
     """A root with four images in two classes, changed by `make`."""
 
     def run(f: Path) -> object:
         root = plant(f / "root", *FOUR)
         make(root)
-        return listed(f, root)
+        return listed(f, root, **settings)
 
     return Bad(f"folder: {label}", run, check)
 
@@ -116,7 +117,7 @@ CASES = [
         gives((sorted(f"{k}/{i}.jpg" for k in ("a_b", "a b") for i in (1, 2)), ["a b", "a b"])),
         *(f"{k}/{i}.jpg" for k in ("a_b", "a b") for i in (1, 2)),
     ),
-    folder("unknown layout", refused("layout", "webdataset"), *FOUR, layout="webdataset"),
+    folder("unknown layout", refused("layout", "hdf5"), *FOUR, layout="webdataset"),
     folder("not ImageNet", refused(ROOT, "a, b"), *FOUR, layout="imagenet"),
     folder(
         "ImageNet with other classes",
@@ -132,7 +133,12 @@ CASES = [
         "val/n99999999/1.jpg",
         layout="imagenet",
     ),
-    made("a class outside the root", refused("c", "a link out of the root"), link_to_folder),
+    made(
+        "a class outside the root",
+        refused("c", "a link out of the root"),
+        link_to_folder,
+        looking=Looking(False),
+    ),
     made(
         "one class under two names",
         refused("c", "the same folder as a"),

@@ -14,6 +14,7 @@ from reliance.base.artifacts import read_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.images.decode import Images, Reading
 from reliance.images.index import gather_excluded, index_images
+from reliance.images.layouts import Looking
 from reliance.images.tables import EXCLUDED, INDEX, read_split
 
 from .bad import HTML, Bad, excluded, gives, refused
@@ -41,7 +42,9 @@ def content(data: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(data)
 
 
-def outcome(folder: Path, make: Callable[[Path], object], name: str | bytes) -> tuple[str, str]:
+def outcome(
+    folder: Path, make: Callable[[Path], object], name: str | bytes, follow_links: bool = False
+) -> tuple[str, str]:
     """("read", ""), or the status and reason under which the file is listed in excluded.parquet."""
     root = folder / "root"
     for place in ("train/k/good.png", "test/k/good.png"):
@@ -49,7 +52,7 @@ def outcome(folder: Path, make: Callable[[Path], object], name: str | bytes) -> 
         COLOUR.save(root / place)
     make(Path(os.fsdecode(os.fsencode(root / "train/k") + b"/" + os.fsencode(name))))
     out = {name: folder / f"{name}.parquet" for name in ("index", "classes")}
-    index_images(**out, root=str(root), layout="folder")
+    index_images(**out, root=str(root), layout="folder", looking=Looking(follow_links))
     manifests = [embedded(folder, root, out["index"], split) for split in ("train", "test")]
     excluded = folder / "excluded.parquet"
     gather_excluded(index=out["index"], manifests=manifests, excluded=excluded, splits=["train", "test"])
@@ -80,9 +83,14 @@ def embedded(folder: Path, root: Path, index: Path, split: str) -> Path:
 
 
 def image(
-    label: str, make: Callable[[Path], object], expected: tuple[str, str], name: str | bytes = "x.jpg"
+    label: str,
+    make: Callable[[Path], object],
+    expected: tuple[str, str],
+    name: str | bytes = "x.jpg",
+    follow_links: bool = False,
 ) -> Bad:
-    return Bad(f"image: {label}", lambda folder: outcome(folder, make, name), excluded(*expected))
+    run = lambda folder: outcome(folder, make, name, follow_links)  # noqa: E731
+    return Bad(f"image: {label}", run, excluded(*expected))
 
 
 def bomb(path: Path) -> None:
@@ -182,6 +190,15 @@ CASES = [
     ),
     image("link to a folder outside", linked("{outside}"), ("left out", "a link to a folder")),
     image("link to a device", linked("/dev/zero"), ("left out", "a link out of the data set's root")),
+    image("followed link out of the root", linked("{outside}/secret.png"), READ, "x.jpg", True),
+    image("followed link to a device", linked("/dev/zero"), ("left out", "not a file"), "x.jpg", True),
+    image(
+        "followed link to the folder around it",
+        linked(".."),
+        ("left out", "a link to a folder that it lies in"),
+        "x.jpg",
+        True,
+    ),
     image("pipe", os.mkfifo, ("left out", "not a file")),
 ]
 

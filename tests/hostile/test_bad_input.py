@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from . import bad_configs, bad_folders, bad_images, bad_lists, bad_names
+from . import bad_configs, bad_containers, bad_folders, bad_images, bad_lists, bad_names
 from .bad import Bad
 
-ROOMS = (bad_images, bad_folders, bad_names, bad_configs, bad_lists)
+ROOMS = (bad_images, bad_folders, bad_names, bad_configs, bad_lists, bad_containers)
 CASES = [case for room in ROOMS for case in room.CASES]
 SECONDS = 20  # a case that waits for a pipe or unpacks a bomb must not hang the tests
 

@@ -10,6 +10,7 @@ from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_about
 from reliance.images.index import index_images
+from reliance.images.layouts import Looking
 from reliance.images.tables import INDEX, tolerated
 
 CLEAN = [f"{k}/{i}.jpg" for k in ("cat", "dog") for i in range(6)]
@@ -69,12 +70,12 @@ def test_what_is_left_out_is_said_and_counts(plant, listed, caplog, case):
     make, path, reason = CASES[case]
     root = plant("r", *CLEAN)
     make(root)
-    paths, left_out, _ = listed(root)
+    paths, left_out, _ = listed(root, looking=Looking(False))
     assert paths == CLEAN and list(left_out) == [path] and reason in left_out[path]
     said = [r for r in caplog.records if r.levelno == logging.WARNING and getattr(r, "told", False)]
     assert any(f"1 of 13 are left out (1: {left_out[path]}), such as {path}" in r.getMessage() for r in said)
     with pytest.raises(RelianceError, match="max_invalid") as caught:
-        listed(root, max_invalid=0)
+        listed(root, max_invalid=0, looking=Looking(False))
     assert path in caught.value.found and "max_invalid to 1" in caught.value.next_step
 
 
@@ -92,9 +93,9 @@ def test_a_class_of_links_does_not_vanish(plant, listed, caplog):
     for i in range(4):
         (root / f"owl/{i}.jpg").symlink_to(outside(root, f"{i}.jpg") / f"{i}.jpg")
     with pytest.raises(RelianceError, match="4 of 16 are left out"):
-        listed(root)
+        listed(root, looking=Looking(False))
     assert "class folder owl has no images and is ignored, because its images (4)" in caplog.text
-    assert any("owl" in line for line in listed(root, max_invalid=4)[2]["told"])
+    assert any("owl" in line for line in listed(root, max_invalid=4, looking=Looking(False))[2]["told"])
 
 
 def test_what_is_no_image_is_counted_by_suffix(plant, listed, caplog):

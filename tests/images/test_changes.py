@@ -10,6 +10,8 @@ from reliance.images.changes import changes, sources_gone
 from reliance.images.index import index_images
 from reliance.images.tables import read_split
 
+from . import held
+
 
 @pytest.fixture
 def made(plant, tmp_path):
@@ -40,6 +42,44 @@ def test_gone_changed_and_new_files(made):
     gone, changed = sources_gone([index])
     assert "2 images are gone, such as cat/0.jpg" in gone and "dog/1.jpg" not in gone
     assert "2 images are not the file that was indexed" in changed
+
+
+def test_a_file_of_the_same_size_and_an_older_time_is_another_one(made):
+    """As `cp -p` or an archive leaves it: the index knows when the file that it listed was written."""
+    root, index = made
+    (root / "cat/5.jpg").write_bytes(b"xyz")
+    os.utime(root / "cat/5.jpg", (10**9, 10**9))
+    assert changes(index) == ([], ["cat/5.jpg"], [])
+
+
+@pytest.mark.parametrize("how", held.HOW)
+def test_changes_of_containers(how, tmp_path):
+    photos = held.photographs(tmp_path / "photos", each=3)
+    kept, index = held.pack(how, photos, tmp_path / "kept"), tmp_path / "index.parquet"
+    settings = {"layout": held.LAYOUT[how], "root": str(kept)}
+    index_images(index=index, classes=tmp_path / "classes.parquet", **settings)
+    assert not any(changes(index)) and sources_gone([index]) == []
+    first = held.files(kept)[0]
+    first.with_stem("new").write_bytes(first.read_bytes())
+    assert changes(index) == ([], [], ["new" + first.suffix])
+    os.utime(first, (10**9, 10**9))
+    inside = changes(index).changed
+    assert inside and set(inside) <= set(read_split(index, "train").paths) | set(
+        read_split(index, "test").paths
+    )
+    first.unlink()
+    found = changes(index)
+    assert found.gone == inside and not found.changed
+    assert f"{len(inside)} images are gone" in sources_gone([index])[0]
+
+
+def test_what_is_new_behind_a_link_is_found_and_loops_end(made, plant, tmp_path):
+    root, index = made
+    (root / "cat/again.jpg").symlink_to("0.jpg")
+    (root / "cat/up").symlink_to("..")
+    plant("far", "1.jpg")
+    (root / "cat/far").symlink_to(tmp_path / "far")
+    assert changes(index) == ([], [], ["cat/far/1.jpg"])
 
 
 def test_a_root_that_is_not_there(made, tmp_path):

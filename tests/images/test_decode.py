@@ -15,16 +15,16 @@ import pytest
 from PIL import Image
 
 from reliance.base.errors import RelianceError
+from reliance.images.containers.crops import crop_sizes
 from reliance.images.decode import (
     Images,
     Reading,
     Unreadable,
     channel_gain,
     crop_of,
-    crop_sizes,
     load_image,
-    stored_bytes,
 )
+from reliance.images.source import stored_bytes
 
 GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).round().astype(np.uint8)
 COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)

@@ -26,6 +26,7 @@ def test_rows_are_sorted_and_numbered_within_their_split(plant, index):
     root = plant("r", "train/b/2.jpg", "train/b/1.jpg", "train/a/9.jpg", "test/c/1.jpg", "test/a/5.jpg")
     (root / "train/a/9.jpg").write_bytes(b"")
     _, table, classes = index(root)
+    assert (table.frame.pop("modified") > 10**18).all()
     rows = list(table.frame.itertuples(index=False, name=None))
     assert rows == [
         ("test", 0, "test/a/5.jpg", 0, 3),
@@ -101,8 +102,8 @@ def test_nothing_found(plant, index, tmp_path):
         index(plant("empty"))
     with pytest.raises(RelianceError, match="must be an existing folder"):
         index(tmp_path / "nowhere")
-    with pytest.raises(RelianceError, match="imagenet, folder, planted, isic, cases"):
-        index(plant("r"), "webdataset")
+    with pytest.raises(RelianceError, match="parquet, webdataset, zip, planted, cases"):
+        index(plant("r"), "hdf5")
     assert not (tmp_path / "out" / "index.parquet").exists()
 
 

@@ -9,6 +9,7 @@ from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.images.groups import GROUPS, index_groups
 from reliance.images.index import index_images
+from reliance.images.layouts import Looking
 from reliance.images.tables import CLASSES, INDEX
 
 HEADER = "image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK"
@@ -237,6 +238,8 @@ def test_a_table_outside_of_the_root_is_not_read(plant, tmp_path):
     outside = write(tmp_path / "elsewhere", "truth.csv", HEADER, one_hot("x", "MEL"))
     (root / "truth.csv").symlink_to(outside)
     with pytest.raises(RelianceError, match="one ground truth"):
+        listed(root, tmp_path, looking=Looking(False))
+    with pytest.raises(RelianceError, match="1 to train on"):
         listed(root, tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
-from reliance.images.folder import has_classes
+from reliance.images.layouts import Looking, labelled
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.plan.stages import STAGES
@@ -32,11 +32,11 @@ def test_whether_there_are_classes(tmp_path: Path, files: list[str], classes: bo
     for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(b"x")
-    assert has_classes(str(tmp_path)) is classes
+    assert labelled("folder", str(tmp_path), Looking()) is classes
 
 
 def test_a_root_that_is_not_there_is_left_to_its_own_error(tmp_path: Path) -> None:
-    assert has_classes(str(tmp_path / "none"))
+    assert labelled("folder", str(tmp_path / "none"), Looking())
 
 
 @pytest.fixture

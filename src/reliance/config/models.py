@@ -6,7 +6,7 @@ Planning reads it; jobs get plain values.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from reliance.config import sites
 from reliance.config.sae import SaeImport, SaeTraining
@@ -44,6 +44,7 @@ class Images(Section):
     apply_exif: bool
     max_invalid: Annotated[float, Field(ge=0)]
     max_pixels: Positive
+    follow_links: bool = True
 
 
 class Embedding(Section):
@@ -151,13 +152,23 @@ class Split(Section):
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
 
 
+class Fields(Section):
+    """What the columns of parquet files, or the entries of a shard's .json, are called."""
+
+    image: str = "image"
+    label: str = "label"
+    split: str | None = None
+    name: str | None = None
+
+
 class Dataset(Section):
     """Images to look at."""
 
-    layout: Literal["imagenet", "folder", "planted", "isic"]
+    layout: Literal["imagenet", "folder", "planted", "isic", "parquet", "webdataset", "zip"]
     root: UserPath | None = None
     planted: Planted | None = None
     split: Split | None = None
+    fields: Fields | None = None
     names: UserPath | None = None
     groups: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -182,8 +193,10 @@ class Dataset(Section):
             raise ValueError("planted data has no root: it is drawn by the pipeline")
         if self.layout == "planted" and (self.names is not None or self.groups is not None):
             raise ValueError("planted data brings its own names, and has no groups")
-        if self.split is not None and self.layout not in ("folder", "isic"):
-            raise ValueError("split is for layout: folder and isic; the other layouts bring their own")
+        if self.split is not None and self.layout in ("imagenet", "planted"):
+            raise ValueError(f"split is for layout: folder and others, and {self.layout} brings its own")
+        if self.fields is not None and self.layout not in ("parquet", "webdataset"):
+            raise ValueError("fields is for layout: parquet and webdataset, which have columns or entries")
         return self
 
 
@@ -212,7 +225,7 @@ class Variant(Section):
     """One model on one data set: a folder under results/."""
 
     encoder: Name
-    site: str = sites.DEFAULT
+    site: Annotated[str, WithJsonSchema({"type": ["string", "object"]})] = sites.DEFAULT
     dataset: Name
     labeller: Name | None = None
     sae: dict[str, Any] | None = None

@@ -100,8 +100,8 @@ def embed_images_at(
     key = f"{clip.stamp.id} {code} {json.dumps({**identity, 'split': ''}, sort_keys=True)}"
     known = kept.earlier(part, key, states, span.start, list(arrays)) if keep else kept.NOTHING
     todo = known.fresh(range(writer.next_row, span.stop))
-    paths, sizes = listed.paths[todo].tolist(), listed.sizes[todo].tolist()
-    images = Images(paths, reading, clip.weights.preprocess, sizes)
+    paths, sizes, places = (column[todo].tolist() for column in (listed.paths, listed.sizes, listed.places))
+    images = Images(paths, reading, clip.weights.preprocess, sizes, places)
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
         batch_sampler=chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size),

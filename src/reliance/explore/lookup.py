@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reliance.base.artifacts import Stamp, TableSpec, checked_stamp, unreadable
-from reliance.images.tables import INDEX
+from reliance.images.tables import INDEX, with_places
 
-PER_IMAGE = ["split", "image_id", "path", "class_id", "bytes"]
+PER_IMAGE = ["split", "image_id", "path", "class_id", "bytes", "place"]
 
 
 def rows_where(
@@ -28,13 +28,14 @@ def rows_where(
 ) -> tuple[pd.DataFrame, Stamp]:
     """The rows of a table whose columns have one of the given values each, in the order of the table.
 
-    where : column -> values. columns : those that are returned; all of the spec without it.
+    where : column -> values. columns : those that are returned, if they are there; else all of the spec.
     Raises RelianceError as `read_table`.
     """
     kept = list(columns or [name for name, _ in spec.columns])
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             stamp = checked_stamp(path, file.schema_arrow, spec)
+            kept = [name for name in kept if name in file.schema_arrow.names]
             found = [_chosen(file, group, where, kept) for group in _groups(file, where)]
             table = pa.concat_tables(found) if found else file.schema_arrow.empty_table().select(kept)
     except (OSError, pa.ArrowException) as error:
@@ -49,10 +50,10 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def images_of(index: Path, split: str, image_ids: Sequence[int] | np.ndarray) -> pd.DataFrame:
-    """Rows of an index (split, image_id, path, class_id, bytes) of some images of a split, by image_id."""
+    """Rows of an index (columns PER_IMAGE) of some images of a split, by image_id."""
     wanted = np.unique(np.asarray(image_ids, np.int64))
     frame, _ = rows_where(index, INDEX, {"split": [split], "image_id": wanted.tolist()}, PER_IMAGE)
-    return frame.set_index("image_id")
+    return with_places(frame).set_index("image_id")
 
 
 def image_at(index: Path, path: str) -> tuple[str, int] | None:

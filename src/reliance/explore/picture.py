@@ -15,6 +15,7 @@ from reliance.explore.lookup import image_at, images_of
 from reliance.explore.model import ENCODER, Models, unusable
 from reliance.explore.shelf import Shelf
 from reliance.images.decode import SPARE, Unreadable, load_image
+from reliance.images.source import Located, located
 
 STORED = re.compile(r"(?P<split>[a-z][a-z0-9_]*):(?P<image_id>[0-9]{1,9})")
 ImageLike = Any  # a path, a PIL image, an array [h, w] or [h, w, 3] of uint8, or (split, image_id)
@@ -29,6 +30,7 @@ class Picture(NamedTuple):
     class_id: int  # -1 if it has none
     path: str  # of its file, "" for pixels that were handed over
     pixels: Image.Image | None  # of these; None: read them from the file
+    at: Located | None = None  # where in a container it lies, if that is not its path
 
     @property
     def title(self) -> str:
@@ -40,7 +42,7 @@ class Picture(NamedTuple):
         if self.pixels is not None:
             return self.pixels
         try:
-            return load_image(self.path) if self.path else None
+            return load_image(self.at or self.path) if self.path else None
         except (Unreadable, RelianceError):
             return None
 
@@ -72,7 +74,8 @@ def stored(shelf: Shelf, split: str, image_id: int) -> Picture:
     seen = shelf.seen(split, image_id)
     rows = images_of(shelf.path("index"), split, [image_id])
     name, class_id = str(rows["path"].iloc[0]), int(rows["class_id"].iloc[0])
-    return Picture(seen, split, image_id, class_id, str(shelf.root / name) if shelf.root else name, None)
+    at = located(shelf.root, name, str(rows["place"].iloc[0])) if shelf.root else None
+    return Picture(seen, split, image_id, class_id, str(shelf.root / name) if shelf.root else name, None, at)
 
 
 def _named(shelf: Shelf, models: Models, name: str | Path) -> Picture:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
@@ -12,6 +13,7 @@ from reliance.explore.sheets import Shown
 from reliance.explore.shelf import Shelf
 from reliance.figures.thumbnails import square
 from reliance.images.decode import Unreadable, load_image
+from reliance.images.source import Held, located
 
 
 def thumbnails(
@@ -24,8 +26,8 @@ def thumbnails(
     for split in sorted({split for split, _ in wanted if split}):
         ids = [image_id for name, image_id in wanted if name == split]
         rows = images_of(shelf.path("index"), split, ids)
-        for image_id, path in zip(rows.index.tolist(), rows["path"], strict=True):
-            found[split, image_id] = _thumbnail(str(root / path), size) if root else None
+        for image_id, path, place in zip(rows.index.tolist(), rows["path"], rows["place"], strict=True):
+            found[split, image_id] = _thumbnail(located(root, path, place), size) if root else None
     handed = own.image() if own and ("", -1) in found else None
     if handed:
         found["", -1] = square(handed, size)
@@ -33,8 +35,8 @@ def thumbnails(
 
 
 @lru_cache(maxsize=4096)
-def _thumbnail(path: str, size: int) -> Image.Image | None:
+def _thumbnail(at: Path | Held, size: int) -> Image.Image | None:
     try:
-        return square(load_image(path), size)
+        return square(load_image(at), size)
     except (Unreadable, RelianceError):
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reliance.base.artifacts import Stamp, derived_stamp, hash_file, read_table, write_table
+from reliance.base.artifacts import Stamp, derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError, run_again
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.failures.case_list import (
@@ -24,7 +24,8 @@ from reliance.failures.case_list import (
     write_failures,
 )
 from reliance.images.cases import parse_case
-from reliance.images.tables import CLASSES, INDEX
+from reliance.images.source import Held, hash_image, located
+from reliance.images.tables import CLASSES, INDEX, with_places
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +134,13 @@ def refuse_duplicates(images: pd.DataFrame, root: Path, home: pd.DataFrame, home
     """
     columns = ["class_id", "bytes"]
     pairs = images.merge(home[[*columns, "path"]], on=columns, suffixes=("", "_home"))
-    hashes: dict[Path, str] = {}
+    hashes: dict[Path | Held, str] = {}
+    places = with_places(home).set_index("path")["place"].to_dict()
     for own, other in zip(pairs["path"], pairs["path_home"], strict=True):
-        files = root / own, home_root / other
+        files = located(root, own), located(home_root, other, places[other])
         for file in files:
             if file not in hashes:
-                hashes[file] = hash_file(file)
+                hashes[file] = hash_image(file)
         if hashes[files[0]] == hashes[files[1]]:
             raise RelianceError(
                 files[0],

@@ -15,8 +15,9 @@ from PIL import Image
 
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
-from reliance.images.decode import Unreadable, load_image, stored_bytes
-from reliance.images.tables import INDEX
+from reliance.images.decode import Unreadable, load_image
+from reliance.images.source import Held, located, stored_bytes
+from reliance.images.tables import INDEX, with_places
 
 COLORS = 128
 DATASET = "dataset"  # the name of one that is alone
@@ -61,18 +62,18 @@ class Album:
         self.roots = dict(zip(pictured.datasets, map(Path, pictured.roots), strict=True))
         tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
         self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
-        self._rows = {name: table.frame for name, table in tables.items()}
+        self._rows = {name: with_places(table.frame) for name, table in tables.items()}
         for name, root in self.roots.items():
             if not root.is_dir():
                 raise _no_root(name, root)
 
     def find(self, samples: pd.DataFrame) -> pd.DataFrame:
-        """The samples (dataset, split, image_id, ...) with the path and bytes of each, in their order.
+        """The samples (dataset, split, image_id, ...) with the path, place and bytes of each, in their order.
 
         Raises RelianceError for an image that no index has.
         """
         wanted = [_rows_of(rows, name, samples) for name, rows in self._rows.items()]
-        columns = [*KEY, "path", "bytes"]
+        columns = [*KEY, "path", "place", "bytes"]
         known = pd.concat(wanted)[columns] if wanted else pd.DataFrame(columns=columns)
         found = samples.reset_index(drop=True).merge(known, how="left", on=KEY, validate="many_to_one")
         lost = found[found["path"].isna()]
@@ -92,8 +93,8 @@ class Album:
 
         Raises RelianceError if not one file of a data set is there any more.
         """
-        rows = zip(found["dataset"], found["path"], found["bytes"], strict=True)
-        shown = [self._thumbnail(self.roots[name] / path, n, size) for name, path, n in rows]
+        rows = zip(found["dataset"], found["path"], found["place"], found["bytes"], strict=True)
+        shown = [self._thumbnail(located(self.roots[d], path, at), n, size) for d, path, at, n in rows]
         drawn = pd.Series([picture.drawn for picture in shown], dtype=object)
         for name in found["dataset"].unique():
             own = (found["dataset"] == name).to_numpy()
@@ -101,11 +102,11 @@ class Album:
                 raise _no_root(name, self.roots[name] / found["path"][own].iloc[0])
         return shown
 
-    def _thumbnail(self, path: Path, size_in_bytes: int, size: int) -> Thumbnail:
+    def _thumbnail(self, at: Path | Held, size_in_bytes: int, size: int) -> Thumbnail:
         try:
-            if stored_bytes(path) != size_in_bytes:
+            if stored_bytes(at) not in (None, size_in_bytes):
                 return Thumbnail(None, CHANGED)
-            image = load_image(path, **self.reading._asdict())
+            image = load_image(at, **self.reading._asdict())
         except (OSError, RelianceError):  # of the disk; galleries with nothing else are refused
             return Thumbnail(None, MISSING)
         except Unreadable:

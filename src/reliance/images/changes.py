@@ -1,14 +1,17 @@
 """What became of the files of a data set since they were indexed, without opening them."""
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_about
-from reliance.images.suffixes import is_image, is_system
+from reliance.images.scan import Scanner
 from reliance.images.tables import INDEX
 
 
@@ -23,11 +26,14 @@ class Changes(NamedTuple):
 def changes(index: Path, root: str | None = None) -> Changes:
     """Compare an index with the files below the root that it was made from, or below another one.
 
-    A file is another one if its size differs or its content was written after the index. What the index left
-    out is not new. Images inside HDF5 files are not looked at. Raises RelianceError if there is no root.
+    A file is another one if its size differs or it was written at another time: after the index, if that does
+    not keep times or in another folder. What the index left out is not new. Of images in containers it is the
+    container that counts, and a container that is new is named itself; images inside HDF5 files are not
+    looked at. Raises RelianceError if there is no root.
     """
     table, stamp = read_table(index, INDEX)
-    root = root or read_about(index).get("root")
+    about = read_about(index)
+    elsewhere, root = root is not None, root or about.get("root")
     if root is None or not os.path.isdir(root):
         raise RelianceError(
             index,
@@ -36,21 +42,37 @@ def changes(index: Path, root: str | None = None) -> Changes:
             allowed="the root of the data set",
             next_step="name it with --root PATH, or mount the disk it is on",
         )
-    made = index.stat().st_mtime
+    if containers := about.get("containers"):
+        return _of_containers(table, containers, Scanner(root, follow_links=about.get("follow_links", True)))
+    made = index.stat().st_mtime_ns
+    times = itertools.repeat(0) if elsewhere or "modified" not in table else table["modified"].tolist()
     gone, changed, listed = [], [], set()
-    for path, size in zip(table["path"].tolist(), table["bytes"].tolist(), strict=True):
+    for path, size, time in zip(table["path"].tolist(), table["bytes"].tolist(), times, strict=False):
         listed.add(path)
         try:
-            found = os.stat(os.path.join(root, path))
+            now = os.stat(os.path.join(root, path))
         except FileNotFoundError:
             gone.append(path)
         except NotADirectoryError:
             continue  # inside an HDF5 file
         else:
-            if found.st_size != size or found.st_mtime > made:
+            if now.st_size != size or (now.st_mtime_ns != time if time else now.st_mtime_ns > made):
                 changed.append(path)
+    scanner = Scanner(root, follow_links=about.get("follow_links", True))
+    found = {file.path for file in scanner.images()}
     known = listed | {path for path, _ in stamp.params["left_out"]}
-    return Changes(sorted(gone), sorted(changed), sorted(set(_images(root)) - known))
+    return Changes(sorted(gone), sorted(changed), sorted(found - known))
+
+
+def _of_containers(table: pd.DataFrame, containers: Mapping[str, Any], scanner: Scanner) -> Changes:
+    """Images of containers that are gone or were written since, and the containers that are new."""
+    listed = {path: tuple(state) for path, state in containers["listed"].items()}
+    now = {file.path: (file.bytes, file.modified) for file in scanner.files(containers["suffix"])}
+    of = table["place"].str.rpartition("#")[0]
+    lost, other = ([p for p in listed if p not in now], [p for p in listed if now.get(p) != listed[p]])
+    gone = sorted(table.loc[of.isin(lost), "path"])
+    changed = sorted(table.loc[of.isin(other) & ~of.isin(lost), "path"])
+    return Changes(gone, changed, sorted(set(now) - set(listed)))
 
 
 def sources_gone(checked: Iterable[Path]) -> list[str]:
@@ -69,11 +91,3 @@ def sources_gone(checked: Iterable[Path]) -> list[str]:
             if paths:
                 found.append(f"{path}: {len(paths)} images are {words}, such as {paths[0]}")
     return found
-
-
-def _images(root: str) -> Iterator[str]:
-    for folder, names, files in os.walk(root):
-        names[:] = [name for name in names if not is_system(name)]
-        for file in files:
-            if is_image(file) and not is_system(file):
-                yield os.path.relpath(os.path.join(folder, file), root)

@@ -7,36 +7,29 @@
 | 16-bit grey | scaled to 8 bits, by the depth that the file says (convert would clip everything above 255) |
 | float | scaled from 0..1; other ranges are refused, because their scale is unknown |
 | animation | the first frame |
-
-A path "crops.hdf5/NAME" is the image file stored under that name inside an HDF5 file.
 """
 
 import io
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from reliance.base.errors import RelianceError, run_again
+from reliance.base.errors import RelianceError
 from reliance.images.depth import largest, warn_if_dark
+from reliance.images.source import Located, Unreadable, located, not_listed, read_image
+
+__all__ = ["Images", "Pixels", "Reading", "Unreadable", "channel_gain", "crop_of", "load_image"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow's other readers run programs
-HDF5 = (".hdf5", ".h5")
 CHANNELS = {"red": (0,), "green": (1,), "blue": (2,), "all": (0, 1, 2)}
 BYTES_PER_PIXEL, BYTES_BESIDE_PIXELS = 16, 1 << 24  # no image that may be decoded has a larger file
 # No side of a JPEG decoded at 1/2, 1/4 or 1/8 is below this many times the encoder's. With 1, blocks are
 # averaged in place of the resize: preprocessed photographs had cosines down to 0.97 with the exact ones.
 # With 2, which leaves the resize its work, down to 0.9995 (benchmarks/embedding.py --jpeg reduced).
 SPARE = {"exact": 0, "reduced": 2}
-
-
-class Unreadable(Exception):  # noqa: N818 - a fact about a file, not a failure of the program
-    """An image that cannot be used; the message is the reason, on one line."""
 
 
 class Reading(NamedTuple):
@@ -65,6 +58,7 @@ class Images:
     who takes the batch.
     preprocess : size, mean, std, interpolation, resize_mode, fill_color of the encoder.
     sizes : bytes that the index has for each file; None does not compare them.
+    places : where in a container each image lies (`images.source`); None: all are files of their own.
     """
 
     def __init__(
@@ -73,8 +67,9 @@ class Images:
         reading: Reading,
         preprocess: Mapping[str, Any],
         sizes: Sequence[int] | None = None,
+        places: Sequence[str] | None = None,
     ) -> None:
-        self.paths, self.reading, self.sizes = paths, reading, sizes
+        self.paths, self.reading, self.sizes, self.places = paths, reading, sizes, places
         self._crop = crop_of(preprocess)
         size = preprocess["size"]
         self._size = (size, size) if isinstance(size, int) else tuple(size)
@@ -87,11 +82,12 @@ class Images:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Pixels:
-        path, reading = Path(self.reading.dataset_root, self.paths[row]), self.reading
+        reading, place = self.reading, self.places[row] if self.places is not None else ""
         nothing = np.zeros((*self._size, 3), np.uint8)
         try:
             size = self.sizes[row] if self.sizes is not None else None
-            image = load_image(path, size=size, **self._how)
+            at = located(reading.dataset_root, self.paths[row], place)
+            image = load_image(at, size=size, **self._how)
             self._check_shape(*image.size)
             if reading.transform:
                 image = Image.fromarray(channel_gain(np.asarray(image), **reading.transform))
@@ -135,15 +131,16 @@ def channel_gain(pixels: np.ndarray, channel: str, delta: float) -> np.ndarray:
 
 
 def load_image(
-    path: str | Path,
+    at: Located,
     *,
     apply_exif: bool = False,
     max_pixels: int = 200_000_000,
     size: int | None = None,
     least: int = 0,
 ) -> Image.Image:
-    """Decode a file to an RGB image.
+    """Decode an image to RGB.
 
+    at : a file, or where it lies in a container.
     apply_exif : rotate as the EXIF orientation says; usual ImageNet readings ignore it.
     max_pixels : larger images are refused by their header, before any pixel is decoded.
     size : bytes that the file must have; None takes any.
@@ -151,9 +148,9 @@ def load_image(
     Raises Unreadable for everything that is wrong with the content, and RelianceError if the disk
     does not give the file, or not the one that was meant: that says nothing about the image.
     """
-    content = _read(path, BYTES_BESIDE_PIXELS + BYTES_PER_PIXEL * max_pixels)
+    content = read_image(at, BYTES_BESIDE_PIXELS + BYTES_PER_PIXEL * max_pixels)
     if size not in (None, len(content)):
-        raise _not_listed(path, f"{len(content)} bytes", f"{size} bytes, as when the index was made")
+        raise not_listed(at, f"{len(content)} bytes", f"{size} bytes, as when the index was made")
     try:
         with _no_pixel_limit():
             image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -189,104 +186,6 @@ def _from_wide_grey(pixels: np.ndarray, mode: str, white: int | None = None) -> 
     if mode != "F" and white is None:
         warn_if_dark(float(values.max()))
     return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
-
-
-def _read(path: str | Path, limit: int) -> bytes:
-    """All bytes of a file, before anything looks at them: what fails here is the disk, not the image.
-
-    A pipe, which would be waited for, and a file too large to be an image are not opened: Unreadable.
-    """
-    if _in_hdf5(path):
-        return _read_crop(Path(path), limit)
-    try:
-        about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode):
-            raise Unreadable("not a file")
-        if about.st_size > limit:
-            raise Unreadable(f"{about.st_size} bytes are more than an image of max_pixels pixels has")
-        return Path(path).read_bytes()
-    except OSError as error:
-        found, allowed = f"{type(error).__name__}: {error.strerror or error}", "a file, readable by this user"
-        raise _not_listed(path, found, f"{allowed}, as when the index was made") from error
-
-
-def _not_listed(path: str | Path, found: str, allowed: str) -> RelianceError:
-    return RelianceError(
-        path,
-        "the files that an index lists are there as they were",
-        found=found,
-        allowed=allowed,
-        next_step="the disk or folder went away, a permission is missing, or the file was replaced: mount or "
-        "restore it, then run the same command again; if files were removed, moved or replaced on purpose, "
-        + run_again("index_images"),
-    )
-
-
-def stored_bytes(path: Path) -> int:
-    """Bytes of an image file, or of one inside an HDF5 file. Raises OSError if it is not there."""
-    if not _in_hdf5(path):
-        return path.stat().st_size
-    with _hdf5(path.parent) as file:
-        size = _crop_size(file[path.name]) if path.name in file else None
-    if size is None:
-        raise FileNotFoundError(path)
-    return size
-
-
-def crop_sizes(path: Path) -> dict[str, int]:
-    """Name -> bytes of the image files inside an HDF5 file. Raises RelianceError if it is not one."""
-    with _hdf5(path) as file:
-        return {name: _crop_size(file[name]) for name in file}
-
-
-def _crop_size(dataset: Any) -> int:
-    return int(dataset.dtype.itemsize) if dataset.dtype.kind in "SV" else len(_crop_bytes(dataset))
-
-
-def _crop_bytes(dataset: Any) -> bytes:
-    value = dataset[()]
-    return value if isinstance(value, bytes) and dataset.dtype.kind == "O" else np.asarray(value).tobytes()
-
-
-def _in_hdf5(path: str | Path) -> bool:
-    parent = Path(path).parent
-    return parent.suffix.lower() in HDF5 and parent.is_file()
-
-
-def _read_crop(path: Path, limit: int) -> bytes:
-    with _hdf5(path.parent) as file:
-        if path.name not in file:
-            raise Unreadable(f"{path.parent.name} has no image of this name any more")
-        size = _crop_size(file[path.name])
-        if size > limit:
-            raise Unreadable(f"{size} bytes are more than an image of max_pixels pixels has")
-        return _crop_bytes(file[path.name])
-
-
-@contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    """An open HDF5 file."""
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise RelianceError(
-            path,
-            "images inside an HDF5 file are read with the package h5py",
-            found="h5py is not installed",
-            allowed="an installed h5py, or the images as files",
-            next_step="run .venv/bin/python -m pip install h5py, or unpack the images",
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except OSError as error:
-        raise RelianceError(
-            path,
-            "an HDF5 file with images can be read",
-            found=f"{type(error).__name__}: {error}",
-            allowed="the file as it was downloaded",
-            next_step="download it again, or restore the disk, and run the same command again",
-        ) from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reliance.base.errors import RelianceError
+from reliance.images.links import joined
 from reliance.images.scan import Scanner
 from reliance.images.shapes import ALLOWED, Group, check_classes, check_names, split_of
 
@@ -58,7 +59,7 @@ def _checked(scanner: Scanner, names: Mapping[str, str]) -> list[Group]:
     for name, folder in names.items():
         own = class_folders(scanner, folder, name)
         check_classes(scanner, folder, [group for group in own if group.folder])
-        groups += own
+        groups += each_once(scanner, own)
     check_names(scanner, groups)
     return groups
 
@@ -67,16 +68,26 @@ def class_folders(scanner: Scanner, relative: str, split: str) -> list[Group]:
     """One group per class folder below `relative`, or one group "" if there are only images."""
     groups = []
     for name in scanner.folders(relative):
-        files = scanner.images(_joined(relative, name))
+        files = scanner.images(joined(relative, name))
         if files:
             groups.append(Group(split, name, files))
         else:
-            _say_empty(scanner, _joined(relative, name))
+            _say_empty(scanner, joined(relative, name))
     if groups:
         leave_out_loose(scanner, relative, "lies beside class folders")
         return groups
     loose = scanner.images(relative, recursive=False)
     return [Group(split, "", loose)] if loose else []
+
+
+def each_once(scanner: Scanner, groups: list[Group]) -> list[Group]:
+    """The groups of a split without files that are, through links, the same as another of the split."""
+    kept = {file.path for file in scanner.each_once([file for group in groups for file in group.files])}
+    found = [group._replace(files=[f for f in group.files if f.path in kept]) for group in groups]
+    for group in found:
+        if not group.files:
+            scanner.say(f"class {group.folder} has no images but those of other classes, and is ignored")
+    return [group for group in found if group.files]
 
 
 def leave_out_loose(scanner: Scanner, relative: str, reason: str) -> None:
@@ -113,19 +124,12 @@ def _share(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
-def has_classes(root: str) -> bool:
-    """Whether there are class folders, seen without listing all images, for planning.
-
-    A folder that cannot be looked at counts as one with classes: whoever lists it says what is wrong.
-    """
-    try:
-        scanner = Scanner(root)
-        folders = scanner.folders()
-        splits = [name for name in folders if split_of(name)]
-        inside = [_joined(name, inner) for name in splits for inner in scanner.folders(name)]
-        return any(map(scanner.has_images, [name for name in folders if name not in splits] + inside))
-    except RelianceError:
-        return True
+def has_classes(scanner: Scanner) -> bool:
+    """Whether there are class folders, seen without listing all images."""
+    folders = scanner.folders()
+    splits = [name for name in folders if split_of(name)]
+    inside = [joined(name, inner) for name in splits for inner in scanner.folders(name)]
+    return any(map(scanner.has_images, [name for name in folders if name not in splits] + inside))
 
 
 def split_folders(scanner: Scanner) -> dict[str, str] | None:
@@ -177,7 +181,3 @@ def _one_split_twice(scanner: Scanner, split: str, first: str, second: str) -> R
         allowed=ALLOWED,
         next_step="move one of them out of the root, or the images of both into one",
     )
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

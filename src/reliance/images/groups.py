@@ -39,14 +39,21 @@ class Places(NamedTuple):
 
 
 def index_groups(
-    *, index: Path, groups: Path, root: str, layout: str, ids: Path | None = None, dataset: str = ""
+    *,
+    index: Path,
+    groups: Path,
+    root: str,
+    layout: str,
+    ids: Path | None = None,
+    dataset: str = "",
+    follow_links: bool = True,
 ) -> Stamp:
     """Write the ids of patients, lesions and the like of a data set's images.
 
     Parameters
     ----------
     index : of the data set. groups : output, GROUPS; an image without an id has no row.
-    root, layout, dataset : as for index_images. For layout "isic" the ids are in its own tables.
+    root, layout, dataset, follow_links : as for index_images. Layout "isic" has the ids in its own tables.
     ids : a CSV with a column image and one column per kind of id; it comes before the tables of layout
         "isic". An image is a path below the root or, where no two images share it, the name of a file with
         or without its suffix. Images that are not listed have no id.
@@ -59,7 +66,8 @@ def index_groups(
     if ids is not None:
         known = match(ids, read_ids(ids), paths)
     elif layout == "isic":
-        named = isic_ids(find_tables(Scanner(root, f"datasets.{dataset}.root ({root})")))
+        scanner = Scanner(root, f"datasets.{dataset}.root ({root})", follow_links)
+        named = isic_ids(find_tables(scanner))
         known = [{k: of[n] for k, of in named.items() if n in of} for n in map(image_name, paths)]
     else:
         known = [{} for _ in paths]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reliance.base.errors import RelianceError
 from reliance.images.classes import WNID
-from reliance.images.folder import class_folders, leave_out_loose
+from reliance.images.folder import class_folders, each_once, leave_out_loose
 from reliance.images.scan import File, Scanner
 from reliance.images.shapes import Group
 
@@ -36,8 +36,8 @@ def list_imagenet(scanner: Scanner) -> list[Group]:
     if unused := [name for name in folders if name not in ("train", "val")]:
         scanner.say(f"folders that this layout does not use: {', '.join(unused[:8])}")
     leave_out_loose(scanner, "", "lies beside the folders of the splits")
-    train = _wordnet_folders(scanner, class_folders(scanner, "train", "train"), "train")
-    val = class_folders(scanner, "val", "test")
+    train = _wordnet_folders(scanner, each_once(scanner, class_folders(scanner, "train", "train")), "train")
+    val = each_once(scanner, class_folders(scanner, "val", "test"))
     if not train or not val:
         raise RelianceError(
             f"{scanner.where}/{'val' if train else 'train'}",

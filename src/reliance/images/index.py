@@ -13,16 +13,14 @@ from reliance.base.artifacts import check_same, hash_file, read_table, write_tab
 from reliance.base.errors import RelianceError, printable
 from reliance.base.rows import Parts
 from reliance.images.accounts import about, check_lost
-from reliance.images.cases import list_cases
 from reliance.images.classes import class_table
-from reliance.images.folder import list_folder
 from reliance.images.foresight import check_index
-from reliance.images.imagenet import list_imagenet
-from reliance.images.isic import NAMES, list_isic
+from reliance.images.layouts import AS_USUAL, Asked, Looking, layout_of
 from reliance.images.scan import Scanner
 from reliance.images.shapes import Group
 from reliance.images.suffixes import SUFFIXES
-from reliance.images.tables import CLASSES, EXCLUDED, INDEX, read_split
+from reliance.images.tables import CLASSES, EXCLUDED, INDEX, KEPT, read_split
+from reliance.images.tree import Fields, Tree
 
 __all__ = ["CLASSES", "EXCLUDED", "INDEX", "gather_excluded", "index_images", "read_split"]
 log = logging.getLogger(__name__)
@@ -42,13 +40,15 @@ def index_images(
     plants: Path | None = None,
     dataset: str = "",
     max_invalid: float = 0.001,
+    looking: Looking = AS_USUAL,
 ) -> None:
     """List the images below `root`, without opening them.
 
     index : output, INDEX, sorted by split, class and path. Its id is a hash of its rows.
     classes : output, CLASSES; class_id is the place of a class folder among all, sorted by name.
     root : the data set's folder.
-    layout : "imagenet" | "folder" | "planted" (as "folder") | "isic" | "cases".
+    layout : a row of layouts.LAYOUTS. Images in containers are listed as the folders that they would be:
+        index and identity are those of the same images as files.
     split : {"test": share, "seed": int} for images without splits; None divides by 0.2, 0.
     names : a CSV of class names, also as an input of the rule; without one see classes.class_table.
     per_class : keep the first N images of each class folder in each split (a rehearsal).
@@ -59,9 +59,11 @@ def index_images(
     max_invalid : images that may be left out: a share below 1 (then at least one), else a number.
     Raises RelianceError if the folder does not fit the layout, has no images, or if too many are left out.
     """
-    scanner = Scanner(root, f"datasets.{dataset}.root ({root})" if dataset else root)
-    table = _known_classes(classes_from) if layout == "cases" else None
-    groups = _groups(scanner, layout, split, table)
+    row = layout_of(layout, root)
+    where = f"datasets.{dataset}.root ({root})" if dataset else root
+    scanner = row.scanner(root, where, looking.follow_links)
+    table = read_table(classes_from, CLASSES).frame if classes_from else None
+    groups = row.groups(scanner, Asked(split, table, Fields(**(looking.fields or {}))))
     check_lost(scanner, sum(len(group.files) for group in groups), max_invalid)
     if per_class is not None:
         groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
@@ -69,19 +71,31 @@ def index_images(
         raise _no_images(scanner, layout)
     _check_splits(scanner, layout, groups)
     folders = sorted({group.folder for group in groups if group.folder})
+    in_tree = scanner if isinstance(scanner, Tree) else None
+    if in_tree and set(folders) <= set(in_tree.classes):
+        folders = in_tree.classes  # their ids are the labels
     if table is None:
-        table = class_table(folders, Path(names) if names else None, NAMES if layout == "isic" else None)
+        usual = row.names or (in_tree.names if in_tree and set(folders) <= set(in_tree.names) else None)
+        table = class_table(folders, Path(names) if names else None, usual)
     frame = index_frame(groups, dict(zip(table["folder"], table["class_id"], strict=True)))
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
         log.warning("left out: %s (%s)", printable(path), reason)
     log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
-    params = {"layout": layout, "content": _hash_rows(frame), "left_out": left_out[:LEFT_OUT_LIMIT]}
-    if layout not in ("planted", "cases"):
+    content = _hash_rows(frame[[name for name, _ in INDEX.columns]])
+    listed_as = "folder" if in_tree else layout  # one identity, whatever holds the images
+    params = {"layout": listed_as, "content": content, "left_out": left_out[:LEFT_OUT_LIMIT]}
+    if row.foreseen:
         for warning in check_index(frame, table):
             scanner.say(warning)
+    found = {"root": root, **({} if looking.follow_links else {"follow_links": False})}
+    if in_tree:
+        found["containers"] = {"suffix": in_tree.suffix, "listed": in_tree.containers}
     inputs = {"plants": hash_file(plants)} if plants else {}
-    write_table(index, frame, INDEX, params, inputs, about={**about(scanner), "root": root})
+    if layout == "planted":  # drawn here, at another time in every run
+        frame = frame.drop(columns="modified")
+    spec = INDEX._replace(columns=(*INDEX.columns, *(column for column in KEPT if column[0] in frame)))
+    write_table(index, frame, spec, params, inputs, about={**about(scanner), **found})
     write_table(classes, table, CLASSES, {"content": _hash_rows(table)}, {})
 
 
@@ -106,42 +120,20 @@ def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, s
 
 
 def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.DataFrame:
-    """Rows of INDEX, sorted by split, class and path; class -1 where a group has no class."""
+    """Rows of INDEX and KEPT, sorted by split, class and path; class -1 where a group has no class.
+
+    `place` is there if images lie in containers.
+    """
     ids = [g.class_id if g.class_id is not None else class_ids.get(g.folder, -1) for g in groups]
     rows = sorted(
-        (group.split, class_id, file.path, file.bytes)
+        (group.split, class_id, *file)
         for group, class_id in zip(groups, ids, strict=True)
         for file in group.files
     )
-    frame = pd.DataFrame(rows, columns=["split", "class_id", "path", "bytes"])
+    frame = pd.DataFrame(rows, columns=["split", "class_id", "path", "bytes", "modified", "place"])
     frame["image_id"] = frame.groupby("split").cumcount().astype(np.int64)
-    return frame[[name for name, _ in INDEX.columns]]
-
-
-def _groups(
-    scanner: Scanner, layout: str, split: Mapping[str, Any] | None, classes: pd.DataFrame | None
-) -> list[Group]:
-    if layout == "imagenet":
-        return list_imagenet(scanner)
-    if layout in ("folder", "planted"):
-        return list_folder(scanner, split)
-    if layout == "isic":
-        return list_isic(scanner, split)
-    if layout == "cases" and classes is not None:
-        return list_cases(scanner, classes)
-    raise RelianceError(
-        f"{scanner.where}, layout",
-        "the layout of a data set is one that is known",
-        found=layout,
-        allowed="imagenet, folder, planted, isic, cases",
-        next_step="correct `layout`",
-    )
-
-
-def _known_classes(path: Path | None) -> pd.DataFrame:
-    if path is None:
-        raise ValueError("layout 'cases' needs classes_from")
-    return read_table(path, CLASSES).frame
+    held = bool((frame["place"] != "").any())
+    return frame[[name for name, _ in (*INDEX.columns, *KEPT) if name != "place" or held]]
 
 
 def _no_images(scanner: Scanner, layout: str) -> RelianceError:
@@ -152,7 +144,7 @@ def _no_images(scanner: Scanner, layout: str) -> RelianceError:
         f"a data set of layout '{layout}' has images",
         found=(", ".join(entries) or "an empty folder") + left,
         allowed=f"files that end in .{', .'.join(SUFFIXES)} (upper or lower case), in class folders or not",
-        next_step="check the path; hidden files and links out of the folder do not count",
+        next_step="check the path; hidden files do not count",
     )
 
 

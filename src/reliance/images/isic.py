@@ -20,7 +20,7 @@ from typing import Any
 
 from reliance.base.errors import RelianceError
 from reliance.images.accounts import NO_IMAGE
-from reliance.images.decode import HDF5, crop_sizes
+from reliance.images.containers.crops import crop_sizes
 from reliance.images.folder import DEFAULT_SPLIT, divide
 from reliance.images.isic_tables import (
     CODES,
@@ -38,6 +38,7 @@ from reliance.images.isic_tables import (
 from reliance.images.names import ClassName
 from reliance.images.scan import File, Scanner
 from reliance.images.shapes import Group
+from reliance.images.source import HDF5
 
 log = logging.getLogger(__name__)
 TARGETS = {0.0: "benign", 1.0: "malignant"}

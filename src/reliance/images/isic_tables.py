@@ -61,7 +61,7 @@ def headers(scanner: Scanner) -> Iterator[tuple[Path, list[str]]]:
 
 
 def own_files(scanner: Scanner, folder: str, suffixes: Sequence[str]) -> list[Path]:
-    """Files of a folder by suffix, without hidden ones and links out of the root."""
+    """Files of a folder by suffix, without hidden ones; without links out of the root if none is followed."""
     inside = scanner.root.resolve()
     paths = sorted((scanner.root / folder).iterdir())
     return [
@@ -70,7 +70,7 @@ def own_files(scanner: Scanner, folder: str, suffixes: Sequence[str]) -> list[Pa
         if path.suffix.lower() in suffixes
         and not path.name.startswith(".")
         and path.is_file()
-        and path.resolve().is_relative_to(inside)
+        and (scanner.follow_links or path.resolve().is_relative_to(inside))
     ]
 
 

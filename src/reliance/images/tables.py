@@ -3,14 +3,24 @@
 An image's key inside a data set is (split, image_id); `image_id` is its row inside the split.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from reliance.base.artifacts import Stamp, TableSpec, read_table
 from reliance.base.errors import RelianceError, run_again
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# An index also has the columns of KEPT. They are no part of its identity: a data set is what its images are.
+KEPT = (
+    ("modified", "int64"),  # nanoseconds, when the file or its container was last written
+    ("place", "string"),  # of an image in a container, see images.source; "" for a file of its own
+)
 INDEX = TableSpec(
     "index",
     1,
@@ -47,6 +57,7 @@ class SplitRows(NamedTuple):
     class_ids: np.ndarray  # [N] int32, -1 unknown
     sizes: np.ndarray  # [N] int64, bytes of each file
     stamp: Stamp  # of the whole index
+    places: np.ndarray  # [N] str objects, where images in containers lie
 
 
 def read_split(index: str | Path, split: str) -> SplitRows:
@@ -54,7 +65,8 @@ def read_split(index: str | Path, split: str) -> SplitRows:
 
     Raises RelianceError if the index cannot be read or has no such split.
     """
-    frame, stamp = read_table(index, INDEX, columns=["split", "path", "class_id", "bytes"])
+    frame, stamp = read_table(index, INDEX, columns=["split", "path", "class_id", "bytes", "place"])
+    frame = with_places(frame)
     rows = frame[frame["split"] == split]
     if rows.empty:
         raise RelianceError(
@@ -65,7 +77,12 @@ def read_split(index: str | Path, split: str) -> SplitRows:
             next_step=f"check the data set's folders and `split`, then {run_again('index_images')}",
         )
     columns = rows["path"].to_numpy(object), rows["class_id"].to_numpy(np.int32), rows["bytes"].to_numpy()
-    return SplitRows(*columns, stamp)
+    return SplitRows(*columns, stamp, rows["place"].to_numpy(object))
+
+
+def with_places(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of an index with the column `place`, which those from before there were containers have not."""
+    return frame if "place" in frame else frame.assign(place="")
 
 
 def tolerated(max_invalid: float, images: int) -> float:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from reliance.config.models import FOLDER_NAMES
+from reliance.config.models import FOLDER_NAMES, Fields
 from reliance.config.resolve import check_file, check_root
 from reliance.images.names import read_names
 from reliance.plan import paths
@@ -37,12 +37,19 @@ def to_index(plan: Plan, w: Wildcards) -> Paths:
     return {"names": plan.users(names)}
 
 
+def looking(plan: Plan, fields: Fields | None = None) -> Values:
+    """How one looks below a root; what is at its default is left out, so that a new key reruns nothing."""
+    links: Values = {} if plan.config.images.follow_links else {"follow_links": False}
+    return {**links, **({"fields": fields.model_dump()} if fields else {})}
+
+
 def indexing(plan: Plan, w: Wildcards) -> Values:
     """Where the images are, and how they are told apart."""
     if plan.is_external(w.dataset):
-        return {"root": plan.root(w.dataset), "layout": "cases", "dataset": w.dataset}
+        return {"root": plan.root(w.dataset), "layout": "cases", "dataset": w.dataset, **looking(plan)}
     d = plan.dataset(w.dataset)
     return {
+        **looking(plan, d.fields),
         "root": plan.root(w.dataset),
         "layout": d.layout,
         "split": d.split and d.split.model_dump(),
@@ -84,7 +91,8 @@ def to_group(plan: Plan, w: Wildcards) -> Paths:
 def grouping(plan: Plan, w: Wildcards) -> Values:
     """Where the ids are looked for."""
     layout = plan.dataset(w.dataset).layout
-    return {"root": plan.root(w.dataset), "layout": layout, "dataset": base_name(w.dataset)}
+    place = {"root": plan.root(w.dataset), "layout": layout, "dataset": base_name(w.dataset)}
+    return {**place, **looking(plan)}
 
 
 def checking(name: str, checked: str, message: str, guard: bool = False) -> Stage:

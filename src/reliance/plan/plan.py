@@ -131,11 +131,12 @@ class Plan:
         if self.is_external(dataset):
             return True
         d = self.dataset(dataset)
-        if d.layout != "folder" or d.root is None:
+        if d.layout in ("imagenet", "isic", "planted") or d.root is None:
             return True
-        from reliance.images.folder import has_classes  # with pandas: only where a folder is looked at
+        from reliance.images.layouts import Looking, labelled  # with pandas: only where a folder is looked at
 
-        return has_classes(d.root)
+        fields = d.fields.model_dump() if d.fields else None
+        return labelled(d.layout, d.root, Looking(self.config.images.follow_links, fields))
 
     def vocabulary(self, dataset: str) -> str:
         """What components of a data set can be called.
@@ -144,7 +145,7 @@ class Plan:
         what is in them.
         """
         d = self.dataset(dataset)
-        return d.vocabulary or ("general" if d.layout == "folder" else "classes")
+        return d.vocabulary or ("classes" if d.layout in ("imagenet", "isic", "planted") else "general")
 
     def asked(self, dataset: str) -> str | tuple[str, ...]:
         """What hidden concepts of a data set are held against: a vocabulary's name, or names.

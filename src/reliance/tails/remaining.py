@@ -95,7 +95,8 @@ def pixels_of(
 
     Raises RelianceError for a file that is gone, or that can no longer be read.
     """
-    images = Images(listed.paths.tolist(), reading, clip.weights.preprocess, listed.sizes.tolist())
+    columns = listed.sizes.tolist(), listed.places.tolist()
+    images = Images(listed.paths.tolist(), reading, clip.weights.preprocess, *columns)
 
     def pixels(rows: np.ndarray) -> torch.Tensor:
         with ThreadPoolExecutor(max(1, threads)) as pool:

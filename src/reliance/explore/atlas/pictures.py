@@ -12,6 +12,7 @@ from reliance.base.errors import RelianceError
 from reliance.explore.atlas.chunks import SIZES
 from reliance.figures.thumbnails import Reading, square
 from reliance.images.decode import Unreadable, load_image
+from reliance.images.source import Held, located
 
 ACROSS = 8  # pictures in a row of a sheet
 PER_SHEET = SIZES["images"]
@@ -52,7 +53,7 @@ def side_of(images: int) -> int:
 def write_sheets(
     folder: Path, images: pd.DataFrame, root: Path, reading: Reading, side: int, threads: int
 ) -> np.ndarray:
-    """Draw images (path, bytes; by number) into `<number // 64>.webp`; 1 for each that could be drawn.
+    """Draw images (path, place, bytes; by number) into `<number // 64>.webp`; 1 for each that could be drawn.
 
     Raises RelianceError if none of them can be: the folder of the data set is gone.
     """
@@ -80,16 +81,17 @@ def draw_sheet(
     down = -(-len(rows) // ACROSS)
     sheet, drawn = Image.new("RGB", (ACROSS * side, max(down, 1) * side), (128, 128, 128)), []
     for place, row in enumerate(rows):
-        picture = _picture(root / str(row["path"]), int(str(row["bytes"])), reading, side)
+        at = located(root, str(row["path"]), str(row.get("place", "")))
+        picture = _picture(at, int(str(row["bytes"])), reading, side)
         corner = place % ACROSS * side, place // ACROSS * side
         sheet.paste(picture or _crossed(side), corner)
         drawn.append(GONE if picture is None else DRAWN)
     return drawn, sheet
 
 
-def _picture(path: Path, size: int, reading: Reading, side: int) -> Image.Image | None:
+def _picture(at: Path | Held, size: int, reading: Reading, side: int) -> Image.Image | None:
     try:
-        return square(load_image(path, size=size, least=side, **reading._asdict()), side)
+        return square(load_image(at, size=size, least=side, **reading._asdict()), side)
     except (OSError, RelianceError, Unreadable):  # gone, changed, damaged: counted, and crossed out
         return None
 
