@@ -5,7 +5,7 @@ import pytest
 
 from reliance.images.index import index_images
 
-from ..images import held
+from images import held
 from .test_vision import embed
 
 
