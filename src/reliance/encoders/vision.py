@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
 from reliance.base.rows import PartWriter, part_range
+from reliance.base.telling import advance
 from reliance.encoders.head import Head
 from reliance.encoders.model import Clip, load_model
 from reliance.encoders.sites.site import Site, image_embeddings, layouts
@@ -278,6 +279,7 @@ def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:
             raise batch.failure
         yield batch
         done += len(batch.reasons)
+        advance(start + done, start + count, "images")
         now = time.monotonic()
         if now - last >= LOG_SECONDS or done == count:
             rate = done / max(now - began, 1e-9)
