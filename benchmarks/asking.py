@@ -27,7 +27,7 @@ from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
 from reliance.explore.describe import describe_variant
 from reliance.explore.indexing import BINS, VIEWS, VIEWS_SCHEMA, Views, index_expectations
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, write_failures
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.failures.schema import EXPECTATIONS
 from reliance.images.tables import CLASSES, INDEX
 from reliance.naming.table import COMPONENTS

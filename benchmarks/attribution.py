@@ -27,7 +27,7 @@ from torch.nn.functional import embedding_bag
 from clock import IMAGENET, Cost, alone, compare, machine, parser, rounds, table
 from made import World
 from reliance.failures.scan import Lines, Miner, Tally
-from reliance.tails import head as closed
+from reliance.tails import relevance as closed
 from reliance.tails.head_tail import HeadTail
 
 STEP = 512  # images of an alternative at a time

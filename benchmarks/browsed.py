@@ -14,7 +14,7 @@ from reliance.codes.top_samples import TOP_SAMPLES, strongest
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.explore.atlas.build import AboutAtlas, Browsed
 from reliance.explore.indexing import view_units
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, write_failures
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.images.tables import CLASSES, INDEX
 from reliance.naming.table import COMPONENTS

@@ -41,7 +41,7 @@ from reliance.encoders.vision import Compute, Share, Store, collate, normaliser
 from reliance.encoders.weights import resolve_weights
 from reliance.images.decode import SPARE, Images, Reading
 from reliance.images.tables import INDEX
-from reliance.tails.head import attribute
+from reliance.tails.relevance import attribute
 from reliance.units.sae.sparse import Parameters
 from reliance.units.sae.top_k import encode
 

@@ -8,7 +8,7 @@ from reliance.attribution.table import ATTRIBUTIONS, OUTPUTS, attribute_block, a
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.tails.baselines import logit_lens
-from reliance.tails.head import attribute, latent_tables, prompt_tables
+from reliance.tails.relevance import attribute, latent_tables, prompt_tables
 
 from .toy import CLASS_IDS, M, ToySplit
 

@@ -3,7 +3,7 @@
 import pytest
 
 from figures.audit_examples import AUDITED, LATENTS, PAPER, accuracies_of, relevances_of
-from reliance.audits.accuracy import verdict
+from reliance.audits.drops import verdict
 from reliance.audits.findings import findings
 
 

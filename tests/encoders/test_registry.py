@@ -12,7 +12,7 @@ import pytest
 
 from reliance.base.errors import RelianceError
 from reliance.encoders import registry
-from reliance.encoders.registry import check_encoder, model_config, pretrained_config
+from reliance.encoders.registry import check_encoder, model_config, pretrained_config, tower_size
 
 PAPER = [
     ("ViT-B-32", "datacomp_m_s128m_b4k"),
@@ -241,3 +241,10 @@ def test_weights_of_other_shapes_are_refused_from_the_header_alone(tmp_path):
     with pytest.raises(RelianceError, match=r"visual.conv1.weight is \[96, 3, 12, 12\]") as caught:
         check_encoder("ViT-B-16", file=str(path), preprocess=known, encoder="mine")
     assert caught.value.where == "encoders.mine.architecture"
+
+
+def test_sizes_of_image_towers_are_in_order():
+    """ViT-B has 12 blocks of 12 * 768^2 weights; H/14 is the largest of the paper's."""
+    assert tower_size("ViT-B-32") == tower_size("ViT-B-16") == 12 * 12 * 768**2 / 1e6
+    assert tower_size("ViT-B-16") < tower_size("ViT-L-14") < tower_size("ViT-H-14")
+    assert tower_size("RN50") == tower_size("") == tower_size("hf-hub:a/b") == 0

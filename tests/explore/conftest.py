@@ -8,7 +8,7 @@ from attribution.toy import CLASS_IDS, M, ToySplit
 from reliance.base.artifacts import derived_stamp, write_table
 from reliance.codes.store import open_codes
 from reliance.explore.describe import describe_variant
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, write_failures
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
 

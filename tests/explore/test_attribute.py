@@ -6,7 +6,7 @@ import torch
 
 from reliance.encoders.head import Head, identity_head
 from reliance.explore.attribute import Closed, Seen, relevances
-from reliance.tails.head import attribute
+from reliance.tails.relevance import attribute
 
 
 @pytest.mark.parametrize("normed", [True, False])

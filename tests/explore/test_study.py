@@ -13,9 +13,9 @@ import reliance
 from reliance.base.artifacts import derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.concepts.schema import HIDDEN
-from reliance.failures.files import FAILURE_SAMPLES
+from reliance.failures.case_list import FAILURE_SAMPLES
 from reliance.naming.table import COMPONENTS
-from reliance.tails.head import attribute
+from reliance.tails.relevance import attribute
 
 from .conftest import CASE
 

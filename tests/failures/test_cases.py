@@ -11,10 +11,10 @@ from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import top_samples
 from reliance.encoders.head import project
 from reliance.encoders.text import TEXT
+from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.cases import list_cases
 from reliance.failures.expectation import expectations
 from reliance.failures.external import check_cases
-from reliance.failures.files import read_failures, read_samples
 from reliance.failures.outliers import OUTLIER_SAMPLES, OUTLIERS, Mining, mine_outliers
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS

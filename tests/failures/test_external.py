@@ -3,8 +3,8 @@ import pytest
 
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
+from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.external import check_cases, folder_cases, list_external, refuse_duplicates
-from reliance.failures.files import read_failures, read_samples
 from reliance.images.tables import CLASSES, INDEX
 
 PATHS = ["2_shark_1/a.jpg", "2_shark_1/b.jpg", "2_shark_9/a.jpg", "10_ray_30001/c.jpg"]

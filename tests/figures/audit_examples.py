@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from reliance.audits.accuracy import verdict
+from reliance.audits.drops import verdict
 from reliance.audits.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, RELEVANCES
 from reliance.base.artifacts import derived_stamp, write_json, write_table
 from reliance.codes.top_samples import TOP_SAMPLES

@@ -7,7 +7,7 @@ from reliance.base.artifacts import write_table
 from reliance.concepts.schema import ALIGNMENTS
 from reliance.naming.table import COMPONENTS
 
-VOCABULARY = "v" * 64
+VOCABULARY, CODES = "v" * 64, "c" * 64
 
 
 def components_table(m=80, seed=0, words=12, dead=0.3, named=True):
@@ -40,7 +40,8 @@ def alignments_table(classes=20, seed=0):
 
 
 def write_components(path, frame, vocabulary=VOCABULARY):
-    write_table(path, frame, COMPONENTS, {}, {"vocabulary": vocabulary, "of": path.name})
+    ids = {"vocabulary": vocabulary, "codes": CODES, "of": path.name}
+    write_table(path, frame, COMPONENTS, {}, ids)
     return path
 
 

@@ -8,8 +8,8 @@ from reliance.base.artifacts import derived_stamp, write_table
 from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.concepts.hidden import BANDS
 from reliance.concepts.schema import HIDDEN
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, KIND, read_failures, write_failures
 from reliance.failures.external import list_external
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, read_failures, write_failures
 from reliance.failures.schema import OUTLIER_SAMPLES
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX

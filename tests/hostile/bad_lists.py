@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from reliance.base.artifacts import derived_stamp, read_json, read_table, write_json, write_table
 from reliance.config.resolve import check_file
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.external import check_cases, folder_cases
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.reviews import read_reviews
 from reliance.images.cases import list_cases
 from reliance.images.scan import Scanner

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
-from reliance.plan import encoders, paths
+from reliance.plan import concepts, encoders, paths
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Stage, plain
@@ -30,6 +30,7 @@ VARIANTS = (
     "vit_b32_laion2b",
     "whylesion",
     "of_others",
+    "of_a_head",
 )
 STAGES_BY_NAME = {stage.name: stage for stage in STAGES}
 STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
@@ -203,6 +204,22 @@ def test_users_paths_may_hold_braces(raw: dict[str, Any], tmp_path: Path) -> Non
     assert images.to_index(plan, Wildcards(dataset="imagenet")) == {"names": str(odd / "names.csv")}
     files = encoders.to_embed_vocabulary(plan, Wildcards(dataset="imagenet", encoder="mobileclip_s2"))
     assert files["vocabulary"] == str(odd / "words.txt")
+
+
+def test_hidden_concepts_are_held_against_what_is_asked_or_else_expected(raw: dict[str, Any]) -> None:
+    """Words of the user's own before a vocabulary, and either before what a data set expects."""
+
+    def plan(**hidden: Any) -> Plan:
+        expected = {"datasets": {"imagenet": {"expected": ["a cat"]}}}
+        return Plan(load(merged(raw, expected, {"hidden": {"prompts": [], **hidden}})))
+
+    asked = Wildcards(dataset="imagenet", encoder="mobileclip_s2")
+    assert encoders.embedding_asked(plan(), asked)["vocabulary"] == ("a cat",)
+    assert encoders.embedding_asked(plan(prompts=["a dog"]), asked)["vocabulary"] == ("a dog",)
+    assert encoders.embedding_asked(plan(vocabulary="classes"), asked)["vocabulary"] == "classes"
+    assert "asked" in concepts.to_find_hidden(plan(), Wildcards(variant="vit_l14"))
+    unasked = Plan(load(merged(raw, {"hidden": {"prompts": []}})))
+    assert "asked" not in concepts.to_find_hidden(unasked, Wildcards(variant="vit_l14"))
 
 
 def test_ours_move_with_a_prefix_and_a_users_own_files_do_not(raw: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from reliance.base.artifacts import read_json, read_table
 from reliance.base.errors import RelianceError
-from reliance.failures.files import read_failures
+from reliance.failures.case_list import read_failures
 from reliance.images.index import index_images
 from reliance.images.tables import CLASSES, INDEX
 from reliance.planted import dataset, drawn, lesion_pixels, lesions, train_clip

@@ -8,7 +8,7 @@ from reliance.base.artifacts import derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.text import TEXT
-from reliance.failures.files import FAILURE_SAMPLES, read_failures, read_samples, write_failures
+from reliance.failures.case_list import FAILURE_SAMPLES, read_failures, read_samples, write_failures
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.images.index import index_images
 from reliance.planted import dataset, world

@@ -33,6 +33,7 @@ COMPONENTS = pd.DataFrame(
     {
         "component": [7, 8, 9],
         "label": ["building machine", "", "bird"],
+        "name": ["building machine", "", "no name (bird?)"],
         "runner_up": ["tower", "", "wing"],
         "alignment": [0.3, np.nan, 0.1],
         "clarity": [0.7, np.nan, 0.5],
@@ -90,7 +91,7 @@ def test_the_commonest_names(names, words):
 
 def test_components_by_activation_with_what_is_left_out():
     grid = rows.component_rows(COMPONENTS, 1)
-    assert grid.rows == [["#9", "bird", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
+    assert grid.rows == [["#9", "no name (bird?)", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
     assert grid.left_out == 1
 
 

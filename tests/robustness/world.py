@@ -9,7 +9,7 @@ from reliance.base.artifacts import derived_stamp, write_table
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
 from reliance.encoders.head import Head, project
 from reliance.encoders.text import TEXT
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.images.tables import INDEX
 from reliance.robustness.probes import fit_probe
 

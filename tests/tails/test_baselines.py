@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from reliance.tails.baselines import equation_6, logit_lens
-from reliance.tails.head import (
+from reliance.tails.head_tail import HeadTail
+from reliance.tails.relevance import (
     act_x_grad,
     image_terms,
     latent_tables,
@@ -11,9 +12,8 @@ from reliance.tails.head import (
     pair_relevance,
     prompt_tables,
 )
-from reliance.tails.head_tail import HeadTail
 
-from .test_head import D, M, Toy, score, tensor
+from .test_relevance import D, M, Toy, score, tensor
 
 
 def tables_of(toy):

@@ -6,11 +6,11 @@ import torch
 
 from reliance.encoders.head import Head
 from reliance.tails import walk as walks
-from reliance.tails.head import attribute
 from reliance.tails.head_tail import HeadTail
 from reliance.tails.protocol import EQUATION_6, Tail
+from reliance.tails.relevance import attribute
 
-from .test_head import D, K, M, Toy, tensor
+from .test_relevance import D, K, M, Toy, tensor
 
 DOUBLE = torch.float64
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from reliance.encoders.head import Head
-from reliance.tails.head import attribute, latent_tables, prompt_tables
 from reliance.tails.integrated import (
     integrated_gradients,
     locate,
@@ -14,8 +13,9 @@ from reliance.tails.integrated import (
     see_prompts,
     terms_at,
 )
+from reliance.tails.relevance import attribute, latent_tables, prompt_tables
 
-from .test_head import Toy, score, tensor
+from .test_relevance import Toy, score, tensor
 
 
 def ours(toy, text, rows, steps, device="cpu"):

@@ -6,11 +6,11 @@ import torch
 
 from reliance.encoders.head import Head
 from reliance.faithfulness.orderings import greedy
-from reliance.tails.head import attribute, latent_tables, prompt_tables
 from reliance.tails.integrated import _GATHER, locate, reconstruct, see_prompts
+from reliance.tails.relevance import attribute, latent_tables, prompt_tables
 from reliance.tails.walk import WholeGrams, grams, walk
 
-from .test_head import Toy, tensor
+from .test_relevance import Toy, tensor
 
 
 def walks(x, values, indices, decoder, head, text):

@@ -1,15 +1,16 @@
-"""Accuracies of an audit's probes per class, with their errors, and what they say about a shortcut."""
+"""Stage `audit_accuracies`: accuracies of an audit's probes per class, with their errors."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from reliance.audits.drops import verdict
 from reliance.audits.files import Probes, load_probes
-from reliance.audits.inputs import check_both, read_split_table, unit_embeddings
+from reliance.audits.inputs import check_both, lengths_of, read_split_table, unit_embeddings
 from reliance.audits.schema import (
     ACCURACIES,
     AUDIT_KIND,
@@ -18,23 +19,11 @@ from reliance.audits.schema import (
     CHOICE_SCHEMA,
     INCREASED,
     NONE,
-    PLAIN,
     REDUCED,
-    ROBUST,
 )
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_json, write_json, write_table
 from reliance.base.errors import RelianceError
 from reliance.robustness.inputs import Embedded, open_split
-
-MANY = 3.0  # standard errors: a larger fall is no accident
-
-
-class Drop(NamedTuple):
-    """How much the accuracy of a class falls when the images are changed."""
-
-    drop: float  # accuracy without the change - accuracy with it
-    sem: float  # as if the two were of different images, as the paper has it
-    paired_sem: float  # of the difference over the same images
 
 
 def audit_accuracies(
@@ -76,7 +65,8 @@ def audit_accuracies(
         units = {name: unit_embeddings(o, rows[readable], block_rows) for name, o in opened.items()}
         positive = held_out["positive"].to_numpy(bool)[readable]
         check_both(audit_split, positive, drawn.params["names"], "held-out")
-        table = accuracy_rows(probes, units, positive)
+        lengths = {n: lengths_of(o, rows[readable], block_rows) for n, o in opened.items() if probes.raw}
+        table = accuracy_rows(probes, units, positive, lengths)
     ids = {f"embeddings_{name}": o.ids["embeddings"] for name, o in opened.items()}
     ids |= {
         "index": drawn.inputs["index"],
@@ -98,14 +88,23 @@ def accuracy(correct: np.ndarray) -> tuple[float, float]:
     return p, float(np.sqrt(p * (1 - p) / len(correct)))
 
 
-def accuracy_rows(probes: Probes, units: Mapping[str, np.ndarray], positive: np.ndarray) -> pd.DataFrame:
+def accuracy_rows(
+    probes: Probes,
+    units: Mapping[str, np.ndarray],
+    positive: np.ndarray,
+    lengths: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
     """Rows of ACCURACIES.
 
     units : change -> unit embeddings [n, p] of the changed images. positive : bool [n], their class.
-    An image is taken for the positive class if its log-odds are above 0.
+    lengths : [n] each, that they had, for a given probe that reads them. An image is taken for the positive
+    class if its log-odds are above 0.
     """
     rows = []
-    correct = {change: (probes.log_odds(unit) > 0) == positive[:, None] for change, unit in units.items()}
+    correct = {
+        change: (probes.log_odds(unit, (lengths or {}).get(change)) > 0) == positive[:, None]
+        for change, unit in units.items()
+    }
     for change, found in correct.items():
         for i, (name, alpha) in enumerate(zip(probes.names(), probes.alpha.tolist(), strict=True)):
             for side in (True, False):
@@ -115,43 +114,6 @@ def accuracy_rows(probes: Probes, units: Mapping[str, np.ndarray], positive: np.
                 rows.append((name, alpha, change, side, int(own.sum()), *accuracy(found[own, i]), paired))
     columns = ["probe", "alpha", "change", "positive", "n", "accuracy", "sem", "paired_sem"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def drop_of(frame: pd.DataFrame, probe: str, alpha: float, positive: bool, change: str = INCREASED) -> Drop:
-    """Fall of a class's accuracy under a change; `sem` is that of two independent accuracies.
-
-    It takes an accuracy p of n images for (n p + 1) / (n + 2): errors of few images that are all right or
-    all wrong are not zero.
-    """
-    rows = frame[(frame["probe"] == probe) & (frame["alpha"] == alpha) & (frame["positive"] == positive)]
-    wanted = rows.set_index("change").loc[[NONE, change]]
-    n = wanted["n"].to_numpy(float)
-    before, after = wanted["accuracy"].to_numpy()
-    p = (n * wanted["accuracy"].to_numpy() + 1) / (n + 2)
-    sem = float(np.sqrt((p * (1 - p) / n).sum()))
-    return Drop(float(before - after), sem, float(wanted["paired_sem"].iloc[1]))
-
-
-def verdict(frame: pd.DataFrame, alpha: float) -> dict[str, Any]:
-    """What the accuracies say: drops per probe and class, claim, fallen, halved.
-
-    claim : the plain probe's accuracy of a class falls by more than MANY standard errors.
-    fallen : that class, "positive" | "negative", the one that falls further; "" without a claim.
-    halved : the robust probe's fall of that class is at most half as large; None without a claim.
-    """
-    sides = {"positive": True, "negative": False}
-    plain = {name: drop_of(frame, PLAIN, 0.0, side) for name, side in sides.items()}
-    robust = {name: drop_of(frame, ROBUST, alpha, side) for name, side in sides.items()}
-    claimed = [name for name, d in plain.items() if d.drop > 0 and d.drop > MANY * d.sem]
-    fallen = max(claimed, key=lambda name: plain[name].drop, default="")
-    halved = robust[fallen].drop <= plain[fallen].drop / 2 if fallen else None
-    drops = {PLAIN: plain, ROBUST: robust}
-    return {
-        "drops": {probe: {n: d._asdict() for n, d in found.items()} for probe, found in drops.items()},
-        "claim": bool(fallen),
-        "fallen": fallen,
-        "halved": halved,
-    }
 
 
 def _transforms(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reliance.audits.accuracy import MANY, Drop, drop_of
+from reliance.audits.drops import MANY, Drop, drop_of
 from reliance.audits.schema import INCREASED, NONE, PLAIN, ROBUST
 from reliance.base.claims import Finding
 

@@ -1,6 +1,6 @@
 """What the paper found, held against numbers: claims, verdicts, and how they are said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,29 @@ def small(low: float, high: float, margin: float) -> bool | None:
 def sizeable(holds: bool | None, effect: float, least: float) -> bool | None:
     """A verdict, undecided where it would hold by an effect below what counts as one."""
     return None if holds and abs(effect) < least else holds
+
+
+def larger_is_more(
+    name: str, claim: str, values: Mapping[str, Sequence[float]], sizes: Sequence[float], least: float
+) -> list[Finding]:
+    """A claim about the size of models, as a finding; none if no two of them are known to differ in size.
+
+    values : per model, numbers of which each is claimed to be larger for a larger model.
+    sizes : of the models, in any unit; 0: unknown. least : by how much more, as a share, it must be.
+    Of all pairs whose sizes differ by more than a tenth, it holds if the larger has more in three of four,
+    and does not hold if it has less in every second.
+    """
+    known = [(s, v) for s, v in zip(sizes, values.values(), strict=True) if s > 0 and not np.isnan(v).any()]
+    pairs = [(np.array(a), np.array(b)) for s, a in known for t, b in known if 1.1 * s < t]
+    if not pairs:
+        return []
+    more = sum(bool((large > (1 + least) * small).all()) for small, large in pairs)
+    less = sum(bool((large < small).any()) for small, large in pairs)
+    holds = True if more >= 0.75 * len(pairs) else False if less >= 0.5 * len(pairs) else None
+    numbers = (
+        f"(in {more} of {len(pairs)} pairs of models of different size the larger has more, in {less} less)"
+    )
+    return [Finding(name, holds, claim, numbers)]
 
 
 def bullets(found: Sequence[Finding]) -> str:

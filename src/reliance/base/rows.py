@@ -29,7 +29,6 @@ from reliance.base.artifacts import (
 )
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.finite import finite_rows
-from reliance.base.telling import advance
 from reliance.base.writing import claim, release
 
 SCHEMA = 1
@@ -194,9 +193,7 @@ class Parts:
     def blocks(self, block_rows: int) -> Iterator[PartRange]:
         """Consecutive ranges of at most `block_rows` rows that cover the split."""
         for start in range(0, self.rows, block_rows):
-            stop = min(start + block_rows, self.rows)
-            yield PartRange(start, stop)
-            advance(stop, self.rows, "rows")
+            yield PartRange(start, min(start + block_rows, self.rows))
 
     def _open(self, name: str, content: str) -> dict[str, Any]:
         part = _open_part(self.path.parent / name, self.kind)

@@ -6,22 +6,13 @@ same size before its training.
 
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from reliance.base.artifacts import write_table
-from reliance.base.errors import RelianceError
 from reliance.encoders.stored import Embeddings
 from reliance.naming.table import COMPONENTS, open_labeller, table_of
-from reliance.units.axes import centre_of, open_basis
+from reliance.units.axes import open_basis
 from reliance.units.protocol import Activations
-from reliance.units.sae.files import Sae, check_fits, load_sae
-from reliance.units.sae.sparse import on_device
-from reliance.units.sae.threshold import active_counts
-from reliance.units.untrained import Untrained
 
 UNTRAINED = "untrained"
-_COUNTED, _AT_ONCE = 4096, 256  # images that active latents are counted on, and so many at a time
 
 
 def basis_table(
@@ -58,32 +49,6 @@ def _open(
     """The activations of a basis, and the ids of what they follow beside the class tokens."""
     if basis != UNTRAINED:
         return open_basis(tokens, basis, block_rows), {}
-    if sae is None:
-        raise RelianceError(
-            tokens.path,
-            "an untrained SAE has as many latents as the trained one",
-            found="no SAE",
-            allowed="the SAE of the variant",
-            next_step="give the input `sae`",
-        )
-    trained, stamp = load_sae(sae)
-    check_fits(sae, trained, stamp, tokens)
-    k = _active(trained, tokens)
-    return Untrained(tokens, centre_of(tokens, block_rows), trained.m, k), {"sae": stamp.id}
+    from reliance.units.untrained import open_untrained  # torch, which the other bases do without
 
-
-def _active(sae: Sae, tokens: Embeddings) -> int:
-    """Latents of the trained SAE that fire on an image: k of top-k; the mean where there are thresholds.
-
-    What a code of these has room for is about four times that.
-    """
-    if sae.threshold is None:
-        return sae.k
-    chosen = np.unique(np.linspace(0, tokens.rows - 1, min(_COUNTED, tokens.rows)).astype(np.int64))
-    x, valid = tokens.take("x", chosen), tokens.take("valid", chosen)
-    rows, parameters = torch.from_numpy(x[valid].astype(np.float32)), on_device(sae.arrays, "cpu")
-    if sae.input_norm is not None:
-        scale, shift = sae.input_norm.statistics(rows)
-        rows = (rows - shift) / scale
-    counts = [active_counts(block, parameters).clamp(max=sae.k) for block in torch.split(rows, _AT_ONCE)]
-    return max(1, round(torch.cat(counts).double().mean().item()))
+    return open_untrained(tokens, sae, block_rows)

@@ -5,13 +5,13 @@ paper's side and fails otherwise; it is undecided if a table has no named compon
 below RISES, or below MORE times the other number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from reliance.base.claims import Finding, positive, sizeable
+from reliance.base.claims import Finding, larger_is_more, positive, sizeable
 from reliance.concepts.concepts import (
     Correlation,
     correlation,
@@ -65,6 +65,18 @@ def findings(
             own.append(f._replace(name=f"unwritten_{f.name}", claim=f"{f.claim}{UNWRITTEN}"))
     low = _low_in_both(components)
     return [*_diversity(frames), *own, _clarity(components), low, _alignment(components, baseline)]
+
+
+def size_findings(frames: Mapping[str, pd.DataFrame], sizes: Sequence[float]) -> list[Finding]:
+    """Whether larger models have more concepts (Sec. 5.2).
+
+    frames : components of the SAE per variant, columns of COMPONENTS. sizes : of the image towers of the
+    variants, in their order; 0: unknown.
+    """
+    if len(sizes) != len(frames):
+        return []
+    counts = {name: [float(named(frame)["label"].nunique())] for name, frame in frames.items()}
+    return larger_is_more("larger_models", "larger models have more different concepts", counts, sizes, MORE)
 
 
 def without_written_words(frame: pd.DataFrame) -> pd.DataFrame:

@@ -162,6 +162,7 @@ class Dataset(Section):
     groups: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str | None = None  # None: general for own images, else classes
+    expected: tuple[Prompt, ...] = ()  # what hidden concepts are held against; none: the vocabulary
     per_class: Positive | None = None
 
     @field_validator("per_class")

@@ -23,7 +23,7 @@ from reliance.base.writing import atomic
 from reliance.encoders.stored import Embeddings
 from reliance.explore.study import Study, open_study
 from reliance.tails.baselines import logit_lens
-from reliance.tails.head import latent_tables, prompt_tables
+from reliance.tails.relevance import latent_tables, prompt_tables
 from reliance.units.sae.files import load_sae
 from reliance.units.sae.formats.write import Origin, export_sae
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError, make_again
+from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.failures.evidence import gather_evidence
-from reliance.failures.files import COLUMNS, FAILURE_SAMPLES, KIND, SCHEMA, write_failures
 from reliance.failures.kinds import Evidence, suggest_kind
 from reliance.failures.reviews import apply_reviews, failure_id, gone, read_reviews
 from reliance.failures.schema import OUTLIER_SAMPLES, OUTLIERS

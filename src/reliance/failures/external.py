@@ -15,7 +15,7 @@ import pandas as pd
 from reliance.base.artifacts import Stamp, derived_stamp, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError, run_again
 from reliance.base.failure_kinds import FAILURE_KINDS
-from reliance.failures.files import (
+from reliance.failures.case_list import (
     COLUMNS,
     FAILURE_SAMPLES,
     KIND,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from reliance.base.errors import RelianceError
 from reliance.base.failure_kinds import FAILURE_KINDS
-from reliance.failures.files import NOTE_LIMIT, one_of, read_tsv, short_text
+from reliance.failures.case_list import NOTE_LIMIT, one_of, read_tsv, short_text
 
 _ID = re.compile(r"\d+-\d+-[0-9a-f]{8}")
 

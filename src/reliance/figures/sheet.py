@@ -36,6 +36,7 @@ class Shown(NamedTuple):
 
     variants: Sequence[str]  # names, in the order of the files that are given per variant
     random_weights: Sequence[bool] = ()  # per variant, whether its encoder was never trained; none: all are
+    sizes: Sequence[float] = ()  # of the image towers, per variant; 0: unknown; none: nothing to compare
     skipped: Sequence[str] = ()  # variants without an SAE, which are left out; said in the caption
     skipped_lists: Sequence[str] = ()  # external lists that are set but were not there; said in the caption
 

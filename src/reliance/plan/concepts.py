@@ -45,7 +45,7 @@ def to_find_hidden(plan: Plan, w: Wildcards) -> Paths:
         "attributions": at(paths.ATTRIBUTIONS, variant=w.variant, attributed="subset"),
         "alignments": alignments(plan, w.variant),
     }
-    if plan.config.hidden.vocabulary or plan.config.hidden.prompts:
+    if plan.asked(plan.variant(w.variant).dataset):
         files["asked"] = at(components_of("asked", "train"), variant=w.variant)
     return files
 

@@ -117,14 +117,15 @@ def embedding_vocabulary(plan: Plan, w: Wildcards) -> Values:
 
 def to_embed_asked(plan: Plan, w: Wildcards) -> Paths:
     """The classes, and the names that hidden concepts are held against, if they come from a file."""
-    name = plan.config.hidden.vocabulary
-    return {**to_embed_text(plan, w), **(_names(plan, w.dataset, name) if name else {})}
+    asked = plan.asked(w.dataset)
+    named = _names(plan, w.dataset, asked) if isinstance(asked, str) else {}
+    return {**to_embed_text(plan, w), **named}
 
 
 def embedding_asked(plan: Plan, w: Wildcards) -> Values:
     """The names that hidden concepts are held against, if they are listed or built in."""
-    hidden = plan.config.hidden
-    listed = {"vocabulary": hidden.prompts} if hidden.prompts else _built_in(hidden.vocabulary)
+    asked = plan.asked(w.dataset)
+    listed = _built_in(asked) if isinstance(asked, str) else {"vocabulary": asked}
     return {**listed, **_sets(plan, "vocabulary"), "written_words": False}
 
 
@@ -141,7 +142,7 @@ def _names(plan: Plan, dataset: str, name: str) -> Paths:
     return {"vocabulary": plan.users(file)}
 
 
-def _built_in(name: str | None) -> Values:
+def _built_in(name: str) -> Values:
     return {"vocabulary": name} if name in BUILT_IN else {}
 
 
@@ -166,7 +167,10 @@ def at_site(site: str) -> tuple[Stage, ...]:
         folders=("part",),
         constraints={"split": paths.CHANGED_SPLIT, **({"site": place.pattern} if place.pattern else {})},
         settings=embedding,
-        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
+        untracked=lambda plan, w: {
+            **some(plan.config.embedding, "workers"),
+            "keep": not plan.is_external(w.dataset) and plan.dataset(w.dataset).planted is None,
+        },
         resumes=True,
         memory=lambda s: 10000 + 0.001 * s.train,
         minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),

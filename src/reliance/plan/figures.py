@@ -85,9 +85,33 @@ def bases(plan: Plan, names: Names) -> Paths:
     }
 
 
+def pictured_bases(plan: Plan, names: Names) -> Paths:
+    """The same, and strongest images if there is one variant to show some of."""
+    return {**bases(plan, names), **(strongest_images(plan, names[0]) if len(names) == 1 else {})}
+
+
+def pictured(plan: Plan, names: Names) -> Values:
+    """Where the pictures lie, if there is one variant to show some of."""
+    return pictures(plan, names) if len(names) == 1 else shown(plan, names)
+
+
 def tested_components(plan: Plan, names: Names) -> Paths:
     """Components on the test split."""
     return {"components": each(components_of("sae", "test"), names)}
+
+
+def side_views(plan: Plan, names: Names) -> Paths:
+    """Components, deletion curves, and the cases that each variant is scored on."""
+    return {
+        "components": each(paths.COMPONENTS, names),
+        "faithfulness": each(paths.FAITHFULNESS, names),
+        "failures": each(paths.FAILURES, [plan.variant(name).failures_from for name in names]),
+    }
+
+
+def sited(plan: Plan, names: Names) -> Values:
+    """The same, and where each variant reads its model."""
+    return {**shown(plan, names), "sites": [plan.variant(name).site for name in names]}
 
 
 def hidden_concepts(plan: Plan, names: Names) -> Paths:
@@ -181,7 +205,8 @@ GROUPS = {
     "robustness": Group(robustness, benchmarked),
     "curves": Group(curves, shown),
     "curves of bases": Group(curves_of_bases, compared_bases),
-    "bases": Group(bases, shown),
+    "bases": Group(pictured_bases, pictured),
+    "overview": Group(side_views, sited),
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
@@ -197,7 +222,7 @@ def has(v: Resolved, row: Row) -> bool:
 
 def figures_of(v: Resolved) -> list[str]:
     """Names of the figures that a variant has, by number."""
-    return [row.name for row in numbered(FIGURES) if has(v, row) and not row.table]
+    return [row.name for row in numbered(FIGURES) if has(v, row) and row.alone and not row.table]
 
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
@@ -245,7 +270,7 @@ def compared(row: Row) -> Stage:
 
     def settings(plan: Plan, w: Wildcards) -> dict[str, Any]:
         names = side_by_side(plan, row, w.comparison)
-        values = group.settings(plan, names)
+        values = {**group.settings(plan, names), "sizes": [plan.size(name) for name in names]}
         if row.of == "cases":
             return values
         return {**values, "skipped": [name for name in plan.comparison(w.comparison) if name not in names]}
@@ -261,4 +286,4 @@ def compared(row: Row) -> Stage:
     )
 
 
-STAGES = (*map(figure, FIGURES), *(compared(row) for row in FIGURES if row.compares))
+STAGES = (*(figure(row) for row in FIGURES if row.alone), *(compared(row) for row in FIGURES if row.compares))

@@ -15,6 +15,7 @@ from reliance.config.resolve import Resolved, check_file, dataset_of, known, res
 from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.sites import HEAD, SITES, kind_of
 from reliance.config.stages import AuditSettings
+from reliance.encoders.registry import tower_size
 from reliance.plan import paths
 from reliance.plan.borrowed import check_borrowed
 from reliance.plan.paths import at, base_name, rehearsed
@@ -94,6 +95,11 @@ class Plan:
         """Whether a variant's encoder has random weights."""
         return self.encoder(self.variant(variant).encoder).weights == "random"
 
+    def size(self, variant: str) -> float:
+        """Size of the image tower of a variant's encoder in millions of weights; 0: unknown, or random."""
+        encoder = self.encoder(self.variant(variant).encoder)
+        return 0.0 if encoder.weights == "random" else tower_size(encoder.architecture or "")
+
     def training(self, encoder: str) -> ClipTraining:
         """How a small CLIP is trained."""
         training = self.encoder(encoder).training
@@ -139,6 +145,14 @@ class Plan:
         """
         d = self.dataset(dataset)
         return d.vocabulary or ("general" if d.layout == "folder" else "classes")
+
+    def asked(self, dataset: str) -> str | tuple[str, ...]:
+        """What hidden concepts of a data set are held against: a vocabulary's name, or names.
+
+        Nothing: the names that its components have anyway.
+        """
+        hidden = self.config.hidden
+        return hidden.prompts or hidden.vocabulary or self.dataset(dataset).expected
 
     def check_classes(self, dataset: str) -> None:
         """Raise RelianceError if a data set has no classes, which what is asked for needs."""

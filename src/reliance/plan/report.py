@@ -91,7 +91,7 @@ def to_show(plan: Plan, w: Wildcards) -> Paths:
 def showing(plan: Plan, w: Wildcards) -> Values:
     """What the page says of the variant, and the configuration that it was made with."""
     v = plan.variant(w.variant)
-    latents = [row.name for row in numbered(FIGURES) if row.of == "sae"]
+    latents = [row.name for row in numbered(FIGURES) if row.of == "sae" and row.alone]
     return {
         "variant": w.variant,
         "mined_by": v.failures_from,

@@ -18,8 +18,7 @@ from reliance.base.artifacts import (
 )
 from reliance.base.errors import RelianceError, run_again
 from reliance.encoders.stored import Embeddings
-from reliance.failures.cases import Flagged
-from reliance.failures.files import (
+from reliance.failures.case_list import (
     COLUMNS,
     FAILURE_SAMPLES,
     KIND,
@@ -28,6 +27,7 @@ from reliance.failures.files import (
     read_samples,
     write_failures,
 )
+from reliance.failures.cases import Flagged
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.failures.selection import select_cases
 from reliance.images.tables import CLASSES, INDEX

@@ -9,12 +9,13 @@ the paper's side, fails if it lies on the other side, and is undecided otherwise
 cases, if the mean is below LEAST, or if the spurious AUC itself moves the other way.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from reliance.base.claims import Finding, positive, small
+from reliance.base.claims import Finding, larger_is_more, positive, small
 from reliance.base.failure_kinds import FAILURE_KINDS, PAPER_KINDS
 from reliance.base.means import interval
 from reliance.robustness.summary import FOUND, GROUP, PLANTED, usable
@@ -82,7 +83,9 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     keys = [*GROUP, "source", "failure_id", "variant"]
     wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
     parts = {key: part for key, part in wide.groupby(level=GROUP)}
-    fitted = " or ".join(REGRESSIONS[kind] for kind in sorted(set(frame["probe_kind"])))
+    given = frame.get("probe_given", pd.Series("", frame.index))
+    probes = frame["probe_kind"].map(REGRESSIONS).mask(given != "", given)
+    fitted = " or ".join(sorted(set(probes)))
     found = []
     for claim in CLAIMS:
         for kind in claim.kinds:
@@ -93,6 +96,21 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
                     name = ":".join(filter(None, (claim.name, section, kind, mode)))
                     found.append(_judge(claim, name, words, where, change))
     return found
+
+
+def size_findings(frame: pd.DataFrame, sizes: Sequence[float]) -> list[Finding]:
+    """Whether larger models tell both kinds of images better from those of a class (Sec. 5.3).
+
+    frame : as for `findings`. sizes : of the image towers of its variants, in their order; 0: unknown.
+    """
+    rows = usable(frame[(frame["probe"] == "short") & (frame["section"] == FOUND)])
+    variants = frame["variant"].unique()
+    if len(sizes) != len(variants):
+        return []
+    means = rows.groupby("variant")[[AUC, VALID]].mean().reindex(variants)
+    values = {str(name): means.loc[name].to_list() for name in variants}
+    claim = "larger models have larger spurious and valid AUCs, by short names, over all found cases"
+    return larger_is_more("larger_models", claim, values, sizes, 0.0)
 
 
 def _paired(part: pd.DataFrame, claim: Claim) -> Change:

@@ -7,7 +7,7 @@ the exact one.
 
 import torch
 
-from reliance.tails.head import (
+from reliance.tails.relevance import (
     Coefficients,
     ImageTerms,
     LatentTables,

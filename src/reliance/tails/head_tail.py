@@ -8,17 +8,6 @@ import torch
 
 from reliance.encoders.head import Head
 from reliance.tails.baselines import equation_6, logit_lens
-from reliance.tails.head import (
-    FORMS,
-    Array,
-    Coefficients,
-    ImageTerms,
-    image_terms,
-    latent_tables,
-    outputs,
-    pair_relevance,
-    prompt_tables,
-)
 from reliance.tails.integrated import (
     Form,
     at_point,
@@ -30,6 +19,17 @@ from reliance.tails.integrated import (
     terms_at,
 )
 from reliance.tails.protocol import EQUATION_6, INTEGRATED
+from reliance.tails.relevance import (
+    FORMS,
+    Array,
+    Coefficients,
+    ImageTerms,
+    image_terms,
+    latent_tables,
+    outputs,
+    pair_relevance,
+    prompt_tables,
+)
 from reliance.tails.walk import Grams, HeadWalk, grams, walk
 
 

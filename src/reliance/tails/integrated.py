@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import embedding_bag
 
-from reliance.tails.head import (
+from reliance.tails.relevance import (
     Coefficients,
     ImageTerms,
     LatentTables,

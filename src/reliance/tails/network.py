@@ -29,10 +29,10 @@ from reliance.encoders.sites.block import place_of
 from reliance.images.decode import Reading
 from reliance.images.tables import read_split
 from reliance.tails.baselines import logit_lens
-from reliance.tails.head import latent_tables, prompt_tables
 from reliance.tails.integrated import reconstruct
 from reliance.tails.point import Opened, Point
 from reliance.tails.protocol import ABLATION, ACT_X_GRAD, INTEGRATED, Array
+from reliance.tails.relevance import latent_tables, prompt_tables
 from reliance.tails.remaining import Remaining, pixels_of
 
 

@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from reliance.tails.head import LatentTables, centre, row_dots
 from reliance.tails.integrated import Points, Prompted, row_blocks
+from reliance.tails.relevance import LatentTables, centre, row_dots
 
 _NOTHING = 1e-13  # a squared length below this share of what was summed up to it is rounding, hence 0
 _WHOLE = 128  # latents per image up to which whole Gram matrices are kept

@@ -7,7 +7,7 @@ from PIL import Image
 
 from reliance.base.artifacts import read_json, read_table, write_table
 from reliance.base.errors import RelianceError
-from reliance.failures.files import read_failures
+from reliance.failures.case_list import read_failures
 from reliance.figures.failures.fig12 import fig12 as fig12_
 from reliance.figures.failures.fig13 import fig13 as fig13_
 from reliance.figures.failures.pictures import choose

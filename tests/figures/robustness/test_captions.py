@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reliance.base.artifacts import derived_stamp
-from reliance.failures.files import COLUMNS, KIND, SCHEMA, write_failures
+from reliance.failures.case_list import COLUMNS, KIND, SCHEMA, write_failures
 from reliance.figures.robustness.captions import reviewed
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,14 +19,17 @@ from reliance.concepts.concepts import (
     unique_concepts,
     with_clarity,
 )
-from reliance.concepts.findings import findings
+from reliance.concepts.findings import findings, size_findings
 from reliance.concepts.schema import ALIGNMENTS
 from reliance.figures import style
 from reliance.figures.captions import compose, counted, number, span, spread
 from reliance.figures.concepts.bars import Bar, Histogram
+from reliance.figures.concepts.examples import Example, examples
 from reliance.figures.concepts.page import Page, draw_components
 from reliance.figures.concepts.scatter import Cloud
+from reliance.figures.gallery import look
 from reliance.figures.sheet import Sheet, Shown
+from reliance.figures.thumbnails import AS_STORED, DATASET, Pictured, Reading
 from reliance.naming.table import COMPONENTS
 
 SCHEMA, BINS = 1, 30
@@ -37,6 +41,7 @@ JUDGED = (
 COLUMNS = ["panel", "variant", "series", "component", "activation", "clarity", "r", "r_low", "r_high"]
 COLUMNS += ["spearman", "low_share", "n_components", "n_unique", "rarefied", "n_all", "n_only"]
 COLUMNS += ["bin_start", "bin_end", "count", "median", "median_clarity"]
+COLUMNS += ["label", "fits", "alignment", "place", "image_id", "path", "drawn"]
 
 
 def fig4(
@@ -49,6 +54,10 @@ def fig4(
     alignments: Sequence[Path],
     shown: Shown,
     sheet: Sheet,
+    top_samples: Path | None = None,
+    index: Path | None = None,
+    dataset_root: str = "",
+    reading: Reading = AS_STORED,
 ) -> None:
     """Draw Fig. 4: clarity against activation, unique concepts per basis, and alignments.
 
@@ -59,19 +68,30 @@ def fig4(
         split, one per variant.
     alignments : alignments of classes with their own names, one per variant.
     shown : the variants, in the order of the tables. sheet : where the figure goes.
+    top_samples, index, dataset_root, reading : strongest images of the SAE's components, of which some are
+        shown if there is one variant.
 
-    Raises RelianceError if the tables were named from different vocabularies.
+    Raises RelianceError if the tables were named from different vocabularies, or all images are gone.
     """
     others = {"neurons": neurons, "pca": pca, "random": random, "untrained": untrained}
     paths = {"sae": components, **others, "classes": alignments}
     frames, ids = _read(paths, shown.variants)
     heading = shown.heading
-    with style.rc():
+    pictured: list[Example] = []
+    numbers = numbers_of(frames)
+    params: dict[str, Any] = {"heading": heading, "skipped": list(shown.skipped)}
+    if top_samples is not None and index is not None and len(components) == 1:
+        album = Pictured([DATASET], [index], [dataset_root])
+        pictured, rows, more = examples(components[0], top_samples, album, reading)
+        rows = rows.assign(panel="c", variant=shown.variants[0], series="example").reindex(columns=COLUMNS)
+        numbers, ids = pd.concat([numbers, rows], ignore_index=True), {**ids, **more}
+        params |= {"drawn": rows["drawn"].to_list(), **reading._asdict()}
+    with look():
         sheet.write(
-            draw_components(page_of(frames), shown.variants, heading),
-            numbers_of(frames),
-            derived_stamp("fig4", SCHEMA, {"heading": heading, "skipped": list(shown.skipped)}, ids),
-            _words(frames, heading, shown.skipped),
+            draw_components(page_of(frames)._replace(examples=pictured), shown.variants, heading),
+            numbers,
+            derived_stamp("fig4", SCHEMA, params, ids),
+            _words(frames, shown, pictured),
         )
 
 
@@ -178,7 +198,7 @@ def _check_one_vocabulary(vocabularies: Mapping[str, str], paths: Sequence[Path]
             )
 
 
-def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:
+def _words(frames: Frames, shown: Shown, pictured: Sequence[Example]) -> str:
     tables, concepts = list(frames.values()), concepts_of(frames)
     fewest = (
         int(concepts.loc[concepts["n_components"] > 0, "n_components"].min())
@@ -198,13 +218,23 @@ def _words(frames: Frames, heading: str, skipped: Sequence[str]) -> str:
         f"the train split; mark: labels expected among {fewest:,} of them drawn at random. "
         f"Median clarity: {_clarities(concepts)}.",
         "c) Alignment of components with their best label, and of the mean test image of a class with the "
-        f"class's own name ({span([len(t['classes']) for t in tables])} classes); dashed: medians. Pictures "
-        "of components that names fit poorly are in Figs. 10 and 11.",
+        f"class's own name ({span([len(t['classes']) for t in tables])} classes); dashed: medians. "
+        + (_PICTURED if pictured else _ELSEWHERE),
     ]
     if len(frames) > 1:
         content.insert(2, "Right: labels of the SAE that all, some or no other of the models shown have.")
     judged = [f for v, t in frames.items() for f in _findings(v if len(frames) > 1 else "", t)]
-    return compose("Figure 4", "Components of SAEs in CLIP", heading, content, JUDGED, judged, skipped)
+    judged += size_findings({v: t["sae"] for v, t in frames.items()}, shown.sizes)
+    return compose(
+        "Figure 4", "Components of SAEs in CLIP", shown.heading, content, JUDGED, judged, shown.skipped
+    )
+
+
+_ELSEWHERE = "Pictures of components that names fit poorly are in Figs. 10 and 11."
+_PICTURED = (
+    "Below: the strongest train images of the components at the 5th, 50th and 95th percentile of alignment; "
+    "components that matter and that names fit poorly are in Figs. 10 and 11."
+)
 
 
 def _clarities(concepts: pd.DataFrame) -> str:

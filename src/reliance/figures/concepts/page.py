@@ -18,6 +18,7 @@ from reliance.figures.concepts.bars import (
     key,
     shared_handles,
 )
+from reliance.figures.concepts.examples import HEIGHT, Example, draw_examples
 from reliance.figures.concepts.scatter import Cloud, draw_cloud
 
 NAMES = ("a  Clarity and activation", "b  Unique concepts", "c  Alignment")
@@ -34,20 +35,23 @@ class Page(NamedTuple):
     bars: list[list[Bar]]
     shared: np.ndarray  # [models, 3]: labels of the SAE in all models, in some, in this one only
     histograms: list[Histogram]
+    examples: Sequence[Example] = ()  # of the only model
 
 
 def draw_components(page: Page, names: Sequence[str], title: str) -> Any:
     """Draw the page, a page wide; `names` are the models."""
     above = HEADING + 0.05 if title else 0.05
     several = len(names) > 1
-    canvas = Canvas(style.PAGE, above + (_height(page) if several else HEADER + TITLES + BODY + FOOTER))
+    pictures = HEIGHT if page.examples else 0.0
+    alone = HEADER + TITLES + BODY + FOOTER + pictures
+    canvas = Canvas(style.PAGE, above + (_height(page) if several else alone))
     canvas.text(EDGE, 0.06, title, 8)
     (_draw_several if several else _draw_one)(canvas, page, above, names)
     return canvas.figure
 
 
 def _draw_one(canvas: Canvas, page: Page, top: float, _: Sequence[str]) -> None:
-    """The three panels beside each other."""
+    """The three panels beside each other, and below them components as examples of the last."""
     labels = max(width_of(bar.look.label) for bar in page.bars[0]) + 0.08
     insets = (NUMBERS, labels, NUMBERS)
     room = style.PAGE - EDGE - RIGHT - sum(insets) - 2 * BETWEEN
@@ -62,6 +66,7 @@ def _draw_one(canvas: Canvas, page: Page, top: float, _: Sequence[str]) -> None:
     key(canvas, bar_handles([]), lefts[1] + b, body - 0.27)
     draw_histogram(canvas.axes(lefts[2], body, c, BODY), page.histograms[0], c, True)
     key(canvas, histogram_handles(), lefts[2] + c, body - 0.27)
+    draw_examples(canvas, page.examples, body + BODY + FOOTER)
 
 
 def _draw_several(canvas: Canvas, page: Page, top: float, names: Sequence[str]) -> None:

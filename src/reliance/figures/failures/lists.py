@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from reliance.base.artifacts import Stamp, check_same, read_table
+from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.external import check_cases
-from reliance.failures.files import read_failures, read_samples
 from reliance.failures.schema import OUTLIER_SAMPLES
 from reliance.figures.thumbnails import Album
 from reliance.images.tables import CLASSES

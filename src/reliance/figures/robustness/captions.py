@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from reliance.base.claims import bullets
-from reliance.failures.files import read_failures
+from reliance.failures.case_list import read_failures
 from reliance.figures.captions import written
-from reliance.robustness.findings import findings
+from reliance.robustness.findings import findings, size_findings
 from reliance.robustness.summary import FOUND, PLANTED, PROBES, same_cases, usable
 
 LISTS = {"neuhaus": "the cases of Neuhaus et al.", "user": "the user's own lists"}
@@ -34,6 +34,7 @@ def figure_caption(
     content: str,
     skipped_lists: Sequence[str] = (),
     failures: Sequence[Path] = (),
+    sizes: Sequence[float] = (),
 ) -> str:
     """Caption of a figure or table of the robustness benchmark.
 
@@ -45,10 +46,11 @@ def figure_caption(
     content : what is shown, in sentences.
     skipped_lists : external lists that are set but were not there to be scored.
     failures : lists of the mined cases, to say how many of them are reviewed.
+    sizes : of the image towers of the variants, in their order.
     """
     skipped = [f"Lists without a folder or tables were skipped: {', '.join(skipped_lists)}."]
     sentences = [content, *(skipped if skipped_lists else ()), *reviewed(failures), *cautions(frame)]
-    found = bullets(findings(frame)) or "- There is no case to judge by."
+    found = bullets([*findings(frame), *size_findings(frame, sizes)]) or "- There is no case to judge by."
     return written(number, "Failure modes in text-image probing", heading, sentences, JUDGED, found)
 
 
@@ -84,6 +86,8 @@ def published(frame: pd.DataFrame) -> list[str]:
 def cautions(frame: pd.DataFrame) -> list[str]:
     """What a reader must know before comparing the bars, as sentences."""
     said = []
+    for name in sorted(set(frame.get("probe_given", ())) - {""}):
+        said.append(f"In place of a probe that is trained here stands the classifier in {name}.")
     origins = sorted(set(frame["discovered_on"]) - {""})
     if origins:
         said.append(

@@ -47,7 +47,9 @@ def fig14(
             figure,
             numbers_of(means, results.frame),
             stamp_of("fig14", results, heading, shown.skipped_lists),
-            figure_caption("Figure 14", heading, results.frame, CONTENT, shown.skipped_lists, failures),
+            figure_caption(
+                "Figure 14", heading, results.frame, CONTENT, shown.skipped_lists, failures, shown.sizes
+            ),
         )
 
 

@@ -52,5 +52,7 @@ def fig5(
             figure,
             numbers.drop(columns=["spurious_se", "valid_se"]),
             stamp_of("fig5", results, heading, shown.skipped_lists),
-            figure_caption("Figure 5", heading, results.frame, CONTENT, shown.skipped_lists, failures),
+            figure_caption(
+                "Figure 5", heading, results.frame, CONTENT, shown.skipped_lists, failures, shown.sizes
+            ),
         )

@@ -5,7 +5,7 @@ import pytest
 
 from reliance.base.artifacts import derived_stamp, write_table
 from reliance.base.errors import RelianceError
-from reliance.failures.files import (
+from reliance.failures.case_list import (
     COLUMNS,
     FAILURE_SAMPLES,
     KIND,

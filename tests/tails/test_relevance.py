@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from reliance.encoders.head import Head
-from reliance.tails.head import (
+from reliance.tails.relevance import (
     ablation,
     act_x_grad,
     attribute,
