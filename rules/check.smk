@@ -1,6 +1,9 @@
 # Reads the configuration files themselves, for errors that name the line, and for keys that are given twice.
+from snakemake.logging import logger
+
 from reliance.base.errors import RelianceError
 from reliance.config.yaml_file import check_yaml
+from reliance.running.progress import begin
 
 try:
     for file in [SHIPPED, *map(str, workflow.overwrite_configfiles)]:
@@ -28,3 +31,5 @@ if read_only:
 onstart:
     if read_only:
         sys.exit("\nERROR nothing can be written into results: see the warning above\n")
+    if workflow.local_exec:
+        begin(logger, sys.stderr)

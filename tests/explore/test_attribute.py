@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from reliance.encoders.head import Head, identity_head
-from reliance.explore.attribute import Seen, relevances
+from reliance.explore.attribute import Closed, Seen, relevances
 from reliance.tails.relevance import attribute
 
 
@@ -21,7 +21,7 @@ def test_one_image_is_explained_as_the_closed_form_does(normed, k):
     directions = g.normal(size=(k, d)).astype(np.float32)
     seen = Seen(g.normal(size=d).astype(np.float32), np.arange(k), g.uniform(0.1, 2, k).astype(np.float32))
     text, offset = g.normal(size=(3, p)).astype(np.float32), np.zeros(d, np.float32) + 0.1
-    found = relevances(seen, directions, offset, head, text)
+    found = relevances(seen, directions, offset, Closed(head), text)
     assert found.act_x_grad.shape == found.ablation.shape == (3, k)
     for c in range(3 if k else 0):
         arrays = seen.x[None], seen.activation[None], np.arange(k)[None]

@@ -150,7 +150,7 @@ def test_units_that_are_off_move_the_outputs(client, study, image):
     kept = ~np.isin(seen.component, [first, second])
     gone = seen.activation[~kept].astype(np.float64) @ sae.decoder_weight[seen.component[~kept]]
     texts = study.prompts()
-    after = cosines(seen.x.astype(np.float64) - gone, study.head, texts.vectors)
+    after = cosines(seen.x.astype(np.float64) - gone, study.rest(seen), texts.vectors)
     assert both["y"][0] == pytest.approx(after[CLASS_IDS.index(2)])
     assert {c["class_id"]: c["after"] for c in both["classes"]} == pytest.approx(
         dict(zip(texts.class_ids.tolist(), after, strict=True))

@@ -50,7 +50,7 @@ def test_a_good_folder_and_one_without_classes_give_none(made):
 @pytest.mark.parametrize("needs", [Needs(positive=["owl"]), Needs(positive=["cat"], negative=["wolf"])])
 def test_classes_of_an_audit_that_there_are_not_are_refused(made, needs):
     with pytest.raises(RelianceError, match=r"owl|wolf"):
-        check_needs(*made(GOOD), needs, "mine")
+        check_needs(*made(GOOD), needs)
 
 
 MINES = Needs(mines=True, min_samples=2)
@@ -71,10 +71,35 @@ MINES = Needs(mines=True, min_samples=2)
         ({**GOOD, "train/owl": 3}, MINES, "1 of 3 classes have no image to test on: no linear probe"),
     ],
 )
-def test_what_will_be_missing_is_told(made, caplog, counts, needs, said):
-    found = check_needs(*made(counts), needs, "mine")
+def test_what_will_be_missing_is_told(made, tmp_path, caplog, counts, needs, said):
+    index, classes = made(counts)
+    found = check_needs(index, classes, needs)
     assert any(said in warning for warning in found)
-    assert f"mine: {found[0]}" in caplog.text and all(record.told for record in caplog.records)
+    caplog.clear()
+    files = {"index": index, "classes": classes, "checked": tmp_path / "checked.json"}
+    check_data(**files, needs=needs, variant="mine")
+    assert [record.getMessage() for record in caplog.records] == [f"mine: {warning}" for warning in found]
+    assert all(record.told for record in caplog.records)
+
+
+def test_what_was_or_will_be_told_elsewhere_is_not_told_twice(made, tmp_path, caplog):
+    index, classes = made({**GOOD, "train/owl": 3})
+    caplog.clear()
+    guarded = tmp_path / "guarded.json"
+
+    def told(checked, needs, guarded=""):
+        caplog.clear()
+        check_data(
+            index=index, classes=classes, needs=needs, variant="v", checked=checked, guarded=str(guarded)
+        )
+        return [record.getMessage() for record in caplog.records]
+
+    assert told(tmp_path / "checked.json", MINES, guarded) == []  # it is on its way
+    assert len(told(guarded, MINES)) == 1
+    assert told(tmp_path / "checked.json", MINES, guarded) == []
+    more = told(tmp_path / "checked.json", MINES._replace(min_active=50), guarded)  # other settings since
+    assert "naming.min_active = 50" in more[1]
+    assert len(read_json(tmp_path / "checked.json", "checked", 1)[0]["warnings"]) == len(more) + 1
 
 
 def test_a_variant_with_all_that_it_needs(made, tmp_path):

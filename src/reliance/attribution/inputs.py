@@ -14,6 +14,7 @@ from reliance.base.artifacts import Stamp, check_same
 from reliance.base.device import choose_device
 from reliance.base.entry import imported
 from reliance.base.errors import RelianceError, make_again
+from reliance.base.telling import advance
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings, check_site
 from reliance.images.decode import Reading
@@ -174,6 +175,7 @@ def blocks(inputs: Inputs, every_nth: int, block_rows: int) -> Iterator[Labelled
     """
     said = time.monotonic()
     for start, stop in inputs.embeddings.blocks(block_rows):
+        advance(start, inputs.embeddings.rows, "images")
         if time.monotonic() - said > 30:
             said = time.monotonic()
             log.info("image %d of %d", start, inputs.embeddings.rows)

@@ -11,7 +11,7 @@ from reliance.base.device import choose_device
 from reliance.base.entry import imported
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartWriter, part_range
-from reliance.base.telling import tell
+from reliance.base.telling import advance, tell
 from reliance.encoders.stored import Embeddings
 from reliance.units.sae.apply import Applied
 from reliance.units.sae.files import Sae, check_fits, load_sae
@@ -84,6 +84,7 @@ def encode_part(
                 next_step="the embeddings or the SAE are broken: look at sae/quality.json",
             )
         unreadable = [(start + int(i), "unreadable image") for i in np.flatnonzero(~valid)]
+        advance(stop, writer.rows.stop, "images")
         writer.append({"values": values, "indices": indices.astype(index_type)}, unreadable)
     writer.finish()
     if arrays.threshold is not None and full:

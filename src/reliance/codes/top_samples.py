@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reliance.base.artifacts import TableSpec, write_table
+from reliance.base.telling import advance
 from reliance.codes.store import open_codes
 from reliance.units.protocol import Activations, Entries
 
@@ -114,6 +115,7 @@ def strongest(activations: Activations, count: int, block_rows: int) -> Top:
     """
     found: Strongest | None = None
     for start, stop in activations.blocks(block_rows):
+        advance(start, activations.rows, "images")
         entries = activations.entries(start, stop)
         found = found or Strongest(activations.m, activations.rows, count, entries.value.dtype)
         found.add(entries)

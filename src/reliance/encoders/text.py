@@ -26,6 +26,7 @@ import pandas as pd
 from reliance.base.artifacts import TableSpec, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.finite import finite
+from reliance.base.telling import advance
 from reliance.encoders.twins import tell_twins, twins
 from reliance.images.classes import imagenet21k_names, imagenet21k_words
 from reliance.images.names import read_lines
@@ -194,6 +195,7 @@ def encode_prompts(model: Any, tokenizer: Any, prompts: Sequence[str], batch_siz
             tokens = tokenizer(list(prompts[start : start + batch_size])).to(device)
             z = model.encode_text(tokens).double()
             vectors.append((z / z.norm(dim=-1, keepdim=True)).float().cpu().numpy())
+            advance(start + len(tokens), len(prompts), "prompts")
             if time.monotonic() - said > LOG_SECONDS:
                 said = time.monotonic()
                 log.info("%d of %d prompts", start + len(tokens), len(prompts))

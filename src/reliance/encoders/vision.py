@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
 from reliance.base.rows import PartWriter, part_range
+from reliance.base.telling import advance
 from reliance.encoders import kept
 from reliance.encoders.head import Head
 from reliance.encoders.model import Clip, load_model
@@ -286,15 +287,14 @@ def _computed(
 def _logged(loader: Any, count: int, start: int) -> Iterator[Batch]:
     """The loader's batches, with a line of progress every LOG_SECONDS. Raises a batch's failure."""
     began = last = time.monotonic()
-    done = 0
+    n, end = 0, start + count
     for batch in loader:
         if batch.failure:
             raise batch.failure
         yield batch
-        done += len(batch.reasons)
-        now = time.monotonic()
-        if now - last >= LOG_SECONDS or done == count:
-            rate = done / max(now - began, 1e-9)
-            left = (count - done) / rate
-            log.info("%d of %d images, %.1f per s, %.0f s left", start + done, start + count, rate, left)
+        n += len(batch.reasons)
+        advance(start + n, end, "images")
+        if (now := time.monotonic()) - last >= LOG_SECONDS or n == count:
+            rate = n / max(now - began, 1e-9)
+            log.info("%d of %d images, %.1f per s, %.0f s left", start + n, end, rate, (count - n) / rate)
             last = now

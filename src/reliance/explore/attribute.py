@@ -1,12 +1,12 @@
 """What the active units of one image add to the outputs of some prompts: arrays in, arrays out.
 
-For one image the definitions of Eq. 5 are cheap enough to be computed as they stand, in float64 and without
-torch, which takes longer to import than all of this: the head is evaluated once per active unit with the
-unit removed, and differentiated once per prompt. Numbers are those of `tails.relevance`, which the pipeline
-uses, to the rounding of float32.
+For one image the definitions of Eq. 5 are cheap enough to be computed as they stand: what stands behind the
+site is evaluated once per active unit with the unit removed, and differentiated once per prompt. Where that
+has a closed form (`Closed`), in float64 and without torch, which takes longer to import than all of this.
+Numbers are those of `tails`, which the pipeline uses, to the rounding of float32.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +19,32 @@ class Seen(NamedTuple):
     x: np.ndarray  # float32 [d], at the variant's site
     component: np.ndarray  # active units, int64 [k]
     activation: np.ndarray  # float32 [k]
+    place: tuple[str, int] | None = None  # (split, image_id) of a stored image
+    pixels: np.ndarray | None = None  # uint8 [h, w, 3] as the encoder gets them, of one that was handed over
+
+
+class Rest(Protocol):
+    """The rest of a model behind the site, for one image."""
+
+    def embed(self, x: np.ndarray) -> np.ndarray:
+        """Image embeddings [n, p], of any length, with the site vector at x [n, d]."""
+
+    def slopes(self, x: np.ndarray, text: np.ndarray) -> np.ndarray:
+        """dy/dx float64 [C, d] at one site vector x [d], of unit text vectors [C, p]."""
+
+
+class Closed(NamedTuple):
+    """LayerNorm and projection, or nothing."""
+
+    head: Head
+
+    def embed(self, x: np.ndarray) -> np.ndarray:
+        """As `Rest`."""
+        return project(x, self.head)
+
+    def slopes(self, x: np.ndarray, text: np.ndarray) -> np.ndarray:
+        """As `Rest`."""
+        return slopes(x, self.head, text)
 
 
 class Relevances(NamedTuple):
@@ -32,7 +58,7 @@ class Relevances(NamedTuple):
 
 
 def relevances(
-    seen: Seen, directions: np.ndarray, offset: np.ndarray, head: Head, text: np.ndarray
+    seen: Seen, directions: np.ndarray, offset: np.ndarray, rest: Rest, text: np.ndarray
 ) -> Relevances:
     """Relevance of the active units of an image for prompts `text` [C, p].
 
@@ -42,15 +68,15 @@ def relevances(
     x, k = seen.x.astype(np.float64), len(seen.component)
     parts = seen.activation.astype(np.float64)[:, None] * directions.astype(np.float64)
     points = np.concatenate([x[None], x - parts, [x - parts.sum(0)], [offset.astype(np.float64)]])
-    found = _outputs(points, head, t)
+    found = _outputs(points, rest, t)
     y = found[:, 0]
-    gradient = slopes(x, head, t) @ parts.T
+    gradient = rest.slopes(x, t) @ parts.T
     return Relevances(y, gradient, y[:, None] - found[:, 1 : k + 1], found[:, k + 1], found[:, k + 2])
 
 
-def cosines(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+def cosines(x: np.ndarray, rest: Rest, text: np.ndarray) -> np.ndarray:
     """y (Eq. 4) of one site vector [d] and text vectors [C, p] of any length, float64 [C]."""
-    return _outputs(x[None].astype(np.float64), head, _units(text))[:, 0]
+    return _outputs(x[None].astype(np.float64), rest, _units(text))[:, 0]
 
 
 def _units(text: np.ndarray) -> np.ndarray:
@@ -59,9 +85,9 @@ def _units(text: np.ndarray) -> np.ndarray:
     return found
 
 
-def _outputs(x: np.ndarray, head: Head, text: np.ndarray) -> np.ndarray:
+def _outputs(x: np.ndarray, rest: Rest, text: np.ndarray) -> np.ndarray:
     """y (Eq. 4) of site vectors [n, d] and unit text vectors [C, p], float64 [C, n]; 0 where z is 0."""
-    z = project(x, head)
+    z = rest.embed(x).astype(np.float64)
     length = np.linalg.norm(z, axis=1)
     found: np.ndarray = text @ (z / np.where(length > 0, length, 1)[:, None]).T
     return found

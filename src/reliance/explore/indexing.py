@@ -24,6 +24,7 @@ from reliance.base.artifacts import (
     unreadable,
     write_table,
 )
+from reliance.base.telling import advance
 from reliance.base.tensors import write_tensors
 from reliance.codes.store import open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Top
@@ -92,6 +93,7 @@ def view_units(
     strongest[first["component"]] = first["activation"]
     histogram = np.zeros(split.m * BINS, np.int64)
     for start, stop in split.blocks(block_rows):
+        advance(start, split.rows, "images")
         entries = split.entries(start, stop)
         place = entries.value.astype(np.float32) / strongest[entries.component] * BINS
         bins = np.clip(np.ceil(place) - 1, 0, BINS - 1).astype(np.int64)  # a bin has its upper end

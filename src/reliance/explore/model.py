@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from reliance.base.artifacts import check_same, hash_file
 from reliance.base.entry import imported
 from reliance.base.errors import RelianceError
-from reliance.config.sites import SITES
-from reliance.explore.attribute import Seen
+from reliance.config.sites import SITES, block_of, kind_of
+from reliance.explore.attribute import Rest, Seen
+from reliance.explore.lookup import images_of
 from reliance.explore.shelf import Shelf
 from reliance.units.sae.kinds import KINDS
 
@@ -25,8 +26,17 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from reliance.encoders.model import Clip
+    from reliance.encoders.stored import Embeddings
 
 ENCODER, LABELLER = "weights", "labeller_weights"  # names of files of a variant
+
+
+class _Read(NamedTuple):
+    """What the encoder makes of a new image."""
+
+    x: np.ndarray  # at the variant's site, in the dtype of the store [d]
+    z: np.ndarray | None  # image embedding float32 [p], where it is no function of x
+    pixels: np.ndarray  # uint8 [h, w, 3]
 
 
 class Models:
@@ -35,6 +45,7 @@ class Models:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._loaded: dict[str, tuple[Clip, Any]] = {}
+        self._behind: tuple[Seen, Rest] | None = None  # of the last image
 
     def texts(self, which: str, prompts: Sequence[str]) -> np.ndarray:
         """Unit text vectors float32 [n, p] of some texts, by the encoder or the labeller."""
@@ -45,8 +56,42 @@ class Models:
 
     def image(self, image: Image.Image, max_pixels: int = 200_000_000) -> Seen:
         """A new image as the units of the variant see it. Raises RelianceError if it is too thin."""
-        x = self.site_vector(image, max_pixels)
-        return self.code(x)
+        read = self._read(image, max_pixels)
+        return self.code(read.x.astype(np.float32))._replace(pixels=read.pixels)
+
+    def embedding(self, image: Image.Image, max_pixels: int = 200_000_000) -> np.ndarray:
+        """The image embedding float32 [p] of a new image, not normalised, as those of a split are stored."""
+        read = self._read(image, max_pixels)
+        if read.z is not None:
+            return read.z
+        from reliance.encoders.sites.site import image_embeddings
+
+        head = self._site.head(self._model(ENCODER)[0])
+        found: np.ndarray = image_embeddings(read.x[None], head, np.ones(1, bool))[0]
+        return found
+
+    def behind(self, seen: Seen) -> Rest:
+        """The blocks behind the variant's site, for one image. Raises RelianceError if its file is gone."""
+        if self._behind is None or self._behind[0] is not seen:
+            from reliance.explore import behind
+
+            pixels = behind.of(seen.pixels) if seen.pixels is not None else self._again(seen)
+            site = self._stored.site
+            self._behind = seen, behind.Network(self._model(ENCODER)[0], site, pixels)
+        return self._behind[1]
+
+    def _again(self, seen: Seen) -> Any:
+        """Pixels of a stored image."""
+        from reliance.explore.behind import again
+
+        shelf = self._shelf
+        if seen.place is None:
+            raise ValueError("an image is stored, or its pixels are at hand")
+        row = images_of(shelf.path("index"), seen.place[0], [seen.place[1]]).iloc[0]
+        stamp = shelf.embeddings(seen.place[0]).stamp
+        return again(
+            str(row["path"]), int(row["bytes"]), shelf.root or Path(), stamp, self._model(ENCODER)[0]
+        )
 
     def size(self, which: str) -> int:
         """Pixels that the longer side of an image has when a model looks at it."""
@@ -55,27 +100,24 @@ class Models:
         size = read_weights(self._shelf.path(which))[0].preprocess["size"]
         return int(size if isinstance(size, int) else max(size))
 
-    def site_vector(self, image: Image.Image, max_pixels: int = 200_000_000) -> np.ndarray:
-        """x float32 [d] of an RGB image at the variant's site, rounded as the store rounds."""
+    def _read(self, image: Image.Image, max_pixels: int) -> _Read:
+        """An RGB image at the variant's site, x in the dtype of the store."""
         import torch
 
         from reliance.encoders.vision import forward
         from reliance.images.crop import cropped
         from reliance.images.decode import Unreadable
 
-        self._shelf.closed("another image is read")
         clip, _ = self._model(ENCODER)
-        params = self._shelf.embeddings(self._any_split()).stamp.params
-        site = imported(f"{SITES[params['site']].module}:SITE")
+        params = self._stored.stamp.params
         try:
             pixels = cropped(image, clip.weights.preprocess, max_pixels)
         except Unreadable as error:
             raise unusable("image", str(error)) from error
         batch = torch.from_numpy(pixels[None].copy()).permute(0, 3, 1, 2)
-        with forward(clip, site, params["precision"]) as run:
-            x = run(batch).wait()[0][0]
-        rounded: np.ndarray = x.astype(params["dtype"]).astype(np.float32)
-        return rounded
+        with forward(clip, self._site, params["precision"]) as run:
+            x, *z = run(batch).wait()
+        return _Read(x[0].astype(params["dtype"]), z[0][0] if z else None, pixels)
 
     def code(self, x: np.ndarray) -> Seen:
         """The active units of a site vector, as the pipeline encodes and stores them."""
@@ -91,8 +133,18 @@ class Models:
         active = values[0] != 0
         return Seen(x, indices[0][active], values[0][active].astype(np.float32))
 
-    def _any_split(self) -> str:
-        return next((s for s in ("test", "train") if self._shelf.has("embeddings", s)), "test")
+    @property
+    def _stored(self) -> Embeddings:
+        """Embeddings of a split: new images are treated as those were."""
+        split = next((s for s in ("test", "train") if self._shelf.has("embeddings", s)), "test")
+        return self._shelf.embeddings(split)
+
+    @property
+    def _site(self) -> Any:
+        name = self._stored.site
+        module = SITES[kind_of(name)].module
+        block = block_of(name)
+        return imported(f"{module}:SITE") if block is None else imported(f"{module}:site_at")(block)
 
     def _model(self, which: str) -> tuple[Clip, Any]:
         if which not in self._loaded:

@@ -47,26 +47,31 @@ class Picture(NamedTuple):
             return None
 
 
+class Given(NamedTuple):
+    """An image that was named or handed over, before anything is made of it."""
+
+    place: tuple[str, int] | None  # (split, image_id) of a stored one
+    path: str = ""  # of its file
+    pixels: Image.Image | None = None  # of one that is not stored
+
+
 def see(shelf: Shelf, models: Models, image: ImageLike) -> Picture:
     """The image as the units see it. Raises RelianceError for one that is not there or cannot be read."""
-    if isinstance(image, tuple) and len(image) == 2:
-        return stored(shelf, str(image[0]), int(image[1]))
-    if isinstance(image, str | Path):
-        return _named(shelf, models, image)
-    if isinstance(image, Image.Image):
-        pixels = image.convert("RGB")
-    elif isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
-        pixels = Image.fromarray(image).convert("RGB")
-    else:
-        found = f"{type(image).__name__} {getattr(image, 'dtype', '')} {getattr(image, 'shape', '')}".strip()
-        raise RelianceError(
-            "image",
-            "an image is a path, a PIL image, an array of uint8 [h, w, 3], or (split, image_id)",
-            found=found,
-            allowed="one of these",
-            next_step="arrays of floats: (255 * array).round().astype('uint8')",
-        )
-    return Picture(models.image(pixels, _limits(shelf)[1]), "", -1, -1, "", pixels)
+    given = _given(shelf, models, image, ("embeddings", "codes"))
+    if given.place:
+        return stored(shelf, *given.place)
+    assert given.pixels is not None
+    seen = models.image(given.pixels, _limits(shelf)[1])
+    return Picture(seen, "", -1, -1, given.path, given.pixels)
+
+
+def embedding_of(shelf: Shelf, models: Models, image: ImageLike) -> np.ndarray:
+    """The image embedding [p] of an image, for which no units are needed. Raises RelianceError as `see`."""
+    given = _given(shelf, models, image, ("embeddings",))
+    if given.place:
+        return shelf.embedding(*given.place)
+    assert given.pixels is not None
+    return models.embedding(given.pixels, _limits(shelf)[1])
 
 
 def stored(shelf: Shelf, split: str, image_id: int) -> Picture:
@@ -78,12 +83,32 @@ def stored(shelf: Shelf, split: str, image_id: int) -> Picture:
     return Picture(seen, split, image_id, class_id, str(shelf.root / name) if shelf.root else name, None, at)
 
 
-def _named(shelf: Shelf, models: Models, name: str | Path) -> Picture:
+def _given(shelf: Shelf, models: Models, image: ImageLike, kept: tuple[str, ...]) -> Given:
+    """An image as the user gave it; a file of the data set is the stored image if what is `kept` is there."""
+    if isinstance(image, tuple) and len(image) == 2:
+        return Given((str(image[0]), int(image[1])))
+    if isinstance(image, str | Path):
+        return _named(shelf, models, image, kept)
+    if isinstance(image, Image.Image):
+        return Given(None, "", image.convert("RGB"))
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim in (2, 3):
+        return Given(None, "", Image.fromarray(image).convert("RGB"))
+    found = f"{type(image).__name__} {getattr(image, 'dtype', '')} {getattr(image, 'shape', '')}".strip()
+    raise RelianceError(
+        "image",
+        "an image is a path, a PIL image, an array of uint8 [h, w, 3], or (split, image_id)",
+        found=found,
+        allowed="one of these",
+        next_step="arrays of floats: (255 * array).round().astype('uint8')",
+    )
+
+
+def _named(shelf: Shelf, models: Models, name: str | Path, kept: tuple[str, ...]) -> Given:
     """A file, which may be one of the data set's, or "split:image_id"."""
     file = Path(name).expanduser()
     match = STORED.fullmatch(str(name))
     if match and not file.exists():
-        return stored(shelf, match["split"], int(match["image_id"]))
+        return Given((match["split"], int(match["image_id"])))
     if not file.is_file():
         raise RelianceError(
             file,
@@ -95,10 +120,9 @@ def _named(shelf: Shelf, models: Models, name: str | Path) -> Picture:
     root = shelf.root
     if root and root.is_dir() and file.resolve().is_relative_to(root.resolve()):
         place = image_at(shelf.path("index"), file.resolve().relative_to(root.resolve()).as_posix())
-        if place and shelf.has("embeddings", place[0]) and shelf.has("codes", place[0]):
-            return stored(shelf, *place)
-    pixels = _decoded(shelf, models, file)
-    return Picture(models.image(pixels, _limits(shelf)[1]), "", -1, -1, str(file), pixels)
+        if place and all(shelf.has(name, place[0]) for name in kept):
+            return Given(place, str(file))
+    return Given(None, str(file), _decoded(shelf, models, file))
 
 
 def _decoded(shelf: Shelf, models: Models, file: Path) -> Image.Image:

@@ -9,7 +9,7 @@ from reliance.base.errors import RelianceError
 from reliance.explore.briefs import Brief, briefs
 from reliance.explore.lookup import images_of
 from reliance.explore.model import LABELLER, Models
-from reliance.explore.picture import ImageLike, see
+from reliance.explore.picture import ImageLike, embedding_of
 from reliance.explore.prompts import ask
 from reliance.explore.shelf import Shelf
 
@@ -146,10 +146,7 @@ def find_images(
     if text is not None:
         (asked,) = ask(shelf, models, [text])
         return nearest_images(shelf, asked.vector, split, top)
-    seen = see(shelf, models, image).seen
-    from reliance.encoders.head import project
-
-    return nearest_images(shelf, project(seen.x[None], shelf.head)[0], split, top)
+    return nearest_images(shelf, embedding_of(shelf, models, image), split, top)
 
 
 def nearest_images(shelf: Shelf, vector: np.ndarray, split: str, top: int) -> list[ImageHit]:

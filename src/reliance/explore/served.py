@@ -82,7 +82,8 @@ class Desk:
         lost = seen.activation[gone].astype(np.float64) @ study.sae.decoder_weight[seen.component[gone]]
         texts = study.prompts(main_set(study))
         whole = seen.x.astype(np.float64)
-        before, after = (cosines(x, study.head, texts.vectors) for x in (whole, whole - lost))
+        rest = study.rest(seen)
+        before, after = (cosines(x, rest, texts.vectors) for x in (whole, whole - lost))
         best = {int(i) for y in (before, after) for i in np.argsort(-y, kind="stable")[:CLASSES]}
         rows = [
             {
@@ -93,7 +94,7 @@ class Desk:
             }
             for i in sorted(best, key=lambda i: (-after[i], i))
         ]
-        y = cosines(whole - lost, study.head, np.stack([prompt.vector for prompt in asked]))
+        y = cosines(whole - lost, rest, np.stack([prompt.vector for prompt in asked]))
         return Switched(y.tolist(), rows)
 
     def find(self, text: str, split: str) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Desk:
     def _best(self, picture: Picture) -> int:
         """The class whose prompt has the largest output."""
         texts = self.study.prompts(main_set(self.study))
-        y = cosines(picture.seen.x.astype(np.float64), self.study.head, texts.vectors)
+        y = cosines(picture.seen.x.astype(np.float64), self.study.rest(picture.seen), texts.vectors)
         return int(texts.class_ids[y.argmax()])
 
     def _picture(self, key: str) -> Picture:

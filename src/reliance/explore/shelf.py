@@ -21,7 +21,7 @@ from reliance.base.stamps import read_stamp
 from reliance.codes.store import Codes, open_codes
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings
-from reliance.explore.attribute import Relevances, Seen, relevances
+from reliance.explore.attribute import Closed, Relevances, Rest, Seen, relevances
 from reliance.explore.indexing import Views, read_views
 from reliance.explore.tables import Tables
 from reliance.naming.names import Vocabulary, read_vocabulary
@@ -132,36 +132,39 @@ class Shelf(Tables):
 
     def seen(self, split: str, image_id: int) -> Seen:
         """A stored image: x and its active units. Raises RelianceError if there is none that was read."""
-        parts = self.embeddings(split)
-        if not (0 <= image_id < parts.rows and parts.read("valid", image_id, image_id + 1)[0]):
-            raise _no(
-                f"image {image_id}", f"an image of split {split!r} that could be read", self.path("index")
-            )
+        parts = self._row(split, image_id)
         values, indices = self.codes(split).block(image_id, image_id + 1)
         x = parts.read("x", image_id, image_id + 1).astype(np.float32)
-        if self.can_have("head"):
+        if self.closed:
             self.same_weights(parts.path, parts.stamp.inputs["weights"])
         active = values[0] != 0
-        return Seen(x[0], indices[0][active], values[0][active])
+        return Seen(x[0], indices[0][active], values[0][active], (split, image_id))
+
+    def embedding(self, split: str, image_id: int) -> np.ndarray:
+        """z float32 [p] of a stored image. Raises RelianceError if there is none that was read."""
+        found: np.ndarray = self._row(split, image_id).z(image_id, image_id + 1)[0]
+        return found
+
+    def _row(self, split: str, image_id: int) -> Embeddings:
+        """The embeddings of a split that have a row for an image."""
+        parts = self.embeddings(split)
+        if 0 <= image_id < parts.rows and parts.read("valid", image_id, image_id + 1)[0]:
+            return parts
+        raise _no(f"image {image_id}", f"an image of split {split!r} that could be read", self.path("index"))
 
     def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
-        """What the active units of an image add to the outputs of text vectors [C, p].
+        """What the active units of an image add to the outputs of text vectors [C, p]."""
+        sae = self.sae
+        return relevances(seen, sae.decoder_weight[seen.component], sae.offset, self.rest(seen), text)
 
-        Raises RelianceError at a site behind which only the network itself leads to the output.
-        """
-        self.closed("an image is explained")
-        return relevances(seen, self.sae.decoder_weight[seen.component], self.sae.offset, self.head, text)
+    def rest(self, seen: Seen) -> Rest:
+        """What stands behind the site, for one image; here in closed form."""
+        return Closed(self.head)
 
-    def closed(self, what: str) -> None:
-        """Raise RelianceError unless a closed form stands behind the variant's site."""
-        if not self.can_have("head"):
-            raise RelianceError(
-                self.variant,
-                f"{what} where LayerNorm and projection, or nothing, stand behind the site",
-                found="a site behind an earlier block",
-                allowed="a variant at `class_token` or `embedding`",
-                next_step="the relevances of every image for its own class are in attributions/test.parquet",
-            )
+    @property
+    def closed(self) -> bool:
+        """Whether what stands behind the site has a closed form."""
+        return self.can_have("head")
 
     @property
     def mines(self) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from reliance.explore import cards, explain, search, unit
 from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard
+from reliance.explore.attribute import Rest, Seen
 from reliance.explore.describe import read_description
 from reliance.explore.model import Models
 from reliance.explore.picture import ImageLike
@@ -32,6 +33,10 @@ class Study(Shelf):
     def models(self) -> Models:
         """Its encoder and labeller, loaded when a question needs them."""
         return Models(self)
+
+    def rest(self, seen: Seen) -> Rest:
+        """What stands behind the site, for one image; its pixels are needed where that is whole blocks."""
+        return super().rest(seen) if self.closed else self.models.behind(seen)
 
     def explain(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from reliance.attribution.inputs import LATENTS, Again, Computing, Explained, open_inputs, open_tail
 from reliance.base.artifacts import Stamp, derived_stamp, write_json, write_table
+from reliance.base.telling import advance
 from reliance.faithfulness.bench import Bench, load, open_bench, stretch_of
 from reliance.faithfulness.cells import Cells, by_cell, table
 from reliance.faithfulness.orderings import Scored
@@ -118,6 +119,7 @@ def _measure(
         found.append(diagnostics)
         for key, y in curves.items():
             cells[key].append(by_cell(y, cell[rows]))
+        advance(rows.stop, len(cell), "images")
         log.info("curves of %d of %d images", rows.stop, len(cell))
     return cells, found
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reliance.base.artifacts import TableSpec, derived_stamp, read_table, write_json
+from reliance.base.artifacts import TableSpec, derived_stamp, read_json, read_table, write_json
 from reliance.base.linear_file import read_linear
 from reliance.base.telling import tell
 from reliance.images.heads import check_sides, in_order
@@ -62,19 +62,29 @@ def check_index(index: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
     return warnings
 
 
-def check_data(*, index: Path, classes: Path, needs: Needs, variant: str, checked: Path) -> None:
-    """Stage: what the index says of a variant's plans, before anything is learned for it.
+def check_data(
+    *, index: Path, classes: Path, needs: Needs, variant: str, checked: Path, guarded: str = ""
+) -> None:
+    """Stage: what the index says of a variant's plans, before anything is learned for it; it is told, too.
 
-    needs : settings. checked : output, {"warnings": [...]}. Raises RelianceError as `check_needs`.
+    needs : settings. checked : output, {"warnings": [...]}. guarded : what the same stage writes elsewhere
+    and tells: told is what is not in there, nothing while it is still to be written. Raises RelianceError
+    as `check_needs`.
     """
     ids = {name: read_table(file, spec).stamp.id for name, file, spec in _read(index, classes)}
-    warnings = check_needs(index, classes, needs, variant)
+    warnings = check_needs(index, classes, needs)
     stamp = derived_stamp(KIND, SCHEMA, {"variant": variant, "needs": needs._asdict()}, ids)
     write_json(checked, {"warnings": warnings}, stamp)
+    if guarded and not Path(guarded).exists():
+        return
+    known = read_json(Path(guarded), KIND, SCHEMA)[0]["warnings"] if guarded else []
+    for warning in warnings:
+        if warning not in known:
+            tell(log, "%s: %s", variant, warning)
 
 
-def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> list[str]:
-    """Warnings about what a variant needs and its data set has not; they are told, too.
+def check_needs(index: Path, classes: Path, needs: Needs) -> list[str]:
+    """Warnings about what a variant needs and its data set has not.
 
     Which stages need it depends on what is built: what some of them refuse is a warning here. Raises
     RelianceError for classes of an audit that there are not, or that several are called, and for a classifier
@@ -102,8 +112,6 @@ def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> 
         )
     if needs.mines:
         warnings += _mined(train, table[table["split"] == "test"], named, needs)
-    for warning in warnings:
-        tell(log, "%s: %s", variant or index, warning)
     return warnings
 
 

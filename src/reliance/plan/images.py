@@ -11,6 +11,7 @@ from reliance.plan.paths import Wildcards, at, base_name
 from reliance.plan.plan import Plan, some
 from reliance.plan.planted import drawn
 from reliance.plan.stage import Paths, Stage, Values
+from reliance.units.sae.kinds import KINDS
 
 SPLITS = ("train", "test")
 
@@ -73,6 +74,13 @@ def needing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def guarded(plan: Plan, w: Wildcards) -> Values:
+    """Where the same was or will be told before the variant's SAE is trained, if it is."""
+    sae = plan.variant(w.variant).sae
+    waits = sae is not None and KINDS[sae.kind].trained
+    return {"guarded": plan.placed(at(paths.GUARDED, variant=w.variant))} if waits else {}
+
+
 def to_exclude(plan: Plan, w: Wildcards) -> Paths:
     """What an encoder's embeddings say of images that it could not read."""
     manifests = [plan.embeddings(w.encoder, w.site, w.dataset, split) for split in SPLITS]
@@ -106,6 +114,7 @@ def checking(name: str, checked: str, message: str, guard: bool = False) -> Stag
         },
         outputs={"checked": checked},
         settings=needing,
+        untracked=lambda plan, w: {} if guard else guarded(plan, w),
         guard=guard,
         first=True,
         local=True,

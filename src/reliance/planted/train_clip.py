@@ -19,6 +19,7 @@ from torch import Tensor
 from reliance.base.artifacts import TableSpec, content_stamp, derived_stamp, hash_arrays, write_table
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
+from reliance.base.telling import advance
 from reliance.base.writing import atomic, claim, release
 from reliance.planted import drawn, tiny_clip
 
@@ -100,6 +101,7 @@ def train_clip(
         if step == half:
             _save_weights(partial / "halfway", model, table, data, {**settings, "step": half})
         _train_step(progress, data, training, step, target)
+        advance(step + 1, steps, "steps")
         if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
             _store(partial, progress, step + 1)
         if time.monotonic() - last > LOG_SECONDS:

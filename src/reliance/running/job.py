@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from reliance.base.errors import RelianceError, printable
-from reliance.base.telling import Terminal
+from reliance.base.telling import Terminal, shown
+from reliance.running.progress import CLEAR, reporter
 
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -33,14 +34,20 @@ def run(snakemake: Any, function: Callable[..., object]) -> None:
         os.dup2(stream.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
     logging.captureWarnings(True)
-    logging.getLogger().addHandler(Terminal(terminal, _title(snakemake)))
+    noted = reporter(_title(snakemake), terminal)
+    before = CLEAR if noted else ""
+    logging.getLogger().addHandler(Terminal(terminal, _title(snakemake), before))
     try:
-        function(**bundled(function, arguments(snakemake)))
+        with shown(noted):
+            function(**bundled(function, arguments(snakemake)))
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        os.write(terminal, message(snakemake, error).encode(errors="backslashreplace"))
+        os.write(terminal, (before + message(snakemake, error)).encode(errors="backslashreplace"))
         sys.exit(1)
+    finally:
+        if noted:
+            noted.close()
 
 
 def message(snakemake: Any, error: Exception) -> str:

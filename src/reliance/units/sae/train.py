@@ -21,6 +21,7 @@ from torch import Tensor
 from reliance.base.artifacts import TableSpec, check_same, derived_stamp, write_json, write_table
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
+from reliance.base.telling import advance
 from reliance.base.writing import atomic, claim, release
 from reliance.config.sae import SaeTraining
 from reliance.encoders.stored import Embeddings, check_site
@@ -228,6 +229,7 @@ def _train(
             values = _one_step(step, state, torch.from_numpy(rows), data, settings, epoch, buffer)
             state.history.append([done, epoch, rate(settings, epoch), *values])
             done, now = done + 1, time.monotonic()
+            advance(done, total, "steps")
             if now - logged >= _LOG_SECONDS or done == total:
                 _report(state.history[-1], total, (now - began) / (done - first))
                 logged = now
