@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from images import held
 from reliance.images.index import index_images
 
-from images import held
 from .test_vision import embed
 
 

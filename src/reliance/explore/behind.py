@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from reliance.base.artifacts import Stamp
@@ -48,16 +49,17 @@ class Network:
         return torch.stack(found).double().numpy()
 
 
-def again(path: str, size: int, root: Path, stamp: Stamp, clip: Clip) -> Callable[[np.ndarray], torch.Tensor]:
+def again(row: pd.Series, root: Path, stamp: Stamp, clip: Clip) -> Callable[[np.ndarray], torch.Tensor]:
     """Pixels of a stored image, read as it was embedded; as `pixels_of`, of one image.
 
-    path, size : of its file below root, in bytes. stamp : of its embeddings.
+    row : of the index, as `lookup.images_of` gives it. root : of the images. stamp : of its embeddings.
     """
     params = stamp.params
     decoding = str(params.get("jpeg_decoding", "exact"))
     exif, most = bool(params["apply_exif"]), int(params["max_pixels"])
     reading = Reading(str(root), exif, most, params.get("transform"), decoding)
-    listed = SplitRows(np.array([path], object), np.array([-1]), np.array([size]), stamp)
+    path, size, place = (np.array([row[name]], object) for name in ("path", "bytes", "place"))
+    listed = SplitRows(path, np.array([-1]), size.astype(np.int64), stamp, place)
     return pixels_of(listed, reading, clip, 1)
 
 

@@ -89,9 +89,7 @@ class Models:
             raise ValueError("an image is stored, or its pixels are at hand")
         row = images_of(shelf.path("index"), seen.place[0], [seen.place[1]]).iloc[0]
         stamp = shelf.embeddings(seen.place[0]).stamp
-        return again(
-            str(row["path"]), int(row["bytes"]), shelf.root or Path(), stamp, self._model(ENCODER)[0]
-        )
+        return again(row, shelf.root or Path(), stamp, self._model(ENCODER)[0])
 
     def size(self, which: str) -> int:
         """Pixels that the longer side of an image has when a model looks at it."""
