@@ -27,6 +27,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sae = Path(root) / "theirs.safetensors"
     sae.touch()
     found["variants"]["of_others"] = {**found["variants"]["tiny"], "sae": {"import": str(sae)}}
+    found["comparisons"]["miners"] = ["tiny", "of_others"]
     found["hidden"]["prompts"] = ["a bell", "a whistle"]
     return found
 

@@ -19,6 +19,7 @@ def test_a_row_is_consistent(row):
     assert row.reads in GROUPS
     assert row.shows in SHOWN
     assert (ROOT / f"workflow/report/{row.name}.rst").is_file(), "else the caption is of the common form"
+    assert row.alone or row.compares
     stages = [figure(row), *([compared(row)] if row.compares else [])]
     assert all(stage.group == "figures" and stage.listed for stage in stages)
 

@@ -22,6 +22,7 @@ class Row(NamedTuple):
     of: Literal["cases", "sae", "audit"] = "sae"  # which variants have it: all, with an SAE, with an audit
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
+    alone: bool = True  # whether one variant has it
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
 
     @property
@@ -100,6 +101,18 @@ FIGURES = (
         shows="robustness",
         compares=True,
         about="Fig. 5 in detail: every prompt set with its standard error",
+    ),
+    Row(
+        "persisting",
+        "reliance.figures.failures.persisting:persisting",
+        "Failures across models",
+        "Failure modes",
+        "Robustness",
+        reads="persistence",
+        shows="failures",
+        compares=True,
+        alone=False,
+        about="failures that persist from one model to another, and those that one has alone",
     ),
     Row(
         "table1",
@@ -205,13 +218,15 @@ def sections() -> dict[str, list[str]]:
     """The figures and tables of every section of the page, in its order."""
     found: dict[str, list[str]] = {}
     for row in FIGURES:
+        if not row.alone:
+            continue
         found.setdefault(row.section, []).append(row.name)
     return found
 
 
 def numbered(rows: Iterable[Row]) -> list[Row]:
-    """Rows in the order of their numbers."""
-    return sorted(rows, key=lambda row: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", row.name)])
+    """Rows in the order of their numbers, then those without."""
+    return sorted(rows, key=lambda row: [int(n) for n in re.findall(r"\d+", row.name)] or [1000])
 
 
 def markdown() -> str:
@@ -229,7 +244,8 @@ def markdown() -> str:
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
-        lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {'yes' if row.compares else ''} |")
+        compares = "" if not row.compares else "yes" if row.alone else "only"
+        lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {compares} |")
     return "\n".join(lines) + "\n"
 
 
