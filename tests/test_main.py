@@ -76,3 +76,20 @@ def test_the_module_is_the_command(built):
     )
     assert (done.returncode, done.stderr) == (0, done.stderr)
     assert "artifacts checked, all whole" in done.stdout
+
+
+def test_weights_that_do_not_work_are_told(built, monkeypatch):
+    """Zero-shot accuracies as the page shows them; doubts on stderr and in the exit code."""
+    from reliance.report import opening
+    from reliance.report.markup import Grid
+
+    found = opening.WeightsTold(
+        Grid(["prompt", "top-1 (%)", "top-5 (%)"], [["short", "1.0", "5.0"]]), ["twins"], []
+    )
+    monkeypatch.setattr(opening, "weights_told", lambda study: found)
+    done = run("check-weights", "demo", "--results", built.results)
+    assert done.exit_code == 0 and "1.0" in done.stdout and "note: twins" in done.stdout
+    monkeypatch.setattr(opening, "weights_told", lambda study: found._replace(doubts=["far below"]))
+    done = run("check-weights", "demo", "--results", built.results, "--json")
+    assert done.exit_code == 1 and "WARNING far below" in done.stderr
+    assert json.loads(done.stdout)["doubts"] == ["far below"]

@@ -104,6 +104,27 @@ def check_data(
     raise typer.Exit(1 if any(found) else 0)
 
 
+@app.command("check-weights")
+def check_weights(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
+    """Test the weights of a variant's encoder: zero-shot accuracies, and what was published for them."""
+    from reliance.explore.study import open_study
+    from reliance.report.opening import weights_told
+
+    found = told(lambda: weights_told(open_study(results / variant)))
+    if as_json:
+        rows = [dict(zip(found.accuracy.columns, row, strict=True)) for row in found.accuracy.rows]
+        record = {"variant": variant, "accuracy": rows, "twins": found.twins, "doubts": found.doubts}
+        typer.echo(json.dumps(record))
+    else:
+        for row in (found.accuracy.columns, *found.accuracy.rows):
+            typer.echo("{:34}{:>16}{:>16}".format(*map(str, row)))
+        for text in found.twins:
+            typer.echo(f"note: {text}")
+    for text in found.doubts:
+        typer.echo(f"WARNING {text}", err=True)
+    raise typer.Exit(1 if found.doubts else 0)
+
+
 @app.command("serve")
 def serve_variant(
     variant: str,

@@ -125,8 +125,8 @@ def test_a_downloaded_hub_folder(resolve, tmp_path):
             r"visual.proj (is )?\[32, 13\] (instead of|in .* and) \[32, 12\]",
         ),
         (
-            lambda s: s.update({"visual.positional_embedding": torch.zeros(17, 32)}),
-            r"visual.positional_embedding \[17, 32\] instead of \[10, 32\]",
+            lambda s: s.update({"visual.positional_embedding": torch.zeros(18, 32)}),
+            r"visual.positional_embedding \[18, 32\] instead of \[10, 32\]",
         ),
         (lambda s: s.update({"positional_embedding": torch.zeros(77, 16)}), "positional_embedding"),
     ],
@@ -135,7 +135,7 @@ def test_a_downloaded_hub_folder(resolve, tmp_path):
 def test_a_state_that_does_not_fit_is_refused_by_name_and_shape(
     resolve, tiny_architecture, tmp_path, change, message, suffix
 ):
-    """Position embeddings of another resolution too: open_clip would resize them without a word."""
+    """Position embeddings too, unless they are of a square grid of patches."""
     state = build_random(CONFIG, 3).state_dict()
     change(state)
     file = tmp_path / f"x.{suffix}"
@@ -143,6 +143,25 @@ def test_a_state_that_does_not_fit_is_refused_by_name_and_shape(
     with pytest.raises(RelianceError, match=message) as error:
         resolve(architecture="Tiny", pretrained="t", file=str(file))
     assert "encoders.mine." in str(error.value) and str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_position_embeddings_of_another_grid_are_interpolated_and_said(
+    resolve, tiny_architecture, tmp_path, caplog, suffix
+):
+    """The class token's is untouched; bicubic, by torch itself."""
+    state = build_random(CONFIG, 3).state_dict()
+    grid = torch.randn(25, 32, generator=torch.Generator().manual_seed(0))
+    state["visual.positional_embedding"] = torch.cat([torch.full((1, 32), 7.0), grid])
+    file = tmp_path / f"x.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(state, file)
+    path = resolve(architecture="Tiny", pretrained="t", file=str(file))[-1]
+    assert "position embeddings of 5 x 5 patches are interpolated to 3 x 3" in caplog.text
+    found = load_model(path).model.visual.positional_embedding
+    planes = grid.T.reshape(1, 32, 5, 5)
+    wanted = torch.nn.functional.interpolate(planes, (3, 3), mode="bicubic", antialias=True)
+    torch.testing.assert_close(found[1:], wanted.reshape(32, 9).T)
+    assert (found[0] == 7).all()
 
 
 class Malicious:

@@ -48,7 +48,7 @@ def study(q_values=(), explained=0.88, kinds="compound", reviewed="no"):
 
 
 def told(found, accuracies=None):
-    warnings = opening.doubts(found, accuracies or record(), "short")
+    warnings = [*opening.weights_doubts(accuracies or record(), "short"), *opening.sae_doubts(found)]
     return opening.headline(found, opening.strong(found.failures), warnings), warnings
 
 
@@ -106,3 +106,10 @@ def test_steps_count_what_waits_for_a_review():
     assert "config/reviews/mine.tsv: 1 of 1 case beyond chance" in listed[0]
     listed = opening.steps(found.failures, opening.strong(found.failures), ["weak"], "mine")
     assert listed[0].startswith("First a model that works")
+
+
+def test_weights_far_below_what_was_published_are_told():
+    (doubt,) = opening.weights_doubts(record(0.6), "short", known=0.7)
+    assert "at most 60.0 ± 2.0 %, published is 70.0 %" in doubt
+    assert opening.weights_doubts(record(0.66), "short", known=0.7) == []
+    assert opening.accuracy_rows(record(0.6), 0.7).rows[-1] == ["published for these weights", "70.0", ""]

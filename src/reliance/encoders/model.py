@@ -2,15 +2,16 @@
 
 import copy
 import logging
+import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import open_clip
 import torch
 from open_clip.convert import convert_state_dict
-from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -18,6 +19,7 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, run_again
+from reliance.base.telling import tell
 from reliance.encoders import hugging_face_names
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
 
@@ -42,6 +44,7 @@ class Weights(NamedTuple):
     sha256: str  # of that file, "" if random
     family: str = ""  # of encoders/families, "" if it was not recorded
     parts: dict[str, str] = USUAL  # by name, where they are in the model, see families/family.py
+    pretrained: str = ""  # open_clip's tag, if the config names one
 
 
 class Clip(NamedTuple):
@@ -143,8 +146,8 @@ def fitting_state(
 ) -> dict[str, torch.Tensor]:
     """Tensors of a checkpoint under the model's names; device "meta" reads names and shapes only.
 
-    Raises RelianceError if the file cannot be read or differs from the model in a name or shape;
-    position embeddings are not resized.
+    Position embeddings of another square grid of patches are interpolated, as open_clip does, and said.
+    Raises RelianceError if the file cannot be read or differs from the model in another name or shape.
     """
     try:
         state = _convert(model, _read_state(path, device))
@@ -224,17 +227,35 @@ def _read_state(path: str, device: str) -> dict[str, torch.Tensor]:
 
 
 def _convert(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """open_clip's conversions of older layouts, without its resizing of position embeddings; and ours."""
+    """open_clip's conversions of older layouts, and ours."""
     if hugging_face_names.is_theirs(state):
         return _scalars(model.state_dict(), hugging_face_names.converted(state))
     state = convert_state_dict(model, state)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     known = model.state_dict()
-    state = _scalars(known, state)
+    state = _resized(model, known, _scalars(known, state))
     position_ids = "text.transformer.embeddings.position_ids"  # no longer a buffer in transformers
     obsolete = (position_ids, "input_resolution", "context_length", "vocab_size")
     return {name: tensor for name, tensor in state.items() if name in known or name not in obsolete}
+
+
+def _resized(
+    model: nn.Module, known: Mapping[str, torch.Tensor], state: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Position embeddings of a square grid of patches, interpolated to the grid of the model."""
+    name, tower = "visual.positional_embedding", cast(Any, model).visual
+    if name not in state or name not in known or not hasattr(tower, "class_embedding"):
+        return state
+    old, new = state[name], known[name]
+    side = math.isqrt(len(old) - 1)
+    if old.shape[1:] != new.shape[1:] or len(old) == len(new) or side * side != len(old) - 1:
+        return state
+    resize_pos_embed(state, model)
+    grid = " x ".join(map(str, tower.grid_size))
+    if old.is_meta:  # of the job that looks at names and shapes first: once is enough
+        tell(log, "position embeddings of %d x %d patches are interpolated to %s", side, side, grid)
+    return state
 
 
 def _scalars(known: Mapping[str, torch.Tensor], state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -97,18 +97,18 @@ def resolve_weights(
     needs = needed(role) if needs is None else needs
     check_parts(source.config, needs, f"{where}.architecture", source.architecture)
     check_tokenizer(source.config["text_cfg"], where)
-    image = full_preprocess(source, preprocess, where)
     record = Weights(
         encoder=encoder,
         role=role,
         architecture=source.architecture,
         config=source.config,
-        preprocess=image,
+        preprocess=full_preprocess(source, preprocess, where),
         quick_gelu=bool(source.config.get("quick_gelu", False)),
         random=random,
         seed=seed if random else 0,
         path=str(source.path or ""),
         sha256=hash_file(source.path) if source.path else "",
+        pretrained=pretrained or "",
     )
     family = _fitting(record, needs)
     record = record._replace(family=family.name, parts=dict(family.parts))

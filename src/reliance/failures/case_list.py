@@ -46,6 +46,7 @@ from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.writing import atomic
 
 KIND, SCHEMA = "failures", 2
+CHANCE = 0.05  # the false discovery rate up to which a case is taken for a finding
 SOURCES = ("mined", "planted", "neuhaus", "user")
 MODES = ("", "caption", "artefact")
 NOTE_LIMIT = 2000  # characters
@@ -113,6 +114,11 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "note": short_text(NOTE_LIMIT, required=False),
 }
 COLUMNS = tuple(_PARSERS)
+
+
+def beyond_chance(frame: pd.DataFrame) -> pd.Series:
+    """Which cases are no chance findings: a small false discovery rate, or reviewed by a person."""
+    return (frame["q_value"] <= CHANCE) | (frame["reviewed"] == "yes")
 
 
 def write_failures(path: str | Path, frame: pd.DataFrame, stamp: Stamp, **extra: Any) -> Stamp:

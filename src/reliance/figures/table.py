@@ -22,8 +22,8 @@ class Row(NamedTuple):
     of: Literal["cases", "sae", "audit"] = "sae"  # which variants have it: all, with an SAE, with an audit
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
-    alone: bool = True  # whether one variant has it
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
+    alone: bool = True  # whether a variant has it by itself; else only comparisons do
 
     @property
     def heading(self) -> str:
@@ -180,6 +180,17 @@ FIGURES = (
         about="clarity, unique concepts and alignments of components",
     ),
     Row(
+        "overview",
+        "reliance.figures.concepts.overview:overview",
+        "Overview",
+        _SAE,
+        _SAE,
+        reads="overview",
+        compares=True,
+        alone=False,
+        about="clarity, concepts, alignment, faithfulness, failures: a row per variant, by layer, size, ...",
+    ),
+    Row(
         "fig9",
         "reliance.figures.concepts.fig9:fig9",
         "Fig. 9",
@@ -215,18 +226,19 @@ BY_NAME = {row.name: row for row in FIGURES}
 
 
 def sections() -> dict[str, list[str]]:
-    """The figures and tables of every section of the page, in its order."""
+    """The figures and tables of every section of a variant's page, in its order."""
     found: dict[str, list[str]] = {}
     for row in FIGURES:
-        if not row.alone:
-            continue
-        found.setdefault(row.section, []).append(row.name)
+        if row.alone:
+            found.setdefault(row.section, []).append(row.name)
     return found
 
 
 def numbered(rows: Iterable[Row]) -> list[Row]:
-    """Rows in the order of their numbers, then those without."""
-    return sorted(rows, key=lambda row: [int(n) for n in re.findall(r"\d+", row.name)] or [1000])
+    """Rows in the order of their numbers, those without one last."""
+    return sorted(
+        rows, key=lambda row: [int(n) if n.isdigit() else 0 for n in re.findall(r"\d+", row.name)] or [99]
+    )
 
 
 def markdown() -> str:
@@ -235,8 +247,8 @@ def markdown() -> str:
         "# Figures and tables",
         "",
         "Each lies in `results/{variant}/`, with a preview (PNG), the numbers behind it (CSV), its caption;",
-        "those that compare several variants lie in `results/compare/{comparison}/` too. Written by",
-        "`python -m reliance.figures.table > docs/figures.md` from the table of figures.",
+        "those that compare several variants lie in `results/compare/{comparison}/` too (`only`: only",
+        "there). Written by `python -m reliance.figures.table > docs/figures.md` from the table of figures.",
         "",
         "| | shows | of | compares |",
         "|---|---|---|---|",
@@ -244,9 +256,12 @@ def markdown() -> str:
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
-        compares = "" if not row.compares else "yes" if row.alone else "only"
-        lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {compares} |")
+        lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {_compares(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def _compares(row: Row) -> str:
+    return ("yes" if row.alone else "only") if row.compares else ""
 
 
 if __name__ == "__main__":

@@ -103,6 +103,20 @@ def tested_components(plan: Plan, names: Names) -> Paths:
     return {"components": each(components_of("sae", "test"), names)}
 
 
+def side_views(plan: Plan, names: Names) -> Paths:
+    """Components, deletion curves, and the cases that each variant is scored on."""
+    return {
+        "components": each(paths.COMPONENTS, names),
+        "faithfulness": each(paths.FAITHFULNESS, names),
+        "failures": each(paths.FAILURES, [plan.variant(name).failures_from for name in names]),
+    }
+
+
+def sited(plan: Plan, names: Names) -> Values:
+    """The same, and where each variant reads its model."""
+    return {**shown(plan, names), "sites": [plan.variant(name).site for name in names]}
+
+
 def hidden_concepts(plan: Plan, names: Names) -> Paths:
     """Hidden concepts, and where their strongest images are."""
     (name,) = names
@@ -195,6 +209,7 @@ GROUPS = {
     "curves": Group(curves, shown),
     "curves of bases": Group(curves_of_bases, compared_bases),
     "bases": Group(pictured_bases, pictured),
+    "overview": Group(side_views, sited),
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
@@ -225,8 +240,7 @@ def checked(plan: Plan, row: Row, name: str) -> list[str]:
 
 def side_by_side(plan: Plan, row: Row, name: str) -> list[str]:
     """The variants of a comparison that have the figure."""
-    members = GROUPS[row.reads].members
-    if members:
+    if members := GROUPS[row.reads].members:
         return members(plan, name)
     return plan.comparison(name) if row.of == "cases" else plan.with_sae(name)
 

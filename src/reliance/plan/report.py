@@ -4,7 +4,7 @@ import os
 
 from reliance.figures.table import FIGURES, numbered
 from reliance.plan import paths
-from reliance.plan.figures import bases, figures_of, reading
+from reliance.plan.figures import GROUPS, bases, figures_of, reading
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
@@ -92,7 +92,7 @@ def to_show(plan: Plan, w: Wildcards) -> Paths:
 def showing(plan: Plan, w: Wildcards) -> Values:
     """What the page says of the variant, and the configuration that it was made with."""
     v = plan.variant(w.variant)
-    latents = [row.name for row in numbered(FIGURES) if row.of == "sae"]
+    latents = [row.name for row in numbered(FIGURES) if row.of == "sae" and row.alone]
     return {
         "variant": w.variant,
         "mined_by": v.failures_from,
@@ -153,7 +153,7 @@ def demo_targets(plan: Plan) -> list[str]:
     compared = [
         sheet(at(paths.COMPARISON, comparison="demo"), row.name)["pdf"]
         for row in FIGURES
-        if row.compares and row.alone
+        if row.compares and not GROUPS[row.reads].members  # what every comparison has
     ]
     attributed = [at(paths.ATTRIBUTIONS, variant="demo", attributed=part) for part in ("subset", "test")]
     early = at(paths.VARIANT, variant="demo_early")

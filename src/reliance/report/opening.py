@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reliance.base.failure_kinds import FAILURE_KINDS
-from reliance.base.stamps import read_about
+from reliance.base.stamps import read_about, read_stamp
 from reliance.explore.tables import Tables
+from reliance.failures.case_list import CHANCE, beyond_chance
 from reliance.report.markup import Grid
 from reliance.report.rows import case_names
+from reliance.robustness.published import best_of, far_below, published
 from reliance.robustness.zero_shot import CLEARLY, beats_baselines
 
-CHANCE = 0.05  # the false discovery rate up to which a case is listed among the findings
 EXPLAINED = 0.5  # the explained variance from which latents speak for the model
 PROMPT_SETS = {
     "short": "short name",
@@ -41,12 +42,12 @@ class Opening(NamedTuple):
 
 def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_by: str) -> Opening:
     """The first screen of a variant; sae : its settings, or a word where there are none."""
-    record = study.zero_shot
+    record, known = study.zero_shot, published_of(study)
     cases = strong(study.failures)
-    warnings = doubts(study, record, prompt_set)
+    warnings = [*weights_doubts(record, prompt_set, known), *sae_doubts(study)]
     return Opening(
         facts(study, sae),
-        accuracy_rows(record),
+        accuracy_rows(record, known),
         quality(study, record, prompt_set),
         read_about(study.path("text")).get("twins", []),
         warnings,
@@ -57,7 +58,7 @@ def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_
 
 def strong(failures: pd.DataFrame) -> pd.DataFrame:
     """The cases that are not weak."""
-    return failures[(failures["q_value"] <= CHANCE) | (failures["reviewed"] == "yes")]
+    return failures[beyond_chance(failures)]
 
 
 def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
@@ -82,8 +83,15 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
     return listed
 
 
-def accuracy_rows(record: Mapping[str, Any]) -> Grid:
-    """Top-1 and top-5 in % with their standard errors."""
+def published_of(study: Tables) -> float | None:
+    """The published top-1 share of the encoder on ImageNet, if it is known and this is ImageNet."""
+    layout = read_stamp(study.path("index")).params.get("layout", "")
+    weights = study.weights
+    return published(str(weights["architecture"]), str(weights.get("pretrained") or ""), str(layout))
+
+
+def accuracy_rows(record: Mapping[str, Any], known: float | None = None) -> Grid:
+    """Top-1 and top-5 in % with their standard errors; known : the published top-1 share."""
     rows = [
         [words, *(_percent(*record["prompt_sets"][name][k]) for k in ("top1", "top5"))]
         for name, words in PROMPT_SETS.items()
@@ -92,6 +100,8 @@ def accuracy_rows(record: Mapping[str, Any]) -> Grid:
     if rows:
         for name, words in (("majority", "always the most frequent classes"), ("chance", "chance")):
             rows.append([words, *(_percent(record[name][k]) for k in ("top1", "top5"))])
+    if rows and known is not None:
+        rows.append(["published for these weights", _percent(known), ""])
     return Grid(["prompt", "top-1 (%)", "top-5 (%)"], rows)
 
 
@@ -114,9 +124,16 @@ def quality(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[t
     return listed
 
 
-def doubts(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[str]:
-    """In plain words why this page may be about noise; none if there is no such reason."""
+def weights_doubts(record: Mapping[str, Any], prompt_set: str, known: float | None = None) -> list[str]:
+    """In plain words why the encoder may not be what it is taken for; none if there is no such reason."""
     found = []
+    best = best_of(record)
+    if far_below(record, known) and known is not None and best is not None:
+        found.append(
+            f"These weights are far below what was published for them: top-1 is at most {_percent(*best)} %, "
+            f"published is {_percent(known)} %. Likely causes: another activation function (QuickGELU), "
+            "preprocessing or tokenizer than they were trained with, or classes in another order."
+        )
     if beats_baselines(record, prompt_set) is False:
         share, error = record["prompt_sets"][prompt_set]["top1"]
         found.append(
@@ -124,8 +141,33 @@ def doubts(study: Tables, record: Mapping[str, Any], prompt_set: str) -> list[st
             f"{_percent(share, error)} %, where always naming the most frequent class "
             f"gets {_percent(record['majority']['top1'])} % and "
             f"chance {_percent(record['chance']['top1'])} %. A model is taken to work if it is better by "
-            f"{CLEARLY:g} standard errors. What fools one that does not work is no finding."
+            f"{CLEARLY:g} standard errors. What fools one that does not work is no finding. "
+            "If it should work: were its activation function, preprocessing and tokenizer those of its "
+            "training, and are the classes in the order of their names?"
         )
+    return found
+
+
+class WeightsTold(NamedTuple):
+    """What is known of whether weights are what they are taken for."""
+
+    accuracy: Grid  # zero-shot, per set of prompts, what knows nothing of images, and what was published
+    twins: Sequence[str]  # classes that cannot both win
+    doubts: Sequence[str]
+
+
+def weights_told(study: Tables) -> WeightsTold:
+    """The self-test of a variant's encoder on its test split, from `zero_shot.json`."""
+    record, known = study.zero_shot, published_of(study)
+    twins = read_about(study.path("text")).get("twins", [])
+    shares = {name: record["prompt_sets"][name]["top1"][0] or 0.0 for name in PROMPT_SETS}
+    doubts = weights_doubts(record, max(shares, key=lambda name: shares[name]), known)
+    return WeightsTold(accuracy_rows(record, known), twins, doubts)
+
+
+def sae_doubts(study: Tables) -> list[str]:
+    """The same of its SAE."""
+    found = []
     if study.has("components") and (explained := study.quality["explained_variance"]) < EXPLAINED:
         found.append(
             f"The SAE explains {explained:.0%} of the variance of what it takes apart, less than "

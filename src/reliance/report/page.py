@@ -19,6 +19,7 @@ from reliance.base.writing import atomic
 from reliance.concepts.findings import BASES, clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
 from reliance.explore.tables import Tables
+from reliance.failures.case_list import CHANCE
 from reliance.faithfulness.findings import findings as faithfulness_findings
 from reliance.figures.table import BY_NAME, sections
 from reliance.report import provenance, rows
@@ -26,7 +27,7 @@ from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.data import known_of_data
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
-from reliance.report.opening import CHANCE, opening, strong
+from reliance.report.opening import opening, strong
 from reliance.robustness.findings import findings as robustness_findings
 
 KIND, SCHEMA = "report", 1
