@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reliance.base.artifacts import derived_stamp, read_table, write_table
@@ -28,6 +28,7 @@ def slow(case: tuple[int, int], there: list[tuple[int, int]], match: int, r: flo
     return "gone" if found else "unseen"
 
 
+@settings(max_examples=50, deadline=None)
 @given(CASES, CASES, st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1)), min_size=4, max_size=4))
 def test_outcomes_are_those_of_a_look_at_each_case(here, there, matched) -> None:
     matches = pd.DataFrame(matched, columns=["match", "correlation"]).assign(component=range(4))
