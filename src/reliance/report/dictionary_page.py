@@ -26,7 +26,7 @@ COLUMNS = {
     "latents": Column("latents", "size of the dictionary", None, ",.0f"),
     "l0": Column("active", "mean active latents per image", False, ".1f"),
     "explained_variance": Column(
-        "explained", "share of the variance that is reconstructed: of held-out images", True
+        "explained", "share of the variance of held-out images that is reconstructed", True
     ),
     "kept": Column("kept", "zero-shot accuracy of the reconstruction, by that of the model itself", True),
     "silent": Column("silent", "share of latents that fire on no training image", False),
@@ -170,7 +170,7 @@ _PAGE = """<!doctype html>
 body{{font:15px/1.5 sans-serif;max-width:1250px;margin:2em auto;padding:0 1em;color:#222}}
 .wide{{overflow-x:auto}} table{{border-collapse:collapse;width:100%;font-size:14px}}
 th,td{{padding:.3em .5em;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}}
-th:first-child,td:nth-child(2){{text-align:left}} .best{{background:#dcecf7;font-weight:bold}}
+th:first-child,td:nth-child(2),th:nth-child(2){{text-align:left}} .best{{background:#dcecf7;font-weight:bold}}
 th:first-child{{position:sticky;left:0;background:#fff}} .other td,.other th{{color:#666}}
 svg{{width:100%;max-width:760px;font-size:12px}} text{{fill:#222}} .on{{fill:#0072b2}} .off{{fill:#a3a3a3}}
 .lead{{stroke:#ccc;fill:none}}
