@@ -132,8 +132,10 @@ MISTAKES = [
     (change("encoders/demo_early/halfway_of", "vit_b16"), "encoders.demo_early.halfway_of", "demo"),
     (change("datasets/planted/root", "/data"), "datasets.planted", "no root"),
     (change("datasets/imagenet/per_class", 3), "datasets.imagenet.per_class", ".n{N}"),
-    (change("variants/demo/audit", {}), "variants.demo.audit.positive", "equired"),
-    (change("variants/demo/audit", {"positive": []}), "variants.demo.audit.positive", "at least 1"),
+    (change("variants/demo/audit", {}), "variants.demo.audit", "at least one class"),
+    (change("variants/demo/audit", {"positive": []}), "variants.demo.audit", "at least one class"),
+    (change("variants/demo/audit", {"probe": {"fle": "a.npz"}}), "variants.demo.audit.probe", "file"),
+    (change("variants/demo/audit", {"probe": "a", "negative": ["a"]}), "variants.demo.audit", "at least one"),
     (
         change("variants/demo/audit", {"positive": ["a"], "negative": ["a"]}),
         "variants.demo.audit",

@@ -292,7 +292,7 @@ def test_the_job_reaches_few_modules():
     base = Path(__file__).parents[2]
     entry = SITES["class_token"].entry("embed_images")
     reached = reachable_modules(base / "scripts" / "job.py", base / "src", entry)
-    assert len(reached) <= 19, reached
+    assert len(reached) <= 20, reached
     assert not [name for name in reached if "sites.embedding" in name or "config" in name]
 
 
@@ -378,7 +378,7 @@ def test_pixels_are_open_clips_bit_for_bit(tmp_path, mode):
     ("count", "chunk", "batch"), [(0, 4, 2), (7, 4, 3), (8, 4, 4), (5, 100, 2), (3, 1, 9)]
 )
 def test_chunked_batches(count, chunk, batch):
-    batches = chunked_batches(count, chunk, batch)
+    batches = chunked_batches(range(count), chunk, batch)
     assert [i for b in batches for i in b] == list(range(count))
     assert all(0 < len(b) <= batch and b[0] // chunk == b[-1] // chunk for b in batches)
 

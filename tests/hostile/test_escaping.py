@@ -76,6 +76,7 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
     component = {
         "component": [0, 1],
         "label": bad or "x",
+        "name": bad or "x",
         "nearest": bad,
         "runner_up": bad,
         "alignment": 0.1,

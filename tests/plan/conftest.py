@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -28,6 +29,9 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sae.touch()
     found["variants"]["of_others"] = {**found["variants"]["tiny"], "sae": {"import": str(sae)}}
     found["comparisons"]["miners"] = ["tiny", "of_others"]
+    np.savez(Path(root) / "head.npz", weight=np.zeros((20, 96)), bias=np.zeros(20))
+    given = {"probe": str(Path(root) / "head.npz")}
+    found["variants"]["of_a_head"] = {**found["variants"]["tiny"], "audit": given}
     found["hidden"]["prompts"] = ["a bell", "a whistle"]
     return found
 

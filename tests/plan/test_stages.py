@@ -30,6 +30,7 @@ VARIANTS = (
     "vit_b32_laion2b",
     "whylesion",
     "of_others",
+    "of_a_head",
 )
 STAGES_BY_NAME = {stage.name: stage for stage in STAGES}
 STAGE = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)

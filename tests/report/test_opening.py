@@ -41,7 +41,7 @@ def study(q_values=(), explained=0.88, kinds="compound", reviewed="no"):
         failure_samples=samples,
         index=INDEX,
         class_names=CLASSES,
-        mined_components=pd.DataFrame({"component": [0], "label": ["bird"]}),
+        mined_components=pd.DataFrame({"component": [0], "label": ["bird"], "name": ["bird"]}),
         quality={"explained_variance": explained, "cosine": 0.9, "data": "held_out"},
         has=lambda name: True,
     )

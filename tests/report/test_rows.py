@@ -33,6 +33,7 @@ COMPONENTS = pd.DataFrame(
     {
         "component": [7, 8, 9],
         "label": ["building machine", "", "bird"],
+        "name": ["building machine", "", "no name (bird?)"],
         "runner_up": ["tower", "", "wing"],
         "alignment": [0.3, np.nan, 0.1],
         "clarity": [0.7, np.nan, 0.5],
@@ -94,7 +95,7 @@ def test_components_by_activation_with_what_is_left_out():
         "a coin toss: 50%, else wing"
     )
     grid = rows.component_rows(COMPONENTS, sure, 1)
-    assert grid.rows == [["#9", "bird", "95%", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
+    assert grid.rows == [["#9", "no name (bird?)", "95%", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
     assert grid.left_out == 1
 
 

@@ -51,7 +51,7 @@ def test_only_some_classes_and_blocks_give_the_same_odds(monkeypatch, held):
     weight, bias = rng.normal(size=(2, 5, 3)).astype("f4"), np.zeros((2, 5), "f4")
     unit = rng.normal(size=(7, 3)).astype("f4")
     scorers = Scorers(("short", "linear"), np.arange(5), weight, bias, {}, Logits(weight[1], bias[1]))
-    found = scorers.only([1, 4]).score(unit)
+    found = scorers.only([1, 4]).score(unit, np.ones(7))
     expected = by_hand(unit.astype(float) @ weight[1].T.astype(float), [1, 4])
     np.testing.assert_allclose(found[1], expected.T.astype(float), atol=1e-5)
     np.testing.assert_allclose(found[0], weight[0, [1, 4]] @ unit.T, atol=1e-6)

@@ -65,7 +65,7 @@ def test_from_photographs_to_named_components(fresh: Project, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
     index = pq.read_table(results / "datasets/photos/index.parquet").to_pandas()
-    assert (index["split"] == "train").sum() in (160, 161)
+    assert 140 <= (index["split"] == "train").sum() <= 180  # by a hash of each path, about four fifths
     assert len(index) == 201
     excluded = pq.read_table(fresh.folder / EXCLUDED).to_pandas()
     assert list(excluded["path"].str.endswith("broken.jpg")) == [True]

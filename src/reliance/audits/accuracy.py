@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from reliance.audits.drops import verdict
 from reliance.audits.files import Probes, load_probes
-from reliance.audits.inputs import check_both, read_split_table, unit_embeddings
+from reliance.audits.inputs import check_both, lengths_of, read_split_table, unit_embeddings
 from reliance.audits.schema import (
     ACCURACIES,
     AUDIT_KIND,
@@ -65,7 +65,8 @@ def audit_accuracies(
         units = {name: unit_embeddings(o, rows[readable], block_rows) for name, o in opened.items()}
         positive = held_out["positive"].to_numpy(bool)[readable]
         check_both(audit_split, positive, drawn.params["names"], "held-out")
-        table = accuracy_rows(probes, units, positive)
+        lengths = {n: lengths_of(o, rows[readable], block_rows) for n, o in opened.items() if probes.raw}
+        table = accuracy_rows(probes, units, positive, lengths)
     ids = {f"embeddings_{name}": o.ids["embeddings"] for name, o in opened.items()}
     ids |= {
         "index": drawn.inputs["index"],
@@ -87,14 +88,23 @@ def accuracy(correct: np.ndarray) -> tuple[float, float]:
     return p, float(np.sqrt(p * (1 - p) / len(correct)))
 
 
-def accuracy_rows(probes: Probes, units: Mapping[str, np.ndarray], positive: np.ndarray) -> pd.DataFrame:
+def accuracy_rows(
+    probes: Probes,
+    units: Mapping[str, np.ndarray],
+    positive: np.ndarray,
+    lengths: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
     """Rows of ACCURACIES.
 
     units : change -> unit embeddings [n, p] of the changed images. positive : bool [n], their class.
-    An image is taken for the positive class if its log-odds are above 0.
+    lengths : [n] each, that they had, for a given probe that reads them. An image is taken for the positive
+    class if its log-odds are above 0.
     """
     rows = []
-    correct = {change: (probes.log_odds(unit) > 0) == positive[:, None] for change, unit in units.items()}
+    correct = {
+        change: (probes.log_odds(unit, (lengths or {}).get(change)) > 0) == positive[:, None]
+        for change, unit in units.items()
+    }
     for change, found in correct.items():
         for i, (name, alpha) in enumerate(zip(probes.names(), probes.alpha.tolist(), strict=True)):
             for side in (True, False):

@@ -22,6 +22,7 @@ class Probes(NamedTuple):
     alpha: np.ndarray  # [q] float64, strength of the augmentation; 0 is the plain probe, the first row
     direction: np.ndarray  # u [p] float32
     scale: float
+    raw: bool = False  # whether the plain one, which was given then, reads z instead of z/|z|
 
     def names(self) -> list[str]:
         """plain, robust, robust, ..."""
@@ -31,9 +32,14 @@ class Probes(NamedTuple):
         """The row of a strength."""
         return int(np.flatnonzero(self.alpha == alpha)[0])
 
-    def log_odds(self, unit: np.ndarray) -> np.ndarray:
-        """Of unit embeddings [n, p], for every probe, [n, q]."""
-        odds: np.ndarray = unit.astype(np.float32) @ (self.scale * self.weight).T + self.bias
+    def log_odds(self, unit: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        """Of unit embeddings [n, p], for every probe, [n, q]; lengths [n] that they had, for a raw one."""
+        odds: np.ndarray = unit.astype(np.float32) @ (self.scale * self.weight).T
+        if self.raw:
+            if lengths is None:
+                raise ValueError("a probe of embeddings that are not normalised needs their lengths")
+            odds[:, 0] *= lengths
+        odds += self.bias
         return odds
 
 
@@ -42,9 +48,8 @@ def save_probes(
 ) -> Stamp:
     """Write probes atomically; their scale is in the stamp."""
     tensors = _tensors(probes)
-    stamp = content_stamp(
-        PROBE_KIND, PROBE_SCHEMA, hash_arrays(tensors), {**params, "scale": float(probes.scale)}, inputs
-    )
+    said = {**params, "scale": float(probes.scale), **({"raw": True} if probes.raw else {})}
+    stamp = content_stamp(PROBE_KIND, PROBE_SCHEMA, hash_arrays(tensors), said, inputs)
     with atomic(Path(path)) as temporary:
         save_file(tensors, temporary, {STAMP_KEY: stamp.to_json()})
     return stamp
@@ -57,7 +62,8 @@ def load_probes(path: str | os.PathLike[str]) -> tuple[Probes, Stamp]:
             stamp = Stamp.from_json((file.metadata() or {})[STAMP_KEY])
             check_kind(os.fspath(path), stamp, PROBE_KIND, PROBE_SCHEMA)
             tensors = {name: file.get_tensor(name) for name in ("weight", "bias", "alpha", "direction")}
-            probes = Probes(**tensors, scale=float(stamp.params["scale"]))
+            raw = bool(stamp.params.get("raw", False))
+            probes = Probes(**tensors, scale=float(stamp.params["scale"]), raw=raw)
             if hash_arrays(_tensors(probes)) != stamp.id:
                 raise ValueError("its tensors are not those its stamp names")
             return probes, stamp

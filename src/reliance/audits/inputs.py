@@ -6,15 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from reliance.attribution.inputs import LATENTS, Computing, Explained, open_tail
 from reliance.audits.schema import AUDIT_SPLIT
 from reliance.base.artifacts import Stamp, check_same, read_table
+from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import check_site
 from reliance.images.tables import INDEX
-from reliance.robustness.inputs import Embedded, open_split, unit_blocks
+from reliance.robustness.inputs import Embedded, length, open_split, unit_blocks, z_blocks
+from reliance.tails.linear import LinearTail
 from reliance.tails.protocol import Tail
 from reliance.units.kinds import open_units
 from reliance.units.protocol import Sources, Units
@@ -68,6 +71,13 @@ def open_probes(learned: Learned, weight: np.ndarray, computing: Computing) -> T
     return open_tail(learned.units, learned.head, weight, computing)
 
 
+def open_raw(learned: Learned, weight: np.ndarray, computing: Computing) -> LinearTail:
+    """The same to probes [q, p] that read z, not z/|z|."""
+    torch.set_num_threads(computing.threads)
+    device, dtype = choose_device(computing.device), getattr(torch, computing.dtype)
+    return LinearTail(learned.head, learned.units.directions, weight, device, dtype)
+
+
 def read_split_table(audit_split: Path, index: Path) -> tuple[pd.DataFrame, Stamp]:
     """Which images an audit uses, and its stamp. Raises RelianceError if they are of another index."""
     drawn = read_table(audit_split, AUDIT_SPLIT)
@@ -94,6 +104,13 @@ def unit_embeddings(opened: Embedded, rows: np.ndarray, block_rows: int) -> np.n
     chosen = np.zeros(opened.embeddings.rows, bool)
     chosen[rows] = True
     return np.concatenate([unit for _, unit in unit_blocks(opened.embeddings, chosen, block_rows)])
+
+
+def lengths_of(opened: Embedded, rows: np.ndarray, block_rows: int) -> np.ndarray:
+    """|z| float32 [n] of ascending rows."""
+    chosen = np.zeros(opened.embeddings.rows, bool)
+    chosen[rows] = True
+    return np.concatenate([length(z) for _, z in z_blocks(opened.embeddings, chosen, block_rows)])
 
 
 def blocks(learned: Learned, block_rows: int) -> Iterator[ProbedImages]:

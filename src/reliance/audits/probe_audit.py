@@ -19,7 +19,16 @@ from reliance.attribution.inputs import LATENTS, Computing, Explained
 from reliance.audits.choice import Candidate, candidate, no_direction, rows_to_consider, shift_under
 from reliance.audits.directions import augment, uniform_shares
 from reliance.audits.files import Probes, load_probes, save_probes
-from reliance.audits.inputs import Learned, blocks, open_learned, open_probes, unit_embeddings
+from reliance.audits.given import Given, open_given
+from reliance.audits.inputs import (
+    Learned,
+    blocks,
+    open_learned,
+    open_probes,
+    open_raw,
+    read_split_table,
+    unit_embeddings,
+)
 from reliance.audits.relevance import mean_relevances
 from reliance.audits.schema import CHOICE_KIND, CHOICE_SCHEMA, RELEVANCES
 from reliance.base.artifacts import Stamp, check_same, derived_stamp, read_table, write_json, write_table
@@ -60,6 +69,7 @@ def fit_audit(
     choice: Path,
     tested: Path,
     increased: Path,
+    given: Path | None = None,
     chosen_by: Choice | None = None,
     units: str = LATENTS,
     computing: Computing = COMPUTING,
@@ -72,6 +82,7 @@ def fit_audit(
     probe : output, one plain and several robust probes. choice : output (JSON), component and direction.
     tested, increased : embeddings of the split that is tested on, as it is and under the intervention; their
         classes are not looked at.
+    given : a probe from `take_probe`, which takes the place of the plain one; robust ones are fitted here.
     chosen_by : without a component, one is chosen of the first `candidates` by mean relevance towards the
         class `toward`, over the images of that class that the probe learns from: the one with the largest
         product of mean relevance and of the squared cosine between its direction and the mean shift of the
@@ -84,12 +95,16 @@ def fit_audit(
     check_same(known.kind, (components, named.stamp.inputs[known.kind]), (learned.units.path, known.id))
     with threadpool_limits(computing.threads):
         shift = shift_under(learned, tested, increased, computing.block_rows)
-        fitted = _fit_all(learned, shift, s, computing)
+        plain = None if given is None else _given(given, audit_split, learned, files.index, s.scale)
+        fitted = _fit_all(learned, shift, s, computing, plain)
     names = ("alpha", "c", "seed", "relevance", "toward", "component", "candidates", "low", "high")
     params = {name: getattr(s, name) for name in names}
-    stamp = save_probes(probe, fitted.probes, params, {**learned.ids, "components": named.stamp.id})
+    ids = {**learned.ids, **(plain.ids if plain else {})}
+    stamp = save_probes(probe, fitted.probes, params, {**ids, "components": named.stamp.id})
     said = _said(fitted, named.frame, learned)
     said |= {"toward": s.toward, "given": s.component is not None, "alpha": float(s.alpha)}
+    if plain:
+        said["probe_given"] = plain.name
     log.info("component %d (%s), rank %d", *(said[name] for name in ("component", "label", "rank")))
     if min(said["n_low"], said["n_high"]) < FEW:
         log.warning(
@@ -125,7 +140,8 @@ def audit_relevances(
         check_same(name, (probe, stamp.inputs[name]), (paths[name], learned.ids[name]))
     chosen = sorted({0, probes.row(alpha)})
     tail = open_probes(learned, probes.weight[chosen], computing)
-    frame = mean_relevances(tail, blocks(learned, computing.block_rows), probes, chosen, relevance)
+    raw = open_raw(learned, probes.weight[:1], computing) if probes.raw else None
+    frame = mean_relevances(tail, blocks(learned, computing.block_rows), probes, chosen, relevance, raw)
     params = {"alpha": alpha, "relevance": relevance, "names": list(learned.names)}
     return write_table(relevances, frame, RELEVANCES, params, {**learned.ids, "probe": stamp.id})
 
@@ -138,12 +154,20 @@ class _Fitted(NamedTuple):
     considered: list[Candidate]
 
 
-def _fit_all(learned: Learned, shift: np.ndarray, s: Choice, computing: Computing) -> _Fitted:
+def _given(given: Path, audit_split: Path, learned: Learned, index: Path, scale: float) -> Given:
+    sides = read_split_table(audit_split, index)[1].params
+    return open_given(given, sides, scale, (index, learned.ids["index"]))
+
+
+def _fit_all(
+    learned: Learned, shift: np.ndarray, s: Choice, computing: Computing, given: Given | None
+) -> _Fitted:
     unit = unit_embeddings(learned.embedded, learned.rows, computing.block_rows)
-    plain = _fit(unit, learned.positive, s.scale, s.c)
+    plain = (given.weight, given.bias) if given else _fit(unit, learned.positive, s.scale, s.c)
     alone = _probes([plain], [0.0], s.scale, np.zeros(unit.shape[1]))
     tail = open_probes(learned, alone.weight, computing)
-    found = mean_relevances(tail, blocks(learned, computing.block_rows), alone, [0], s.relevance)
+    raw = open_raw(learned, alone.weight, computing) if given and given.raw else None
+    found = mean_relevances(tail, blocks(learned, computing.block_rows), alone, [0], s.relevance, raw)
     positive = s.toward == "positive"
     ranked = found[found["positive"] == positive].sort_values("rank")
     rows = rows_to_consider(ranked, s.component, s.candidates, learned.units.m).to_dict("records")
@@ -159,7 +183,8 @@ def _fit_all(learned: Learned, shift: np.ndarray, s: Choice, computing: Computin
     p, strengths = uniform_shares(len(unit), s.seed), sorted({*map(float, s.alphas), float(s.alpha)} - {0.0})
     u = chosen.direction.vector
     robust = [_fit(augment(unit, u, a, p), learned.positive, s.scale, s.c) for a in strengths]
-    return _Fitted(_probes([plain, *robust], [0.0, *strengths], s.scale, u), chosen, considered)
+    probes = _probes([plain, *robust], [0.0, *strengths], s.scale, u)._replace(raw=raw is not None)
+    return _Fitted(probes, chosen, considered)
 
 
 def _fit(unit: np.ndarray, positive: np.ndarray, scale: float, c: float) -> tuple[np.ndarray, float]:

@@ -15,23 +15,31 @@ import torch
 
 from reliance.audits.files import Probes
 from reliance.audits.inputs import ProbedImages
+from reliance.tails.linear import LinearTail
 from reliance.tails.protocol import Tail
 
 
 def probe_relevance(
-    tail: Tail, images: ProbedImages, weight: np.ndarray, scale: float, relevance: str = "act_x_grad"
+    tail: Tail,
+    images: ProbedImages,
+    weight: np.ndarray,
+    scale: float,
+    relevance: str = "act_x_grad",
+    raw: LinearTail | None = None,
 ) -> np.ndarray:
     """Relevance of every active component for the log-odds of probes, towards the positive class.
 
     tail : opened for the probes' weights. weight : [q, p]. Returns float64 [q, n, k]; 0 where a component is
-    inactive (values 0).
+    inactive (values 0). raw : the tail of the first probe alone, if that reads z instead of z/|z|.
     """
     scores = tail.score(images.x, images.values, images.indices)
     rows = torch.arange(len(scores.y), device=scores.y.device)
     lengths = scale * np.linalg.norm(weight.astype(np.float64), axis=1)
     found = [scores.relevance(relevance, rows, torch.full_like(rows, i)) for i in range(len(weight))]
-    stacked = torch.stack(found).cpu().numpy().astype(np.float64)
-    return np.where(images.values != 0, stacked * lengths[:, None, None], 0.0)
+    stacked = torch.stack(found).cpu().numpy().astype(np.float64) * lengths[:, None, None]
+    if raw is not None:
+        stacked[:1] = scale * raw.relevance(images.x, images.values, images.indices, relevance)
+    return np.where(images.values != 0, stacked, 0.0)
 
 
 def mean_relevances(
@@ -40,17 +48,18 @@ def mean_relevances(
     probes: Probes,
     chosen: list[int],
     relevance: str = "act_x_grad",
+    raw: LinearTail | None = None,
 ) -> pd.DataFrame:
     """Rows of RELEVANCES: mean relevance of every component that fires, for some probes and both classes.
 
-    tail : opened for the weights of the probes `chosen`, rows of `probes`. The mean is over all images of a
-    class, zeros included; relevance towards the negative class is that towards the positive one with the
-    other sign.
+    tail : opened for the weights of the probes `chosen`, rows of `probes`. raw : as above. The mean is over
+    all images of a class, zeros included; relevance towards the negative class is that towards the positive
+    one with the other sign.
     """
     m = tail.units
     sums, counts, fires = np.zeros((len(chosen), 2, m)), np.zeros(2, np.int64), np.zeros(m, bool)
     for block in blocks:
-        found = probe_relevance(tail, block, probes.weight[chosen], probes.scale, relevance)
+        found = probe_relevance(tail, block, probes.weight[chosen], probes.scale, relevance, raw)
         fires[block.indices[block.values != 0]] = True
         for positive in (False, True):
             own = block.positive == positive

@@ -21,11 +21,11 @@ from reliance.concepts.concepts import named
 from reliance.concepts.effects import exact_effects
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.failures.schema import EXPECTATIONS
+from reliance.naming.fit import least_fit
 from reliance.naming.table import COMPONENTS
 
 USED = ["class_id", "component", "n", "mean", "y_mean"]  # of the expectations
 BANDS = ("clear", "middle", "diffuse")  # of clarity, as the figures order them
-LOW_ALIGNMENT = 0.5  # of the median class with its own name, if no threshold is set
 HIGH_ACTIVATION = 0.9  # quantile over components, if no threshold is set
 
 
@@ -97,7 +97,7 @@ def thresholds(
 ) -> Thresholds:
     """The thresholds, from the baseline and from `frame` where one is None; 0 if those are empty."""
     if max_alignment is None:
-        max_alignment = LOW_ALIGNMENT * float(baseline.median()) if len(baseline) else 0.0
+        max_alignment = least_fit(baseline.to_numpy())
     if min_activation is None:
         min_activation = float(frame["top20_mean"].quantile(HIGH_ACTIVATION)) if len(frame) else 0.0
     return Thresholds(min_relevance, max_alignment, min_activation)

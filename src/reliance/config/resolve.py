@@ -12,7 +12,7 @@ from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config.read_at import check_site
 from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.sites import SITES, kind_of
-from reliance.config.stages import AuditSettings, Failures
+from reliance.config.stages import AuditSettings, Failures, GivenProbe
 
 BUILT_IN = ("classes", "general", "imagenet21k")  # vocabularies that need no file
 
@@ -30,7 +30,8 @@ class Resolved(NamedTuple):
     failures: Failures
     failures_from: str  # the variant whose cases are scored; itself if it mines its own
     external: tuple[str, ...]
-    audit: AuditSettings | None
+    audit: AuditSettings | None  # of classes that it names
+    probe: GivenProbe | None = None  # a classifier of others
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -69,7 +70,8 @@ def resolve(config: Config, name: str) -> Resolved:
         failures=failures,
         failures_from=(variant.failures_from or base) + suffix,
         external=variant.external,
-        audit=variant.audit,
+        audit=variant.audit if variant.audit and variant.audit.positive else None,
+        probe=variant.audit.probe if variant.audit else None,
     )
 
 
@@ -177,7 +179,7 @@ def _check_variant(config: Config, name: str) -> None:
 def _check_audit(config: Config, name: str, here: str) -> None:
     """An audit needs components, and transforms that exist."""
     variant = config.variants[name]
-    if variant.audit is None:
+    if variant.audit is None or not variant.audit.positive:
         return
     if variant.sae is None:
         raise invalid(

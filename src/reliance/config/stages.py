@@ -1,11 +1,11 @@
 """Sections of the configuration that say how stages work; models.py puts all of them together."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reliance.base.text import ONE_LINE, refuse_truth, unfit
-from reliance.config.section import INT32_MAX, Positive, Section
+from reliance.config.section import INT32_MAX, Positive, Section, UserPath
 
 Share = Annotated[float, Field(ge=0, le=1)]
 PromptSet = Literal["short", "templated", "extended", "both"]
@@ -130,10 +130,26 @@ class Intervention(Section):
     opposite: str | None = None
 
 
+class GivenProbe(Section):
+    """A linear classifier that somebody else trained, and how it wants image embeddings."""
+
+    file: UserPath
+    normalised: bool = True
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    kind: Literal["logistic", "ridge"] = "logistic"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        """A path is the file."""
+        return {"file": value} if isinstance(value, str) else value
+
+
 class AuditSettings(Section):
     """An audit of a linear probe that tells some classes from others."""
 
-    positive: Annotated[tuple[ClassName, ...], Field(min_length=1)]
+    positive: tuple[ClassName, ...] = ()
+    probe: GivenProbe | None = None
     negative: Annotated[tuple[ClassName, ...], Field(min_length=1)] | None = None
     intervention: Intervention = Intervention(transform="red_more", opposite="red_less")
     positive_share: Annotated[float, Field(gt=0, le=1)] = 0.8
@@ -153,6 +169,8 @@ class AuditSettings(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "AuditSettings":
+        if not self.positive and (self.probe is None or self.negative):
+            raise ValueError("positive names at least one class; only probe may stand without classes")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low must not be above high, found {self.low} and {self.high}")
         if both := set(self.positive) & set(self.negative or ()):

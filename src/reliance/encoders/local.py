@@ -4,6 +4,7 @@ Of a safetensors file only the header is read: its length (8 bytes, little-endia
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,33 @@ def own_metadata(path: Path, where: str) -> dict[str, Any]:
         raise unreadable(path, where, error) from error
 
 
-def config_beside(path: Path, own: dict[str, Any]) -> Path | None:
-    """open_clip's or transformers' config beside the weights, unless these describe themselves."""
-    beside = path.with_name(CONFIG_NAME)
+def named_config(architecture: str | None) -> Path | None:
+    """The path of an open_clip config that stands in the place of an architecture's name."""
+    named = architecture is not None and architecture.endswith(".json")
+    return Path(os.path.expanduser(str(architecture))) if named else None
+
+
+def read_config(path: Path, where: str) -> dict[str, Any]:
+    """The model config of an open_clip_config.json, or of a file as open_clip has one per architecture.
+
+    Raises RelianceError, naming `where`, for anything else.
+    """
+    try:
+        record = json.loads(path.read_text())
+        config = dict(record if "vision_cfg" in record else record["model_cfg"])
+        missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
+        if missing:
+            raise ValueError(f"it does not say {', '.join(missing)}")
+        return config
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise unreadable(path, where, error) from error
+
+
+def config_beside(path: Path, own: dict[str, Any], architecture: str | None = None) -> Path | None:
+    """The config that is named, open_clip's or transformers' beside the weights; none if these have one."""
     if own:
         return None
+    beside = named_config(architecture) or path.with_name(CONFIG_NAME)
     return beside if beside.is_file() else hugging_face.beside(path)
 
 
@@ -73,7 +96,7 @@ def check_described(path: Path, architecture: str | None, known: Collection[str]
     """
     path = weights_file(path, where)
     own = own_metadata(path, where)
-    if config_beside(path, own):
+    if config_beside(path, own, architecture):
         return
     if "architecture" not in own and (architecture is None or architecture.startswith(HUB)):
         raise no_architecture(path, where)
@@ -122,7 +145,7 @@ def check_prepared(known: Collection[str], where: str) -> None:
     raise RelianceError(
         f"{where}.preprocess",
         "weights from a file need to say how images are prepared for them",
-        found="neither the file nor the config names mean and std",
+        found=f"neither the file, nor an {CONFIG_NAME} beside it, nor the entry names mean and std",
         allowed="preprocess: {size, mean, std, interpolation, resize_mode}, "
         "or `pretrained` with the tag that the file is a copy of",
         next_step="the model's page or open_clip_config.json says which; wrong values run "
@@ -182,7 +205,7 @@ def no_architecture(path: Path, where: str) -> RelianceError:
         f"{where}.architecture",
         "a file of weights needs an architecture",
         found=f"{path} does not name one, and there is no {CONFIG_NAME} beside it",
-        allowed="an open_clip name, for example ViT-L-14",
+        allowed=f"an open_clip name, for example ViT-L-14, or the path of an {CONFIG_NAME}",
         next_step=f"add `architecture` (and `preprocess`), or put the model's {CONFIG_NAME} beside the file",
     )
 

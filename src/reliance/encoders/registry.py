@@ -20,7 +20,15 @@ from typing import Any
 
 from reliance.base.errors import RelianceError
 from reliance.encoders.families.family import check_parts, needed
-from reliance.encoders.local import HUB, check_described, check_range, check_shapes
+from reliance.encoders.fetch import CONFIG_NAME
+from reliance.encoders.local import (
+    HUB,
+    check_described,
+    check_range,
+    check_shapes,
+    named_config,
+    read_config,
+)
 
 PREPROCESS_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}/[\w.\-]{1,96}", flags=re.ASCII)
@@ -84,7 +92,12 @@ def architectures() -> list[str]:
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
-    """open_clip's model config of an architecture. Raises RelianceError with the nearest names."""
+    """open_clip's model config of an architecture, which may be the path of one (.json).
+
+    Raises RelianceError with the nearest names.
+    """
+    if named := named_config(architecture):
+        return read_config(named, f"{where}.architecture")
     folder = _package() / "model_configs"
     path = folder / f"{architecture}.json"
     if Path(architecture).name == architecture and os.path.isfile(path):
@@ -95,8 +108,19 @@ def model_config(architecture: str, where: str = "architecture") -> dict[str, An
         "an architecture is one that open_clip knows",
         found=architecture,
         allowed=_nearest(architecture, architectures()),
-        next_step="correct the name; for a model on the Hugging Face hub write hf-hub:owner/name",
+        next_step="correct the name; for a model on the Hugging Face hub write hf-hub:owner/name, for one of "
+        "your own the path of its open_clip_config.json",
     )
+
+
+def embed_dim(architecture: str | None, file: str | None) -> int | None:
+    """p, as far as a name or a config says it before anything is downloaded or built."""
+    if architecture is not None and not architecture.startswith(HUB):
+        found = model_config(architecture).get("embed_dim")
+    else:
+        beside = Path(os.path.expanduser(file), CONFIG_NAME) if file else None
+        found = read_config(beside, "encoder").get("embed_dim") if beside and beside.is_file() else None
+    return found if isinstance(found, int) else None
 
 
 def tower_size(architecture: str) -> float:

@@ -5,10 +5,12 @@ processes, the model in this one; batches never cross a chunk of the store, so t
 ends with the same numbers.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
 from reliance.base.rows import PartWriter, part_range
+from reliance.encoders import kept
 from reliance.encoders.head import Head
 from reliance.encoders.model import Clip, load_model
 from reliance.encoders.sites.site import Site, image_embeddings, layouts
@@ -67,13 +70,15 @@ def embed_images_at(
     store: Store,
     compute: Compute,
     fingerprint: str = "",
+    keep: bool = False,
 ) -> None:
     """Embed one part of a split; a job that was killed goes on at its last finished chunk.
 
     site : where x is read. index, weights : inputs.
     part : output folder, rows [iN/K, (i+1)N/K) of the split: x [n, d] at the site, `embedding` [n, p] (what
         the site's head makes of the stored x, see `sites.site.image_embeddings`; not normalised), `valid`.
-    reading : how image files become pixels. fingerprint : of the code, for resuming.
+    reading : how image files become pixels. fingerprint : of the code, for resuming. keep : whether rows of
+        images that stayed as they were are taken over, see `kept`.
     An unreadable image is a row of zeros with `valid` False, and (image_id, reason) in the part.
     Raises RelianceError for a wrong split, unfit weights, values the store's dtype cannot hold, or
     a file that is gone or may not be read.
@@ -82,35 +87,44 @@ def embed_images_at(
     listed = read_split(index, share.split)
     clip = load_model(weights, compute.device)
     span = part_range(len(listed.paths), share.parts, share.part_index)
+    identity = _identity(site, share.split, reading, store, compute)
+    arrays = layouts(site, clip, store.dtype)
+    # sums may round differently in batches of another size
+    code = f"{fingerprint} batch_size={compute.batch_size}"
+    inputs = {"index": listed.stamp.id, "weights": clip.stamp.id}
     writer = PartWriter(
-        part,
-        KIND,
-        span,
-        layouts(site, clip, store.dtype),
-        _identity(site, share.split, reading, store, compute),
-        {"index": listed.stamp.id, "weights": clip.stamp.id},
-        # sums may round differently in batches of another size
-        fingerprint=f"{fingerprint} batch_size={compute.batch_size}",
-        chunk_rows=store.chunk_rows,
+        part, KIND, span, arrays, identity, inputs, fingerprint=code, chunk_rows=store.chunk_rows
     )
-    left = slice(writer.next_row, span.stop)
-    paths, sizes = listed.paths[left].tolist(), listed.sizes[left].tolist()
+    own = listed.paths[span.start : span.stop].tolist()
+    states = kept.states_of(reading.dataset_root, own) if keep else []
+    key = f"{clip.stamp.id} {code} {json.dumps({**identity, 'split': ''}, sort_keys=True)}"
+    known = kept.earlier(part, key, states, span.start, list(arrays)) if keep else kept.NOTHING
+    todo = known.fresh(range(writer.next_row, span.stop))
+    paths, sizes = listed.paths[todo].tolist(), listed.sizes[todo].tolist()
     images = Images(paths, reading, clip.weights.preprocess, sizes)
     loader: Any = DataLoader(
         images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
-        batch_sampler=chunked_batches(len(images), store.chunk_rows, compute.batch_size),
+        batch_sampler=chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size),
         num_workers=compute.workers,
         collate_fn=collate,
         pin_memory=clip.device.type == "cuda",
     )
     chunk = _Chunk(site, site.head(clip) if site.head else None, store.dtype)
     with forward(clip, site, compute.precision) as run:
-        batches = _logged(loader, len(images), writer.next_row)
-        for batch, rows in _computed(batches, run, ahead=int(clip.device.type == "cuda")):
-            chunk.add(rows, batch.reasons, weights)
-            if chunk.rows == min(store.chunk_rows, span.stop - writer.next_row):
-                writer.append(*chunk.take(writer.next_row))
+        logged = _logged(loader, len(images), span.stop - len(images))
+        batches = _computed(logged, run, ahead=int(clip.device.type == "cuda"))
+        while writer.next_row < span.stop:
+            rows = range(writer.next_row, min(writer.next_row + store.chunk_rows, span.stop))
+            fresh = known.fresh(rows)
+            while chunk.rows < len(fresh):
+                batch, found = next(batches)
+                chunk.add(found, batch.reasons, weights)
+            made, excluded = chunk.take(fresh) if fresh else ({}, [])
+            writer.append(known.filled(rows, fresh, made), excluded)
+        next(batches, None)  # which tells the last progress
     writer.finish()
+    if keep:
+        kept.keep(part, key, listed.stamp.id, states, share.parts)
 
 
 def _identity(site: Site, split: str, reading: Reading, store: Store, compute: Compute) -> dict[str, Any]:
@@ -164,10 +178,10 @@ def normaliser(
     return normalise
 
 
-def chunked_batches(count: int, chunk_rows: int, batch_size: int) -> list[list[int]]:
-    """Rows of every batch: consecutive, at most `batch_size`, none across a multiple of `chunk_rows`."""
-    chunks = [range(start, min(start + chunk_rows, count)) for start in range(0, count, chunk_rows)]
-    return [list(c[i : i + batch_size]) for c in chunks for i in range(0, len(c), batch_size)]
+def chunked_batches(rows: Sequence[int], chunk_rows: int, batch_size: int) -> list[list[int]]:
+    """Places in ascending `rows` of every batch: at most `batch_size`, none across a chunk's end."""
+    chunks = [list(same) for _, same in groupby(range(len(rows)), lambda i: rows[i] // chunk_rows)]
+    return [chunk[i : i + batch_size] for chunk in chunks for i in range(0, len(chunk), batch_size)]
 
 
 @contextmanager
@@ -243,14 +257,14 @@ class _Chunk:
         self._arrays.append(stored)
         self._reasons += reasons
 
-    def take(self, start: int) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
-        """Arrays and (image_id, reason) of the chunk whose first image_id is `start`; then empty."""
+    def take(self, rows: Sequence[int]) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
+        """Arrays and (image_id, reason) of the images `rows`; then empty."""
         valid = np.array([not reason for reason in self._reasons])
         x, *z = (np.concatenate(batches) for batches in zip(*self._arrays, strict=True))
         arrays = {self.site.array: x, "valid": valid}
         if "embedding" not in arrays:
             arrays["embedding"] = image_embeddings(x, self.head, valid) if self.head else z[0]
-        excluded = [(start + i, reason) for i, reason in enumerate(self._reasons) if reason]
+        excluded = [(row, reason) for row, reason in zip(rows, self._reasons, strict=True) if reason]
         self._arrays, self._reasons = [], []
         return arrays, excluded
 

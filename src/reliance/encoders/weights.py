@@ -203,7 +203,7 @@ def _from_file(path: Path, architecture: str | None, entry: dict[str, Any] | Non
     """A local file: its config from the architecture, its own metadata, or the config beside it."""
     path = weights_file(path, where)
     own = own_metadata(path, where)
-    beside = config_beside(path, own)
+    beside = config_beside(path, own, architecture)
     if beside:
         return _described(path, beside, architecture, entry, where)
     preprocess = {**(entry or {}), **own.get("preprocess", {})}
@@ -258,7 +258,7 @@ def _fetch(encoder: str, repository: str, names: tuple[str, ...]) -> Path:
             found=f"{names[0]} of huggingface.co/{repository}: {error}",
             allowed="a network connection once, or a local copy",
             next_step=f"without network, name a local copy: encoders.{encoder}.file: PATH (keep architecture "
-            "and pretrained); a gated model needs `hf auth login`. Nothing was loaded instead",
+            "and pretrained), or another CLIP: a labeller can be any, also the encoder itself",
         ) from error
 
 
@@ -267,7 +267,7 @@ def _read_hub_config(path: Path, where: str) -> tuple[dict[str, Any], dict[str, 
         if path.name == hugging_face.CONFIG_NAME:
             return hugging_face.read_config(path, where)
         record = json.loads(path.read_text())
-        return dict(record["model_cfg"]), dict(record.get("preprocess_cfg", {}))
+        return dict(record.get("model_cfg", record)), dict(record.get("preprocess_cfg", {}))
     except READ_ERRORS as error:
         raise unreadable(path, where, error) from error
 

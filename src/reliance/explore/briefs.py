@@ -69,7 +69,7 @@ def briefs(shelf: Shelf, components: Sequence[int], examples: int = 6, served: i
         c = int(row.component)
         found[c] = Brief(
             c,
-            row.label,
+            row.name,
             row.runner_up,
             float(row.alignment),
             float(row.clarity),

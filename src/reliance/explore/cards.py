@@ -139,7 +139,7 @@ def case_cards(shelf: Shelf, kind: str | None = None, *, images: int = 0) -> lis
     own = shelf.mines and shelf.has("components")
     about = briefs(shelf, cases["component"][cases["source"] == "mined"].tolist()) if own else {}
     shown = _samples(shelf, cases["failure_id"].tolist()) if images and len(cases) else {}
-    names: list[str] = shelf.mined_components["label"].tolist() if shelf.has("mined_components") else []
+    names: list[str] = shelf.mined_components["name"].tolist() if shelf.has("mined_components") else []
     found = []
     for row in each(cases):
         mined, c = row.source == "mined", int(row.component)
@@ -194,7 +194,7 @@ def _cases_by_class(shelf: Shelf) -> dict[int, list[Fooled]]:
 
 
 def _name(shelf: Shelf, component: int) -> str:
-    return str(shelf.components["label"].iloc[component]) if shelf.has("components") else ""
+    return str(shelf.components["name"].iloc[component]) if shelf.has("components") else ""
 
 
 def _no(what: str, found: object, shelf: Shelf, name: str) -> RelianceError:

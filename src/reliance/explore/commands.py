@@ -147,7 +147,9 @@ def classes(
 
 def init(
     folder: Annotated[Path, typer.Argument(help="a folder of images")],
-    encoder: Annotated[str, typer.Option(help="an encoder of config/config.yaml, or an open_clip name:tag")],
+    encoder: Annotated[
+        str, typer.Option(help="an encoder of config/config.yaml, a name:tag of open_clip, a path")
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="file to write; else it is printed")] = None,
     name: Annotated[str | None, typer.Option(help="of the variant; the folder's name without it")] = None,
     as_json: AsJson = False,

@@ -7,6 +7,7 @@ demo, ImageNet's 1.28 million 30,000 and 64 in the paper.
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,9 @@ import yaml
 
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
+from reliance.encoders.registry import check_encoder
 from reliance.images.folder import list_folder, split_folders
+from reliance.images.foresight import Needs, proposal
 from reliance.images.imagenet import list_imagenet
 from reliance.images.scan import Scanner
 from reliance.images.shapes import Group
@@ -22,6 +25,10 @@ from reliance.images.shapes import Group
 SHIPPED = Path(__file__).parents[3] / "config" / "config.yaml"
 MOST_UNITS, MOST_ACTIVE = 30_000, 64
 IMAGES_PER_UNIT = 20
+WHY = {
+    "min_active": "a component that fires on so many has a name",
+    "top_n": "so many of its strongest give it its name",
+}
 WNID = re.compile(r"n\d{8}")
 
 
@@ -50,8 +57,9 @@ class Sizes(NamedTuple):
 def propose(folder: Path, encoder: str, name: str | None = None) -> Proposal:
     """Look at a folder and propose a configuration, which passes the models of the configuration.
 
-    encoder : an entry of the shipped configuration, or "ARCHITECTURE:TAG" of open_clip. Raises
-    RelianceError for a folder without images, or whose folders are no classes, and for an unknown encoder.
+    encoder : an entry of the shipped configuration, "ARCHITECTURE:TAG" of open_clip, or the path of weights
+    that say their configuration. Raises RelianceError for a folder without images, with too few to train and
+    to test on, or whose folders are no classes, and for an unknown encoder.
     """
     shipped = _shipped()
     root = folder.expanduser().resolve()
@@ -69,6 +77,8 @@ def propose(folder: Path, encoder: str, name: str | None = None) -> Proposal:
     for group in groups:
         counts[group.split] += len(group.files)
     classes = sorted({group.folder for group in groups if group.folder})
+    if not counts["train"] or not counts["test"]:
+        raise _one_each(folder, counts, classes)
     variant = _name(name or root.name, shipped)
     own, used = _encoder(encoder, variant, shipped)
     divided = layout == "folder" and "test" not in (split_folders(Scanner(root, str(folder))) or {})
@@ -123,7 +133,7 @@ def _saw(facts: _Facts, scanner: Scanner) -> list[str]:
     splits = ", ".join(f"{split} {count}" for split, count in sorted(facts.counts.items(), reverse=True))
     lines.append(f"splits: {splits}" + (" (test is divided off)" if facts.divided else ""))
     if facts.counts["train"] < 2000:
-        lines.append("few images: a component gets a name from 20 images on which it fires, a case needs 10")
+        lines.append("few images: components and cases are what these few show")
     return [*lines, *scanner.told, *(f"left out: {path}, {reason}" for path, reason in scanner.left_out[:5])]
 
 
@@ -131,7 +141,7 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
     """The configuration with a comment per line."""
     sae = sizes(facts.counts["train"])
     schedule = f"decay_at: [{round(sae.epochs * 0.7)}, {round(sae.epochs * 0.9)}]"
-    split = "split: {test: 0.2, seed: 0}     # a fifth of every class is kept to test on"
+    split = "split: {test: 0.2, seed: 0}     # about a fifth of every class is kept to test on"
     if not facts.divided:
         split = "split: null                     # it has its own"
     every = 5 if facts.counts["train"] >= 200_000 else 1
@@ -139,7 +149,15 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
     names = "names: null                     # names.csv in the root is read" if facts.names else (
         "names: null                     # names of folders; or a CSV: folder, short_name, full_name"
     )  # fmt: skip
-    vocabulary = "imagenet21k         # what components can be called; needs no file"
+    vocabulary = "general             # what components can be called: its classes, and words of ImageNet-21k"
+    if facts.layout == "imagenet":
+        vocabulary = "imagenet21k         # what components can be called; needs no file"
+    needs = Needs(bool(facts.classes), every, 20, 10, (), None, 20, sae.m, sae.k, sae.batch_size, 9)
+    fit = proposal(facts.counts["train"], facts.counts["test"], needs)
+    own_sizes = {key: fit[f"sae.{key}"] for key in ("m", "k", "batch_size") if f"sae.{key}" in fit}
+    sae = sae._replace(**own_sizes)
+    name = "mobileclip_s2" if encoder != variant or "file" not in own else encoder
+    labeller = f"{name:<21} # the CLIP that names components; any will do, also {encoder} itself"
     root = json.dumps(str(facts.root), ensure_ascii=False)
     lines = [
         f"# Proposed for {root}: {facts.counts['train']} images to train on, {len(facts.classes)} classes.",
@@ -155,7 +173,7 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
         f"  {variant}:  # a folder of this name below results/",
         f"    encoder: {encoder:<22} # the CLIP that is taken apart",
         f"    dataset: {variant}",
-        "    labeller: mobileclip_s2         # the CLIP that names components",
+        f"    labeller: {labeller}",
         "    sae:",
         "      preset: default               # the keys below are others than there",
         f"      m: {sae.m:<26} # components: one for about {IMAGES_PER_UNIT} images or more",
@@ -168,8 +186,39 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
         "    failures:",
         f"      prompt_set: {prompts:<17} # whose output is explained: names as they are, or full names",
         f"      every_nth: {every:<18} # training images that failures are looked for in: every n-th",
+        *_few(fit),
     ]
     return "\n".join(line for line in lines if line) + "\n"
+
+
+def _few(fit: Mapping[str, int]) -> list[str]:
+    """Lines of settings that few images ask for, below the section `failures` of the variant."""
+    lines = []
+    if n := fit.get("failures.min_samples"):
+        lines.append(f"      min_samples: {n:<16} # few images: a case needs so many of other classes")
+    names = {key: fit[f"naming.{key}"] for key in ("min_active", "top_n") if f"naming.{key}" in fit}
+    if names:
+        lines += [
+            "naming:",
+            *(f"  {key + ':':<15}{n:<18} # few images: {WHY[key]}" for key, n in names.items()),
+        ]
+    if n := fit.get("faithfulness.subsets"):
+        lines += [
+            "faithfulness:",
+            f"  subsets: {n:<23} # few images: parts, for standard errors",
+        ]
+    return lines
+
+
+def _one_each(folder: Path, counts: Counter[str], classes: list[str]) -> RelianceError:
+    one = f", one image in each of {len(classes)} classes" if classes and not counts["test"] else ""
+    return RelianceError(
+        folder,
+        "a data set has images to train on and images to test on",
+        found=f"{counts['train']} to train on, {counts['test']} to test on{one}",
+        allowed="two images or more in a class, or in a folder without classes; or train/ and test/",
+        next_step="add images; of one image per class none can be kept to test on",
+    )
 
 
 def _encoder(encoder: str, variant: str, shipped: dict[str, Any]) -> tuple[str, str]:
@@ -178,16 +227,22 @@ def _encoder(encoder: str, variant: str, shipped: dict[str, Any]) -> tuple[str, 
     known = [name for name, entry in entries.items() if "training" not in entry and "halfway_of" not in entry]
     if encoder in known:
         return "", encoder
+    if "/" in encoder:
+        own = str(Path(encoder).expanduser().resolve())
+        check_encoder(None, file=own, encoder=variant)
+        file = json.dumps(own, ensure_ascii=False)
+        return f"encoders:\n  {variant}: {{file: {file}}}  # and what is said beside it", variant
     architecture, colon, tag = encoder.partition(":")
     if colon and re.fullmatch(r"[\w.\-]+", architecture) and re.fullmatch(r"[\w.\-/]+", tag):
         about = f"    {{architecture: {architecture}, pretrained: {tag}}}  # as open_clip calls them"
         return f"encoders:\n  {variant}:\n{about}", variant
     raise RelianceError(
         "--encoder",
-        "an encoder is an entry of config/config.yaml, or an architecture and a tag of open_clip",
+        "an encoder is an entry of config/config.yaml, an architecture and a tag of open_clip, or a folder",
         found=encoder,
-        allowed=f"{', '.join(known)}, or for example ViT-B-16:datacomp_xl_s13b_b90k",
-        next_step="choose one; a file of weights is written in by hand, as docs/own_data.md says",
+        allowed=f"{', '.join(known)}, for example ViT-B-16:datacomp_xl_s13b_b90k, or the path of a folder of "
+        "weights with its configuration",
+        next_step="choose one; weights that say nothing are written in by hand, as docs/own_data.md says",
     )
 
 

@@ -122,9 +122,7 @@ class Shelf(Tables):
             "ablation": found.ablation[0],
         }
         labels = (
-            self.components.set_index("component")["label"]
-            if self.has("components")
-            else pd.Series(dtype=str)
+            self.components.set_index("component")["name"] if self.has("components") else pd.Series(dtype=str)
         )
         frame = pd.DataFrame(columns)
         frame.insert(1, "label", frame["component"].map(labels).fillna(""))

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reliance.audits.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, RELEVANCES
@@ -23,6 +24,7 @@ from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
+from reliance.naming.fit import least_fit, shown_name
 from reliance.naming.stability import NAME_STABILITY
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import read_results
@@ -138,8 +140,8 @@ class Tables:
 
     @cached_property
     def components(self) -> pd.DataFrame:
-        """Components of the SAE on the train split: statistics, clarity, names."""
-        return self.table("components", COMPONENTS)
+        """Components of the SAE on the train split: statistics, clarity, names; `name` as people see it."""
+        return self._named("components")
 
     @cached_property
     def neurons(self) -> pd.DataFrame:
@@ -162,8 +164,8 @@ class Tables:
 
     @cached_property
     def mined_components(self) -> pd.DataFrame:
-        """Components of the variant that mined the failure cases."""
-        return self.table("mined_components", COMPONENTS)
+        """Components of the variant that mined the failure cases, named likewise."""
+        return self._named("mined_components")
 
     @cached_property
     def alignments(self) -> pd.DataFrame:
@@ -271,6 +273,19 @@ class Tables:
         """What the paper found, held against the numbers of this variant, by topic."""
         found: dict[str, Any] = self._json("findings")["findings"]
         return found
+
+    def _named(self, name: str) -> pd.DataFrame:
+        """A table of components with the column `name`: a label that fits badly is "no name" with its guess.
+
+        Without alignments of classes, by the same labeller, a name fits if it does better than no text.
+        """
+        table, least = self.table(name, COMPONENTS), 0.0
+        if self.has("alignments"):
+            spoken = [read_stamp(self.path(n)).inputs.get("vocabulary") for n in (name, "alignments")]
+            if spoken[0] == spoken[1]:
+                least = least_fit(self.alignments["alignment"].to_numpy())
+        shown = [shown_name(*pair, least) for pair in zip(table["label"], table["alignment"], strict=True)]
+        return table.assign(name=np.array(shown, object))
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path(name)

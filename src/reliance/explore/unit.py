@@ -174,4 +174,4 @@ def _histogram(shelf: Shelf, component: int) -> tuple[list[int], list[float]]:
 
 def _near(shelf: Shelf, component: int, score: float) -> Near:
     row = shelf.components.iloc[component]
-    return Near(component, str(row["label"]), score, float(row["firing_rate"]))
+    return Near(component, str(row["name"]), score, float(row["firing_rate"]))

@@ -22,6 +22,7 @@ from reliance.images.shapes import ALLOWED, Group, check_classes, check_names, s
 __all__ = ["DEFAULT_SPLIT", "Group", "class_folders", "divide", "has_classes", "list_folder"]
 
 log = logging.getLogger(__name__)
+HALF = 0.5
 DEFAULT_SPLIT = {"test": 0.2, "seed": 0}
 
 
@@ -85,22 +86,31 @@ def leave_out_loose(scanner: Scanner, relative: str, reason: str) -> None:
 
 
 def divide(groups: list[Group], test: float, seed: int) -> list[Group]:
-    """Split every group into train and test: the round(test x n) files with the smallest keyed hash.
+    """Split every group into train and test: a file is to test on if its keyed hash is below `test`.
 
-    A group of two or more gives at least one file to each side, a single file is for training.
-    The hash depends on the seed and the path only: new images do not move the others much.
+    A group of two or more gives at least one file to each side, and at most half of it to test on where no
+    more than that is asked for; a single file is for training.
+    The hash depends on the seed and the path only, so that the share is not exact and new images move no
+    others; only a file that was lent to a side that had none goes back when that side gets one of its own.
     """
     divided = []
     for group in groups:
         count = len(group.files)
-        wanted = min(max(1, round(test * count)), count - 1)
-        order = sorted(group.files, key=lambda f: hashlib.sha256(f"{seed} {f.path}".encode()).digest())
-        chosen = {file.path for file in order[:wanted]}
+        shares = {file.path: _share(f"{seed} {file.path}") for file in group.files}
+        order = sorted(shares, key=lambda path: shares[path])
+        below = sum(share < test for share in shares.values())
+        most = count - 1 if test > HALF else count // 2  # chance leaves a small class something to train on
+        chosen = set(order[: min(max(1, below), most)])
         for name, inside in (("train", False), ("test", True)):
             files = [file for file in group.files if (file.path in chosen) == inside]
             if files:
                 divided.append(group._replace(split=name, files=files))
     return divided
+
+
+def _share(key: str) -> float:
+    """A number from 0 to 1 that depends on the key alone."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
 def has_classes(root: str) -> bool:

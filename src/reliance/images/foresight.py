@@ -12,7 +12,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from reliance.base.artifacts import TableSpec, derived_stamp, read_table, write_json
+from reliance.base.linear_file import read_linear
 from reliance.base.telling import tell
+from reliance.images.heads import check_sides, in_order
 from reliance.images.lookup import class_ids
 from reliance.images.tables import CLASSES, INDEX
 
@@ -35,6 +37,7 @@ class Needs(NamedTuple):
     k: int = 0
     batch_size: int = 0
     subsets: int = 0  # faithfulness.subsets
+    probe: str = ""  # file of a classifier of others
 
 
 def check_index(index: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
@@ -74,11 +77,15 @@ def check_needs(index: Path, classes: Path, needs: Needs, variant: str = "") -> 
     """Warnings about what a variant needs and its data set has not; they are told, too.
 
     Which stages need it depends on what is built: what some of them refuse is a warning here. Raises
-    RelianceError for classes of an audit that there are not, or that several are called.
+    RelianceError for classes of an audit that there are not, or that several are called, and for a classifier
+    of others with rows for other classes.
     """
     table, named = (read_table(file, spec).frame for _, file, spec in _read(index, classes))
     class_ids(classes, named, needs.positive, "audit.positive")
     class_ids(classes, named, needs.negative or (), "audit.negative")
+    if needs.probe:
+        head = in_order(needs.probe, read_linear(needs.probe), classes, named)
+        check_sides(head, needs.positive, needs.negative)
     warnings = []
     train = table[table["split"] == "train"]
     if proposed := proposal(len(train), int((table["split"] == "test").sum()), needs):

@@ -67,7 +67,17 @@ def by_tail(stage: Stage) -> tuple[Stage, Stage]:
     return stage._replace(variants=lambda plan: plan.behind(HEAD)), network
 
 
-STAGES = by_tail(
+def to_predict(plan: Plan, w: Wildcards) -> Paths:
+    """The same of the test split, and what classes and components are called."""
+    return {
+        **explained(plan, w.variant, "test"),
+        "classes": plan.path(paths.CLASSES, w.variant),
+        "components": at(paths.COMPONENTS, variant=w.variant),
+        "named_by": at(paths.CODES, variant=w.variant, split="train"),
+    }
+
+
+ATTRIBUTE = by_tail(
     Stage(
         name="attribute_split",
         entry="reliance.attribution.table:attribute_split",
@@ -84,3 +94,20 @@ STAGES = by_tail(
         message="Attributing the outputs of {wildcards.variant} on {wildcards.attributed}",
     )
 )
+PREDICT = by_tail(
+    Stage(
+        name="explain_predictions",
+        entry="reliance.attribution.predictions:explain_predictions",
+        inputs=to_predict,
+        outputs={"predictions": paths.PREDICTIONS},
+        also=(KINDS["sae"],),
+        settings=lambda plan, w: {"split": "test", **plan.compute},
+        untracked=in_blocks,
+        memory=lambda s: 4000 + 0.1 * s.latents,
+        minutes=lambda s: 10 + s.images / 12000,
+        threads=True,
+        gpu=True,
+        message="Explaining the predictions of {wildcards.variant}",
+    )
+)
+STAGES = (*ATTRIBUTE, *PREDICT)

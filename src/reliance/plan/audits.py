@@ -47,6 +47,7 @@ def to_fit(plan: Plan, w: Wildcards) -> Paths:
         **learned_from(plan, w.variant),
         **changed_images(plan, w.variant, "tested", "increased"),
         "components": at(paths.COMPONENTS, variant=w.variant),
+        **({"given": at(paths.GIVEN_PROBE, variant=w.variant)} if plan.variant(w.variant).probe else {}),
     }
 
 

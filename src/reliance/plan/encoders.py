@@ -167,7 +167,10 @@ def at_site(site: str) -> tuple[Stage, ...]:
         folders=("part",),
         constraints={"split": paths.CHANGED_SPLIT, **({"site": place.pattern} if place.pattern else {})},
         settings=embedding,
-        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
+        untracked=lambda plan, w: {
+            **some(plan.config.embedding, "workers"),
+            "keep": not plan.is_external(w.dataset) and plan.dataset(w.dataset).planted is None,
+        },
         resumes=True,
         memory=lambda s: 10000 + 0.001 * s.train,
         minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),

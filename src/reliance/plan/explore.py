@@ -10,6 +10,7 @@ from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, sheet
 from reliance.plan.plan import Plan, some
 from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
+from reliance.plan.robustness import probe_of
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
 SPLITS = ("train", "test")
@@ -51,7 +52,7 @@ def _of_the_encoder(plan: Plan, name: str) -> dict[str, Any]:
         **({} if SITES[kind_of(plan.variant(name).site)].tail else {"head": plan.path(paths.HEAD, name)}),
         "texts": {key: plan.path(paths.TEXT, name, prompt_set=key) for key in PROMPT_SETS},
         "words": plan.path(paths.TEXT, name, prompt_set="vocabulary"),
-        "probe": plan.path(paths.PROBE, name),
+        "probe": probe_of(plan, name),
     }
 
 

@@ -62,6 +62,7 @@ def needing(plan: Plan, w: Wildcards) -> Values:
         **(some(v.sae, "m", "k", "batch_size") if v.sae else {}),
         **some(plan.config.faithfulness, "subsets"),
         **(some(v.audit, "positive", "negative") if v.audit else {}),
+        **({"probe": v.probe.file} if v.probe else {}),
     }
 
 

@@ -1,8 +1,10 @@
 """How well text prompts and linear probes tell a class from its distractors."""
 
+from reliance.config.mistakes import invalid
 from reliance.config.resolve import check_file
+from reliance.encoders.registry import embed_dim
 from reliance.plan import paths
-from reliance.plan.paths import Wildcards, at, beside
+from reliance.plan.paths import Wildcards, at, base_name, beside
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, Values
 
@@ -77,6 +79,54 @@ def listed(plan: Plan, folders: list[str], tables: list[str], key: str) -> list[
     return [at(pattern, dataset=name) for name in folders] + own
 
 
+def probe_of(plan: Plan, variant: str) -> str:
+    """The probe that text prompts are compared with: a classifier of others that has a row for each class."""
+    if rows_given(plan, variant) > 1:
+        return at(paths.GIVEN_PROBE, variant=variant)
+    return plan.path(paths.PROBE, variant)
+
+
+def rows_given(plan: Plan, variant: str) -> int:
+    """Rows of the classifier of others that a variant names, checked as far as no images are needed."""
+    v = plan.variant(variant)
+    if not v.probe:
+        return 0
+    from reliance.base.linear_file import read_linear  # with pandas, and torch where it is a file of torch
+    from reliance.images.heads import check_sides, check_width
+
+    check_file(f"variants.{base_name(variant)}.audit.probe", v.probe.file)
+    head, encoder = read_linear(v.probe.file), plan.encoder(v.encoder)
+    if v.audit:
+        check_sides(head, v.audit.positive, v.audit.negative)
+    if p := embed_dim(encoder.architecture, encoder.file):
+        check_width(v.probe.file, head.weight.shape[1], p)
+    return len(head.weight)
+
+
+def to_take(plan: Plan, w: Wildcards) -> Paths:
+    """A classifier of others, the classes, and how wide image embeddings are."""
+    v = plan.variant(w.variant)
+    if not rows_given(plan, w.variant) or v.probe is None:
+        raise invalid(
+            f"variants.{base_name(w.variant)}.audit.probe",
+            "a classifier of others is taken from a file",
+            "no key probe",
+            "audit: {probe: PATH}",
+            "add it",
+        )
+    return {
+        "file": plan.users(v.probe.file),
+        "classes": plan.path(paths.CLASSES, w.variant),
+        "embeddings": plan.embedded(w.variant, "test"),
+    }
+
+
+def taking(plan: Plan, w: Wildcards) -> Values:
+    """What a classifier of others expects of embeddings."""
+    probe = plan.variant(w.variant).probe
+    return probe.model_dump(exclude={"file"}) if probe else {}
+
+
 def to_score(plan: Plan, w: Wildcards) -> Paths:
     """All cases, and what tells a class from others: prompts and a probe."""
     mined = plan.variant(w.variant).failures_from
@@ -85,7 +135,7 @@ def to_score(plan: Plan, w: Wildcards) -> Paths:
         "index": plan.path(paths.INDEX, w.variant),
         "embeddings": plan.embedded(w.variant, "train"),
         **{name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in PROMPT_SETS},
-        "probe": plan.path(paths.PROBE, w.variant),
+        "probe": probe_of(plan, w.variant),
         "failures": at(paths.FAILURES, variant=mined),
         "failure_samples": at(paths.FAILURE_SAMPLES, variant=mined),
     }
@@ -116,6 +166,16 @@ STAGES = (
         minutes=lambda s: 10 + s.test * s.classes / 5e5,
         threads=True,
         message="Fitting a linear probe on {wildcards.encoder} for {wildcards.dataset}",
+    ),
+    Stage(
+        name="take_probe",
+        entry="reliance.robustness.given:take_probe",
+        inputs=to_take,
+        outputs={"probe": paths.GIVEN_PROBE},
+        settings=taking,
+        minutes=5,
+        memory=lambda s: 2000 + 0.02 * s.classes,
+        message="Reading the classifier that {wildcards.variant} is asked about",
     ),
     Stage(
         name="zero_shot",

@@ -27,6 +27,12 @@ def to_learn_from(plan: Plan, w: Wildcards) -> Paths:
     }
 
 
+def waiting(plan: Plan, w: Wildcards) -> list[str]:
+    """What must be fine before an SAE is trained for hours: the data, and a classifier of others."""
+    given = [paths.GIVEN_PROBE] if plan.variant(w.variant).probe else []
+    return [at(pattern, variant=w.variant) for pattern in (paths.GUARDED, *given)]
+
+
 def training(plan: Plan, w: Wildcards) -> Values:
     """Shape, objective and schedule."""
     return {**plan.sae(w.variant).model_dump(), **plan.compute}
@@ -64,7 +70,7 @@ def train(name: str, kind: Kind) -> Stage:
         entry=kind.train,
         variants=lambda plan: plan.of_kind(name),
         inputs=to_train,
-        after=lambda plan, w: [at(paths.GUARDED, variant=w.variant)],
+        after=waiting,
         outputs={"sae": paths.SAE, "history": paths.SAE_HISTORY, "quality": paths.SAE_QUALITY},
         settings=training,
         resumes=True,

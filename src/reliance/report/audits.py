@@ -15,8 +15,10 @@ from reliance.audits.schema import (
 def headline(about: Mapping[str, Any]) -> str:
     """The outcome of an audit (audit.json) in one or two sentences."""
     label = f" ({about['label']})" if about["label"] else ""
+    given = about.get("probe_given")
+    probe = f"The classifier in {given}" if given else "A linear probe"
     said = (
-        f"A linear probe that tells {about['names'][0]} from {about['names'][1]} was audited: "
+        f"{probe} that tells {about['names'][0]} from {about['names'][1]} was audited: "
         f"component #{about['component']}{label} is number {about['rank']} of what speaks for "
         f"{name_of(about, about['toward'])}, with {about['share']:.1f} % of the relevance. "
     )

@@ -65,7 +65,7 @@ def case_names(study: Tables) -> CaseNames:
     shown = study.failure_samples.merge(index, on=["split", "image_id"], how="left")
     return CaseNames(
         study.class_names.set_index("class_id")["short_name"],
-        study.mined_components.set_index("component")["label"],
+        study.mined_components.set_index("component")["name"],
         {str(key): part for key, part in shown.groupby("failure_id")["class_id"]},
     )
 
@@ -124,7 +124,7 @@ def component_rows(components: pd.DataFrame, stability: pd.DataFrame, limit: int
     rows = [
         [
             f"#{c.component}",
-            str(c.label),
+            str(c.name),
             _sure(*sure),
             str(c.runner_up),
             f"{c.alignment:+.3f}",

@@ -125,7 +125,7 @@ def strips(study: Tables, root: str, reading: Reading) -> list[Strip]:
     for c in first.itertuples():
         places = np.flatnonzero(samples["component"] == c.component)
         squares = [drawn[i].pixels for i in places]
-        name = str(c.label) or "no name"
+        name = str(c.name) or "no name"
         paths = [str(samples["path"].iloc[i]) + _why(drawn[i].drawn) for i in places]
         title = f"#{c.component} {name}, fires on {c.n_active} images"
         found.append(Strip(title, _side_by_side([s for s in squares if s is not None]), ", ".join(paths)))

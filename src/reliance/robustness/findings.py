@@ -83,7 +83,9 @@ def findings(frame: pd.DataFrame) -> list[Finding]:
     keys = [*GROUP, "source", "failure_id", "variant"]
     wide = usable(frame).pivot(index=keys, columns="probe", values=[AUC, VALID])
     parts = {key: part for key, part in wide.groupby(level=GROUP)}
-    fitted = " or ".join(REGRESSIONS[kind] for kind in sorted(set(frame["probe_kind"])))
+    given = frame.get("probe_given", pd.Series("", frame.index))
+    probes = frame["probe_kind"].map(REGRESSIONS).mask(given != "", given)
+    fitted = " or ".join(sorted(set(probes)))
     found = []
     for claim in CLAIMS:
         for kind in claim.kinds:

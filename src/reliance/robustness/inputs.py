@@ -56,10 +56,24 @@ def unit_blocks(
 
     Yields (rows int64 [n], unit embeddings float32 [n, p]); blocks without a chosen row are not read.
     """
+    for rows, z in z_blocks(embeddings, chosen, block_rows):
+        yield rows, unit(z)
+
+
+def z_blocks(
+    embeddings: Embeddings, chosen: np.ndarray, block_rows: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same with image embeddings as they are, float32 [n, p], not normalised."""
     for start, stop in embeddings.blocks(block_rows):
         inside = np.flatnonzero(chosen[start:stop])
         if len(inside):
-            yield start + inside, unit(embeddings.z(start, stop)[inside])
+            yield start + inside, embeddings.z(start, stop)[inside]
+
+
+def length(z: np.ndarray) -> np.ndarray:
+    """Lengths [n] of image embeddings [n, p]."""
+    found: np.ndarray = np.linalg.norm(z, axis=1)
+    return found
 
 
 def unit(z: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from reliance.base.errors import RelianceError
 from reliance.encoders.stored import Embeddings, check_site
 from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.external import check_cases
-from reliance.robustness.inputs import Embedded, unit
+from reliance.robustness.inputs import Embedded, length, unit
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Lists(NamedTuple):
 
     cases: list[Case]
     foreign: np.ndarray  # unit embeddings of distractors from other data sets, float32 [n, p]
+    lengths: np.ndarray  # of these before they were scaled, float32 [n]
     ids: dict[str, str]  # of the files read
 
 
@@ -131,7 +132,7 @@ def locate(
         )
         for i, (failure_id, kind, mode, source, class_id) in enumerate(zip(*columns, strict=True))
     ]
-    return Lists(located, foreign, ids)
+    return Lists(located, unit(foreign), length(foreign), ids)
 
 
 def _embed_foreign(
@@ -141,7 +142,7 @@ def _embed_foreign(
     manifests: Mapping[str, Path],
     ids: dict[str, str],
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The readable samples of other data sets, and their unit embeddings in the same order."""
+    """The readable samples of other data sets, and their embeddings in the same order."""
     kept, vectors = [samples.iloc[:0]], [np.zeros((0, opened.embeddings.width), np.float32)]
     for dataset, group in samples.groupby("dataset"):
         if dataset not in manifests:
@@ -162,7 +163,7 @@ def _embed_foreign(
         valid = parts.take("valid", group["image_id"].to_numpy()).astype(bool)
         _log_left_out(cases, group, ~valid, "cannot be read")
         kept.append(group[valid])
-        vectors.append(unit(parts.z_of(kept[-1]["image_id"].to_numpy())))
+        vectors.append(parts.z_of(kept[-1]["image_id"].to_numpy()))
     return pd.concat(kept, ignore_index=True), np.concatenate(vectors)
 
 

@@ -50,6 +50,7 @@ class Probe(NamedTuple):
     bias: np.ndarray  # [C] float32
     scale: float
     kind: str  # LOGISTIC: outputs are logits; RIDGE: outputs estimate the share of each class
+    normalised: bool = True  # False, of a given one: the output is of scale z instead
 
 
 class Fit(NamedTuple):
@@ -198,7 +199,11 @@ def load_probe(path: str | os.PathLike[str]) -> tuple[Probe, Stamp]:
             if hash_arrays(tensors) != stamp.id:
                 raise ValueError("its tensors are not those its stamp names")
             all_finite(path, tensors)
-            return Probe(**tensors, scale=float(stamp.params["scale"]), kind=stamp.params["kind"]), stamp
+            said = stamp.params
+            normalised = bool(said.get("normalised", True))
+            return Probe(
+                **tensors, scale=float(said["scale"]), kind=said["kind"], normalised=normalised
+            ), stamp
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise unreadable(os.fspath(path), KIND, error) from error
 

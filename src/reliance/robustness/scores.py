@@ -19,7 +19,7 @@ import numpy as np
 from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RelianceError, make_again
 from reliance.encoders.text import TEXT
-from reliance.robustness.inputs import Embedded, unit_blocks
+from reliance.robustness.inputs import Embedded, length, unit, z_blocks
 from reliance.robustness.probes import LOGISTIC, load_probe
 
 BLOCK_LOGITS = 1 << 22  # logits of a probe that are held at a time, float64
@@ -42,6 +42,8 @@ class Scorers(NamedTuple):
     ids: dict[str, str]  # of the artifacts read
     logits: Logits | None = None  # of a logistic probe; None: the last way is linear as well
     probe_kind: str = LOGISTIC
+    raw: bool = False  # whether the probe reads z, and not z/|z|
+    given: str = ""  # the file of a probe that was not trained here
 
     def only(self, class_ids: Sequence[int]) -> "Scorers":
         """The same for some of the classes, in this order."""
@@ -50,16 +52,23 @@ class Scorers(NamedTuple):
             class_ids=np.asarray(class_ids, np.int64), weight=self.weight[:, rows], bias=self.bias[:, rows]
         )
 
-    def score(self, unit: np.ndarray) -> np.ndarray:
-        """Scores [S, C, n] of unit embeddings [n, p], float32; a logistic probe's are log-odds."""
+    def score(self, unit: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Scores [S, C, n] of embeddings, float32; a logistic probe's are log-odds.
+
+        unit : [n, p] of length 1. lengths : [n], what they had before.
+        """
         s, c, p = self.weight.shape
         found = self.weight.reshape(s * c, p) @ unit.T + self.bias.reshape(s * c, 1)
         scores: np.ndarray = found.reshape(s, c, len(unit))
+        if self.raw:
+            scores[-1] = self.weight[-1] @ (unit * lengths[:, None]).T + self.bias[-1][:, None]
         if self.logits is not None:
             step = max(1, BLOCK_LOGITS // len(self.logits.bias))
             for start in range(0, len(unit), step):
-                every = unit[start : start + step] @ self.logits.weight.T + self.logits.bias
-                scores[-1, :, start : start + step] = log_odds(every, self.class_ids).T
+                rows = slice(start, start + step)
+                seen = unit[rows] * lengths[rows, None] if self.raw else unit[rows]
+                every = seen @ self.logits.weight.T + self.logits.bias
+                scores[-1, :, rows] = log_odds(every, self.class_ids).T
         return scores
 
 
@@ -113,7 +122,15 @@ def open_scorers(texts: Mapping[str, Path], probe: Path, opened: Embedded) -> Sc
     bias[-1] = linear.bias
     logits = Logits(weight[-1], linear.bias) if linear.kind == LOGISTIC else None
     return Scorers(
-        (*texts, "linear"), class_ids, weight, bias, {**ids, "probe": stamp.id}, logits, linear.kind
+        (*texts, "linear"),
+        class_ids,
+        weight,
+        bias,
+        {**ids, "probe": stamp.id},
+        logits,
+        linear.kind,
+        raw=not linear.normalised,
+        given=stamp.params.get("given", ""),
     )
 
 
@@ -122,8 +139,8 @@ def score_rows(scorers: Scorers, opened: Embedded, chosen: np.ndarray, block_row
     s, c, _ = scorers.weight.shape
     scores = np.empty((s, c, int(chosen.sum())), np.float32)
     start = 0
-    for rows, block in unit_blocks(opened.embeddings, chosen, block_rows):
-        scores[:, :, start : start + len(rows)] = scorers.score(block)
+    for rows, z in z_blocks(opened.embeddings, chosen, block_rows):
+        scores[:, :, start : start + len(rows)] = scorers.score(unit(z), length(z))
         start += len(rows)
     return scores
 

@@ -70,7 +70,8 @@ def read_results(paths: Sequence[Path], variants: Sequence[str]) -> Results:
                 next_step="a list of cases names it twice: correct the list and run the target again",
             )
         kind = table.stamp.params["probe_kind"]
-        frames.append(table.frame.assign(variant=variant, probe_kind=kind))
+        given = table.stamp.params.get("probe_given", "")
+        frames.append(table.frame.assign(variant=variant, probe_kind=kind, probe_given=given))
         ids[variant] = table.stamp.id
     frame = pd.concat(frames, ignore_index=True)
     return Results(frame.assign(section=sections(frame["source"])), ids)

@@ -108,6 +108,8 @@ def score_cases(
     _log_undefined(frame)
     params = {**view._asdict(), "external_sources": list(others.external_sources)}
     params["probe_kind"] = scorers.probe_kind
+    if scorers.given:
+        params["probe_given"] = scorers.given
     return write_table(
         robustness, frame, ROBUSTNESS, params, {**opened.ids, **scorers.ids, **ids, **lists.ids}
     )
@@ -126,7 +128,7 @@ def _rows(
     for start in tqdm(range(0, len(classes), block_classes), desc="classes", disable=None, mininterval=30):
         some = scorers.only(classes[start : start + block_classes])
         scores = score_rows(some, opened, chosen, block_rows)
-        foreign = some.score(lists.foreign)
+        foreign = some.score(lists.foreign, lists.lengths)
         for j, class_id in enumerate(some.class_ids):
             own_class = opened.class_ids[population] == class_id
             sides = Sides(own_class & view[population], ~own_class & view[population], population)

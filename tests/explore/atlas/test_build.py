@@ -23,7 +23,7 @@ def test_the_first_chunk_has_every_unit_that_fires(made):
     ]
     assert {len(column) for column in columns} == {len(firing)}
     for row, unit in enumerate(units["id"]):
-        assert units["words"][units["label"][row]] == firing["label"][unit]
+        assert units["words"][units["label"][row]] == firing["name"][unit]
         assert units["activation"][row] == pytest.approx(100 * firing["top20_mean"][unit], abs=0.51)
     ranked = [case["unit"] for case in core["cases"]]
     assert units["id"][: len(ranked)] == ranked

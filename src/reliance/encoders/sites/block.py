@@ -68,6 +68,7 @@ def embed_images(
     store: Store,
     compute: Compute,
     fingerprint: str = "",
+    keep: bool = False,
 ) -> None:
     """Stage: as `embed_images_at`, at the class token after `block`."""
     embed_images_at(
@@ -80,4 +81,5 @@ def embed_images(
         store=store,
         compute=compute,
         fingerprint=fingerprint,
+        keep=keep,
     )

@@ -52,7 +52,7 @@ def case_records(study: Shelf, dataset: str, shown: Shown) -> list[dict[str, Any
     images = images.sort_values("relevance", ascending=False, na_position="last", kind="stable")
     grouped = dict(iter(images.groupby("failure_id")))
     total = own["failure_id"].value_counts()
-    areas, labels = _areas(study), study.mined_components.set_index("component")["label"]
+    areas, labels = _areas(study), study.mined_components.set_index("component")["name"]
     records = []
     for case in rows(cases):
         part = grouped.get(case.failure_id, images.iloc[:0])

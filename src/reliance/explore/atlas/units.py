@@ -53,7 +53,7 @@ def in_order(components: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
 
 def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden: set[int]) -> dict[str, Any]:
     """Units in the order of `in_order` as columns of whole numbers, places [n, 2] on the map among them."""
-    words = sorted(set(units["label"]))
+    words = sorted(set(units["name"]))
     word = {text: i for i, text in enumerate(words)}
     top = effects.expected[effects.expected["share"] > 0].sort_values(
         ["share", "class_id"], ascending=[False, True]
@@ -65,7 +65,7 @@ def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden
     return {
         "id": units["component"].tolist(),
         "words": words,
-        "label": [word[text] for text in units["label"]],
+        "label": [word[text] for text in units["name"]],
         "clarity": scaled(units["clarity"].to_numpy(), 1000),
         "alignment": scaled(units["alignment"].to_numpy(), 1000),
         "sure": scaled(units["confidence"].to_numpy(), 100),

@@ -214,10 +214,14 @@ def _words(
 ) -> str:
     about = read.about
     positive, negative = (name_of(about, side) for side in ("positive", "negative"))
+    given = about.get("probe_given")
+    probe = "A logistic regression on image embeddings"
+    if given:
+        probe = f"The classifier in {given}, which is not trained here (the robust probe is),"
     gone = sum(picture.drawn != DRAWN for picture in pictures)
     content = [
-        f"A logistic regression on image embeddings tells {positive} ({about['n_fit'][0]} images to learn "
-        f"from) from {negative} ({about['n_fit'][1]}).",
+        f"{probe} tells {positive} ({about['n_fit'][0]} images to learn from) from {negative} "
+        f"({about['n_fit'][1]}).",
         "(a) Components with the largest mean relevance to the log-odds of "
         f"{name_of(about, about['toward'])}, in percent of the sum of absolute means over all components; "
         "negative: it speaks for the other class. Beside each its strongest training images.",

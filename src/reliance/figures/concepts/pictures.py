@@ -24,6 +24,7 @@ from reliance.figures.thumbnails import (
     strongest,
 )
 from reliance.images.tables import CLASSES
+from reliance.naming.fit import shown_name
 from reliance.naming.table import COMPONENTS
 
 SCHEMA = 1
@@ -99,6 +100,7 @@ def concept_gallery(
     names = dict(zip(named.frame["class_id"], named.frame["short_name"], strict=True))
     used = Thresholds(**{name: table.stamp.params[name] for name in Thresholds._fields})
     chosen = select(table.frame, by, counts.per_band, used)
+    chosen["least"] = used.max_alignment
     chosen["short_name"] = [names.get(i, "") for i in chosen["class_id"]]  # -1 has none
     images = strongest(chosen, top.frame, counts.images_per_component).assign(dataset=DATASET, split=split)
     found = album.find(images)
@@ -161,9 +163,11 @@ def _sections(
 def _lines(by: str, row: Mapping[Hashable, Any]) -> list[list[Run]]:
     """What is said above the images of a component."""
     flagged, color = row["flagged"], style.INK if row["flagged"] else style.MUTED
-    to = f" to “{row['nearest']}”" if row["nearest"] != row["label"] else ""
+    asked = row["nearest"] != row["label"]
+    to = f" to “{row['nearest']}”" if asked else ""
+    name = row["label"] if asked else shown_name(row["label"], row["alignment"], row["least"])
     lines = [
-        [Run(f"#{row['component']}  ", color, flagged), Run(row["label"], color)],
+        [Run(f"#{row['component']}  ", color, flagged), Run(name, color)],
         [Run(f"a {row['activation']:.2f} · s {row['alignment']:.3f}{to}", style.MUTED)],
     ]
     if by == "relevance":

@@ -86,6 +86,8 @@ def published(frame: pd.DataFrame) -> list[str]:
 def cautions(frame: pd.DataFrame) -> list[str]:
     """What a reader must know before comparing the bars, as sentences."""
     said = []
+    for name in sorted(set(frame.get("probe_given", ())) - {""}):
+        said.append(f"In place of a probe that is trained here stands the classifier in {name}.")
     origins = sorted(set(frame["discovered_on"]) - {""})
     if origins:
         said.append(

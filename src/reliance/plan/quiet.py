@@ -1,0 +1,18 @@
+"""What Snakemake says on its own account after a job has told its user what is wrong, and need not."""
+
+import logging
+import warnings
+
+TOLD = "returned non-zero exit status 1."  # how jobs end that have told it; a killed one has another status
+
+
+def untold(record: logging.LogRecord) -> bool:
+    """Whether a record of Snakemake's logger is news: not the line of its own code that started a job."""
+    repeated = getattr(record, "exception", None) == "RuleException" and TOLD in record.getMessage()
+    return not repeated
+
+
+def hush(logger: logging.Logger) -> None:
+    """Leave out what is no news; logger : Snakemake's, which asks for sizes of files that are not there."""
+    warnings.filterwarnings("ignore", r"coroutine 'InputFiles\._predicated_size_files", RuntimeWarning)
+    logger.addFilter(untold)
