@@ -176,7 +176,11 @@ MISTAKES = [
         "did you mean 'imagenet21k'",
     ),
     (change("naming/stored", 10), "naming", "top_n"),
-    (change("naming", {"stored": 10, "top_n": 10, "min_active": 20}), "naming", "at least 20"),
+    (
+        change("naming", {"stored": 10, "top_n": 10, "min_active": 20, "draws": 1, "near": 0.8}),
+        "naming",
+        "at least 20",
+    ),
     (change("datasets/planted/planted/classes", 60), "datasets.planted.planted.classes", "55"),
     (change("datasets/planted/names", "x.csv"), "datasets.planted", "own names"),
     (change("encoders/demo/training/pool", 5), "encoders.demo.training", "batch_size"),

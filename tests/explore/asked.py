@@ -7,12 +7,14 @@ from PIL import Image
 from attribution.toy import CLASS_IDS, P
 from reliance.attribution.inputs import Explained
 from reliance.attribution.table import attribute_split
-from reliance.base.artifacts import write_table
+from reliance.base.artifacts import read_table, write_table
 from reliance.codes.top_samples import top_samples
 from reliance.encoders.text import TEXT
 from reliance.explore.indexing import index_expectations, view_units
 from reliance.failures.expectation import expectations
 from reliance.images.tables import CLASSES, INDEX
+from reliance.naming.stability import NAME_STABILITY
+from reliance.naming.table import COMPONENTS
 
 WORDS = ("", "label one", "label two", "a red kite", "<b>bold</b>")
 SHORT = ("kite", "crane", "crane", "jay")
@@ -33,6 +35,7 @@ def complete(built):
     write_classes(built)
     write_texts(built)
     write_index(built)
+    write_stability(built)
     files["top_samples"] = home / "top_samples.parquet"
     top_samples(codes=files["codes"]["train"], top_samples=files["top_samples"])
     files |= {name: home / f"explore/{name}.parquet" for name in ("served", "references")}
@@ -56,6 +59,17 @@ def complete(built):
         )
     built.describe(dataset_root=str(built.root), failures_from="demo", prompt_set="short")
     return made["attributions"], made["outputs"]
+
+
+def write_stability(built):
+    """Names of which every second one is a coin toss."""
+    frame, stamp = read_table(built.files["components"], COMPONENTS)
+    toss = frame["component"] % 2 == 0
+    told = frame[["component", "label"]].assign(
+        confidence=np.where(toss, 0.5, 0.9), images=0.5, words=0.5, rival=np.where(toss, "kite", "")
+    )
+    built.files["name_stability"] = built.home / "name_stability.parquet"
+    write_table(built.files["name_stability"], told, NAME_STABILITY, {}, {"components": stamp.id})
 
 
 def write_classes(built):

@@ -76,6 +76,7 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
     component = {
         "component": [0, 1],
         "label": bad or "x",
+        "name": bad or "x",
         "nearest": bad,
         "runner_up": bad,
         "alignment": 0.1,
@@ -91,6 +92,7 @@ def frames(bad: str) -> dict[str, pd.DataFrame]:
         "index": pd.DataFrame({"split": [bad], "image_id": 0, "class_id": 0}),
         "class_names": pd.DataFrame({"class_id": [0], "short_name": bad}),
         "components": pd.DataFrame({**component, "top20_mean": 1.0, "n_active": 3, "firing_rate": 0.1}),
+        "stability": pd.DataFrame({"component": component["component"], "confidence": 0.1, "rival": bad}),
         "robustness": pd.DataFrame(
             {"failure_id": [bad], "source": bad, "probe": "short", "spurious_auc": 0.5}
         ),
@@ -133,7 +135,7 @@ def page(folder: Path, bad: str) -> str:
             ]
         },
         "hidden": rows.hidden_rows(t["hidden"], t["class_names"], ROWS),
-        "components": rows.component_rows(t["components"], ROWS),
+        "components": rows.component_rows(t["components"], t["stability"], ROWS),
         "configuration": provenance.Grid(
             ["key", "value"], provenance.settings_rows({"variant": {bad: [bad, {bad: None}]}})
         ),

@@ -185,7 +185,12 @@ def test_stability_is_over_all_others(tmp_path: Path) -> None:
     world.match(world.add("a", sae), same, unlike)
     frame, _ = read_table(tmp_path / "m.parquet", MATCHES)
     assert len(frame) == 6 * M
-    found = stability_of(frame, 0.95)
+    found = stability_of(frame, 0.95, {"v0": "w", "v1": "w", "v2": "other"})
+    for row in found.itertuples():
+        own = frame[(frame["variant"] == row.variant) & (frame["component"] == row.component)]
+        there = {"v0": ["v2"], "v1": ["v2"], "v2": ["v0", "v1"]}[row.variant]
+        best = own.loc[own["other"].isin(there), "correlation"].max()
+        assert (row.models, row.universal) == (1, float(best >= 0.95))
     own = found[(found["variant"] == "v0") & (found["mean_correlation"] > 0.4)]
     assert (own["others"] == 2).all()
     assert own["found_again"].between(0.5, 1).all()

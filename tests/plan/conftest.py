@@ -28,6 +28,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     sae = Path(root) / "theirs.safetensors"
     sae.touch()
     found["variants"]["of_others"] = {**found["variants"]["tiny"], "sae": {"import": str(sae)}}
+    found["comparisons"]["miners"] = ["tiny", "of_others"]
     np.savez(Path(root) / "head.npz", weight=np.zeros((20, 96)), bias=np.zeros(20))
     given = {"probe": str(Path(root) / "head.npz")}
     found["variants"]["of_a_head"] = {**found["variants"]["tiny"], "audit": given}

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from reliance.report import dictionaries
-from reliance.report.dictionaries import COLUMNS, page_of, ranks, recommendation
+from reliance.report.dictionary_page import COLUMNS, on_front, page_of, ranks, recommendation
 
 
 def frame() -> pd.DataFrame:
     values = {
         "variant": ["plain", "batch", "<b>odd</b>"],
         "kind": ["top_k", "batch_top_k", "imported"],
+        "trained": True,
         "latents": [100, 100, 50],
         "l0": [5.0, 5.0, 9.0],
         "explained_variance": [0.8, 0.9, 0.5],
@@ -23,6 +24,11 @@ def frame() -> pd.DataFrame:
         "monosemanticity": [0.3, 0.2, 0.1],
         "concepts": [40, 50, 10],
         "found_again": [0.5, 0.6, 0.1],
+        "kept": np.nan,
+        "sure": np.nan,
+        "absorption": np.nan,
+        "faithful": np.nan,
+        "universal": np.nan,
         "recall": [1.0, np.nan, np.nan],
         "precision": [0.9, np.nan, np.nan],
     }
@@ -44,6 +50,29 @@ def test_the_recommendation_says_where_it_leads_and_where_not() -> None:
     assert not last
     worst = frame().assign(monosemanticity=[0.3, 0.05, 0.1])
     assert "is last in alike" in recommendation(worst)
+    assert text.endswith("Close to it: plain.") == (ranks(frame())[0] - ranks(frame())[1] < 0.5)
+
+
+def test_dictionaries_that_nobody_trained_are_shown_and_not_ranked() -> None:
+    other = frame().iloc[:1].assign(kind="pca", trained=False, explained_variance=0.99, clarity=np.nan)
+    page = page_of(pd.concat([frame(), other], ignore_index=True))
+    assert "pca of plain" in page
+    assert "<tr class=other>" in page
+    assert "<td class=best>0.900</td>" in page, "the best of the trained ones is marked"
+    assert "Recommended:</b> batch" in page
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_front_is_what_nothing_beats(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    l0, explained = rng.integers(1, 5, 9).astype(float), rng.integers(0, 6, 9) / 5
+    found = on_front(l0, explained)
+    for i in range(9):
+        beaten = [
+            l0[j] <= l0[i] and explained[j] >= explained[i] and (l0[j], explained[j]) != (l0[i], explained[i])
+            for j in range(9)
+        ]
+        assert found[i] == (not any(beaten))
 
 
 def test_the_page_shows_every_dictionary_and_escapes_names() -> None:
@@ -52,8 +81,8 @@ def test_the_page_shows_every_dictionary_and_escapes_names() -> None:
     assert "<b>odd" not in page
     assert "&lt;b&gt;odd" in page
     assert "<td class=best>0.900</td>" in page
-    for column in COLUMNS.values():
-        assert column.title in page
+    for name, column in COLUMNS.items():
+        assert (f">{column.title}</th>" in page) == frame()[name].notna().any()
 
 
 def test_columns_that_nobody_has_are_left_out() -> None:
@@ -73,6 +102,7 @@ def test_silent_latents_are_counted_in_the_table_of_components(monkeypatch: pyte
     monkeypatch.setattr(dictionaries, "read_rows", lambda *_: None)
     monkeypatch.setattr(dictionaries, "monosemanticity", lambda *_: np.ones(4))
     one = [Path("x")]
-    stability = pd.DataFrame({"component": range(4), "found_again": 1.0})
-    row = dictionaries._row(dictionaries.Files(one, one, one, one, Path("s")), 0, stability, 5)
+    stability = pd.DataFrame({"component": range(4), "found_again": 1.0, "universal": np.nan})
+    components["confidence"] = 1.0
+    row = dictionaries._row(dictionaries.Files(one, one, one, one, one, Path("s")), 0, stability, 5)
     assert row["silent"] == 0.5

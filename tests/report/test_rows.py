@@ -90,8 +90,12 @@ def test_the_commonest_names(names, words):
 
 
 def test_components_by_activation_with_what_is_left_out():
-    grid = rows.component_rows(COMPONENTS, 1)
-    assert grid.rows == [["#9", "no name (bird?)", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
+    sure = pd.DataFrame({"component": COMPONENTS["component"], "confidence": 0.95, "rival": "wing"})
+    assert rows.component_rows(COMPONENTS, sure.assign(confidence=0.5), 1).rows[0][2] == (
+        "a coin toss: 50%, else wing"
+    )
+    grid = rows.component_rows(COMPONENTS, sure, 1)
+    assert grid.rows == [["#9", "no name (bird?)", "95%", "wing", "+0.100", "0.50", "3.00", "30", "50.00%"]]
     assert grid.left_out == 1
 
 

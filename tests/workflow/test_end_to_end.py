@@ -25,6 +25,7 @@ COLUMNS = {
     "tiny/top_samples.parquet": "component rank image_id activation",
     "tiny/components.parquet": "component n_active firing_rate mean max top5_mean top20_mean clarity label "
     "alignment runner_up",
+    "tiny/name_stability.parquet": "component label confidence images words rival",
     "tiny/attributions/subset.parquet": "image_id class_id component activation act_x_grad ablation",
     "tiny/attributions/test.parquet": "image_id class_id component activation act_x_grad ablation",
     "tiny/expectations.parquet": "class_id component n n_active mean std y_mean y_std",

@@ -15,6 +15,7 @@ CURVES = {"fig3", "fig3b", "fig7", "fig8", "report"}
 CONCEPTS = {"fig10", "fig11", "report"}
 BASES = {"fig4", "compare_fig4", "paper", "report"}
 NAMES = {"component_table", "component_table_test", "hidden_concepts", "fig9"} | BASES | CONCEPTS
+NAMES |= {"name_stability"}
 CODES = (
     {"encode", "gather_codes", "top_samples", "attribute_split", "expectations", "faithfulness"}
     | MINING
@@ -29,6 +30,7 @@ EMBEDDED |= {"train_sae", "zero_shot", "fit_probe", "basis_table", "alignment_ba
 
 
 BROWSED = {"component_table", "component_table_test", "hidden_concepts", "alignment_baseline", "score_cases"}
+BROWSED |= {"name_stability"}
 LOOKED_UP = {"view_units": {"gather_codes", "component_table"}, "index_expectations": {"expectations"}}
 
 

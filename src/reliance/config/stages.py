@@ -27,6 +27,8 @@ class Naming(Section):
     stored: Positive
     top_n: Annotated[int, Field(ge=2, le=INT32_MAX)]
     min_active: Annotated[int, Field(ge=2, le=INT32_MAX)]
+    draws: Annotated[int, Field(ge=1, le=1000)]
+    near: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _enough_stored(self) -> "Naming":

@@ -239,6 +239,7 @@ def _unit(about: Brief | None) -> dict[str, Any]:
         return {}
     return {
         "name": about.name,
+        "confidence": about.confidence,
         "alignment": about.alignment,
         "clarity": about.clarity,
         "activation": about.top20_mean,

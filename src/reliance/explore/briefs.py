@@ -43,6 +43,8 @@ class Brief(NamedTuple):
     serves: list[Served]
     cases: list[Fooled]
     examples: list[int]  # image_ids of train, the strongest first
+    confidence: float = float("nan")  # share of draws in which its name, or a near one, comes out again
+    rival: str = ""  # the name that comes out most often instead
 
 
 def briefs(shelf: Shelf, components: Sequence[int], examples: int = 6, served: int = 3) -> dict[int, Brief]:
@@ -59,6 +61,7 @@ def briefs(shelf: Shelf, components: Sequence[int], examples: int = 6, served: i
             next_step="look it up with `reliance find`, or in this table",
         )
     chosen = table.iloc[wanted]
+    sure = shelf.name_stability if shelf.has("name_stability") else None
     classes, fooled = served_by(shelf, wanted, served), fooled_by(shelf, wanted)
     shown = strongest_of(shelf, wanted, examples)
     found = {}
@@ -75,6 +78,7 @@ def briefs(shelf: Shelf, components: Sequence[int], examples: int = 6, served: i
             classes.get(c, []),
             fooled.get(c, []),
             [image_id for image_id, _ in shown.get(c, [])],
+            *(() if sure is None else (float(sure["confidence"].iloc[c]), str(sure["rival"].iloc[c]))),
         )
     return found
 

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reliance.explore.briefs import Brief, Fooled, Served
+from reliance.explore.briefs import Brief
 from reliance.explore.cards import CaseCard, ClassCard
+from reliance.explore.cells import fooling, number, percent, serving, sure
 from reliance.explore.explain import Answer, Explained, UnitEffect
 from reliance.explore.search import Found, Hit, ImageHit
 from reliance.explore.unit import Name, Near, Unit
+from reliance.naming.stability import said
 
 Shown = tuple[str, int]  # an image: (split, image_id); split "" is the image that was handed over
 
@@ -66,10 +68,10 @@ def _of_prompt(found: Explained, answer: Answer, top: int) -> Block:
     lead.append(f"{rest}{share}; biases alone give {number(answer.bias, 4)}")
     if len(answer.units) > len(shown):
         lead.append(f"{len(answer.units) - len(shown)} more active units are not shown")
-    columns = ["unit", "name", "effect", "share", "act x grad", "activation", "z", "alignment", "clarity"]
+    columns = ["unit", "name", "sure", "effect", "share", "act x grad", "activation", "z", "alignment"]
     rows = [_of_effect(effect, found.about.get(effect.component), most) for effect in shown]
     title = repr(answer.prompt) + (f" (class {answer.class_id})" if answer.class_id >= 0 else "")
-    return Block(title, lead, [*columns, "serves", "case"], rows, [])
+    return Block(title, lead, [*columns, "clarity", "serves", "case"], rows, [])
 
 
 def _usual(answer: Answer) -> str:
@@ -87,6 +89,7 @@ def _of_effect(effect: UnitEffect, about: Brief | None, most: float) -> Row:
     cells = [
         str(effect.component),
         about.name if about else "",
+        sure(about) if about else "",
         number(effect.ablation, 4, sign=True),
         percent(effect.share),
         number(effect.act_x_grad, 4, sign=True),
@@ -115,6 +118,10 @@ def of_unit(card: Unit) -> Sheet:
         f"alignment {number(about.alignment, 3)}, clarity {number(about.clarity, 3)}, fires on "
         f"{percent(about.firing_rate)} of the images, {number(about.top20_mean, 2)} on its strongest 20"
     ]
+    if about.name and np.isfinite(about.confidence):
+        toss = said(about.name, about.confidence, about.rival)
+        holds = f"holds in {about.confidence:.0%} of draws of halves of its images and of the vocabulary"
+        lead.append(f"its name {f'is {toss}' if toss else holds}")
     if about.cases:
         lead.append(f"stands behind the failure cases {fooling(about.cases)}")
     examples = [((card.split, image_id), number(value, 1)) for image_id, value in card.examples]
@@ -139,9 +146,25 @@ def of_unit(card: Unit) -> Sheet:
         ("Fires on the same images", "share", card.beside),
     )
     blocks += [_of_near(title, what, units) for title, what, units in near if units]
+    if card.elsewhere:
+        columns = ["variant", "unit", "name", "correlation", "same"]
+        rows = [
+            Row(
+                [e.variant, str(e.component), e.name, number(e.correlation, 3), _same(e.mutual, e.matched)],
+                e.correlation,
+            )
+            for e in card.elsewhere
+        ]
+        lead = ["the unit whose activations on the same images correlate most with its own"]
+        blocks.append(Block("The same unit in other models", lead, columns, rows))
     return Sheet(
         f"{card.variant}: unit {about.component}, {about.name or 'without a name'}", lead, blocks, card.notes
     )
+
+
+def _same(mutual: bool, matched: bool) -> str:
+    """Whether a unit elsewhere is the one that belongs to it."""
+    return "each other's nearest" if mutual else "one to one" if matched else "nearest only"
 
 
 def _of_histogram(card: Unit) -> Block:
@@ -179,7 +202,7 @@ def of_search(variant: str, found: list[Found], least: bool) -> Sheet:
     )
 
 
-_HITS = ["unit", "name", "alignment", "clarity", "activation", "fires on", "serves", "case"]
+_HITS = ["unit", "name", "sure", "alignment", "clarity", "activation", "fires on", "serves", "case"]
 
 
 def _of_hits(hits: list[Hit]) -> list[Row]:
@@ -188,6 +211,7 @@ def _of_hits(hits: list[Hit]) -> list[Row]:
             [
                 str(hit.about.component),
                 hit.about.name,
+                sure(hit.about),
                 number(hit.alignment, 3, sign=True),
                 number(hit.about.clarity, 2),
                 number(hit.about.top20_mean, 2),
@@ -267,25 +291,3 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     if card.cases:
         lead.append(f"failure cases: {fooling(card.cases)}")
     return Sheet(f"{variant}: class {card.class_id}, {card.short_name}", lead, blocks, [])
-
-
-def number(value: float, digits: int, sign: bool = False) -> str:
-    """A number with so many digits behind the point; nothing for one that is not known."""
-    if value is None or not np.isfinite(value):
-        return ""
-    return f"{value:{'+' if sign else ''}.{digits}f}"
-
-
-def percent(share: float) -> str:
-    """A share in per cent."""
-    return f"{100 * share:.1f} %" if np.isfinite(share) else ""
-
-
-def serving(classes: list[Served]) -> str:
-    """The class that a unit adds most to, and how many others it serves."""
-    return classes[0].name if classes else ""
-
-
-def fooling(cases: list[Fooled]) -> str:
-    """Failure cases in a row."""
-    return ", ".join(f"{case.failure_id} ({case.kind} of {case.name})" for case in cases)

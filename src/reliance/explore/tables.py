@@ -25,6 +25,7 @@ from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.faithfulness.schema import FAITHFULNESS
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX
 from reliance.naming.fit import least_fit, shown_name
+from reliance.naming.stability import NAME_STABILITY
 from reliance.naming.table import COMPONENTS
 from reliance.robustness.summary import read_results
 from reliance.robustness.zero_shot import KIND as ZERO_SHOT_KIND
@@ -175,6 +176,11 @@ class Tables:
     def hidden(self) -> pd.DataFrame:
         """Components that no name fits well, and what they drive."""
         return self.table("hidden", HIDDEN)
+
+    @cached_property
+    def name_stability(self) -> pd.DataFrame:
+        """How sure the name of every component is."""
+        return self.table("name_stability", NAME_STABILITY)
 
     @cached_property
     def top_samples(self) -> pd.DataFrame:

@@ -15,6 +15,7 @@ class Tie(NamedTuple):
 TIES = (
     Tie("top_samples", "codes", "components", "codes"),
     Tie("hidden", "components", "components"),
+    Tie("name_stability", "components", "components"),
     Tie("neurons", "vocabulary", "components", "vocabulary"),
     Tie("pca", "vocabulary", "components", "vocabulary"),
     Tie("random", "vocabulary", "components", "vocabulary"),

@@ -7,6 +7,7 @@ import numpy as np
 from reliance.base.errors import RelianceError
 from reliance.codes.store import codes_at
 from reliance.explore.briefs import Brief, Served, briefs, served_by, strongest_of
+from reliance.explore.elsewhere import Elsewhere, elsewhere
 from reliance.explore.indexing import BINS
 from reliance.explore.shelf import Shelf
 from reliance.naming.names import Vocabulary
@@ -47,6 +48,7 @@ class Unit(NamedTuple):
     words: list[Name]  # whose text vector it pushes y towards: B_j . t per unit of activation
     against: list[Name]  # those that it pushes y away from
     notes: list[str]
+    elsewhere: list[Elsewhere] = []  # noqa: RUF012 - in other variants, where units were matched
 
 
 def unit(
@@ -87,6 +89,7 @@ def unit(
         words[:MOST],
         words[: -MOST - 1 : -1],
         [f"more is said once this has run: {command}"] if command else [],
+        elsewhere(shelf, component),
     )
 
 

@@ -103,6 +103,18 @@ FIGURES = (
         about="Fig. 5 in detail: every prompt set with its standard error",
     ),
     Row(
+        "persisting",
+        "reliance.figures.failures.persisting:persisting",
+        "Failures across models",
+        "Failure modes",
+        "Robustness",
+        reads="persistence",
+        shows="failures",
+        compares=True,
+        alone=False,
+        about="failures that persist from one model to another, and those that one has alone",
+    ),
+    Row(
         "table1",
         "reliance.figures.robustness.table1:table1",
         "Table 1",

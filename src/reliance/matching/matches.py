@@ -5,7 +5,7 @@ kinds, sites and models are compared alike. Where encoder and site are the same,
 compared too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -82,7 +82,7 @@ def match_units(
     write_table(matches, frame, MATCHES, settings, inputs)
     write_table(
         stability,
-        stability_of(frame, found_again),
+        stability_of(frame, found_again, {d.variant: d.place[0] for d in dictionaries}),
         STABILITY,
         {**settings, "found_again": found_again},
         inputs,
@@ -118,13 +118,20 @@ def match(first: Dictionary, second: Dictionary, shortlist: int) -> tuple[Found,
     )
 
 
-def stability_of(matches: pd.DataFrame, found_again: float) -> pd.DataFrame:
-    """STABILITY of MATCHES."""
+def stability_of(matches: pd.DataFrame, found_again: float, encoders: Mapping[str, str]) -> pd.DataFrame:
+    """STABILITY of MATCHES. encoders : variant -> its encoder."""
     counted = matches.assign(again=matches["correlation"] >= found_again)
     grouped = counted.groupby(["variant", "component"], sort=False)
     found: pd.DataFrame = grouped.agg(
         others=("other", "size"), found_again=("again", "mean"), mean_correlation=("correlation", "mean")
     ).reset_index()
+    counted["encoder"] = counted["other"].map(encoders)
+    abroad = counted[counted["encoder"] != counted["variant"].map(encoders)]
+    each = abroad.groupby(["variant", "component", "encoder"], sort=False)["again"].any().reset_index()
+    models = each.groupby(["variant", "component"], sort=False)["again"].agg(["size", "mean"])
+    models.columns = ["models", "universal"]
+    found = found.join(models, on=["variant", "component"])
+    found["models"] = found["models"].fillna(0).astype("int32")
     return found
 
 

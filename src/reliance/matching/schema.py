@@ -21,7 +21,7 @@ MATCHES = TableSpec(
 )
 STABILITY = TableSpec(
     "stability",
-    1,
+    2,
     (
         ("variant", "string"),
         ("component", "int32"),
@@ -31,5 +31,7 @@ STABILITY = TableSpec(
             "float32",
         ),  # share of them in which its match is as correlated as `found_again` asks for
         ("mean_correlation", "float32"),  # with its matches
+        ("models", "int32"),  # other encoders that have a variant among those
+        ("universal", "float32"),  # share of these with a variant in which it is found again; nan: none
     ),
 )

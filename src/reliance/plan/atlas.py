@@ -32,6 +32,7 @@ def to_browse(plan: Plan, w: Wildcards) -> Paths:
         "tested": at(components_of("sae", "test"), variant=name),
         "top_samples": at(paths.TOP_SAMPLES, variant=name),
         "hidden": at(paths.HIDDEN, variant=name),
+        "name_stability": at(paths.NAME_STABILITY, variant=name),
         "alignments": alignments(plan, name),
         "expectations": at(paths.EXPECTATIONS, variant=name),
         "failures": at(paths.FAILURES, variant=miner),

@@ -13,6 +13,7 @@ from reliance.plan.concepts import alignments
 from reliance.plan.faithfulness import BASES, of
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.persisting import mining, persistence
 from reliance.plan.plan import Plan, each, some
 from reliance.plan.robustness import listed
 from reliance.plan.stage import Listed, Paths, Stage, Values
@@ -25,6 +26,8 @@ class Group(NamedTuple):
 
     inputs: Callable[[Plan, Names], Paths]
     settings: Callable[[Plan, Names], Values]
+    of_comparison: Callable[[Plan, str], Paths] | None = None  # by its name, instead of `inputs`
+    members: Callable[[Plan, str], list[str]] | None = None  # the variants of a comparison that have it
 
 
 def shown(plan: Plan, names: Names) -> Values:
@@ -210,6 +213,7 @@ GROUPS = {
     "tested components": Group(tested_components, shown),
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
+    "persistence": Group(lambda plan, names: {}, shown, persistence, mining),
     "audit": Group(audited, shown),
     "audited images": Group(audited_images, pictures),
 }
@@ -236,6 +240,8 @@ def checked(plan: Plan, row: Row, name: str) -> list[str]:
 
 def side_by_side(plan: Plan, row: Row, name: str) -> list[str]:
     """The variants of a comparison that have the figure."""
+    if members := GROUPS[row.reads].members:
+        return members(plan, name)
     return plan.comparison(name) if row.of == "cases" else plan.with_sae(name)
 
 
@@ -275,9 +281,14 @@ def compared(row: Row) -> Stage:
             return values
         return {**values, "skipped": [name for name in plan.comparison(w.comparison) if name not in names]}
 
+    def inputs(plan: Plan, w: Wildcards) -> Paths:
+        if group.of_comparison:
+            return group.of_comparison(plan, w.comparison)
+        return group.inputs(plan, side_by_side(plan, row, w.comparison))
+
     return one._replace(
         name=f"compare_{row.name}",
-        inputs=lambda plan, w: group.inputs(plan, side_by_side(plan, row, w.comparison)),
+        inputs=inputs,
         outputs=outputs,
         beside=beside(*outputs.values()),
         settings=settings,

@@ -1,8 +1,12 @@
 """Units of the variants of a comparison, found in each other."""
 
 from reliance.base.errors import RelianceError
+from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
+from reliance.plan.faithfulness import BASES, of
+from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, base_name, beside
+from reliance.plan.persisting import mining
 from reliance.plan.plan import Plan, each
 from reliance.plan.report import of_planted_data
 from reliance.plan.stage import Paths, Stage, Values
@@ -35,6 +39,42 @@ def matching(plan: Plan, w: Wildcards) -> Values:
     return {"variants": members(plan, w.comparison), **chosen}
 
 
+def to_persist(plan: Plan, w: Wildcards) -> Paths:
+    """Matches of units, and the cases of the variants that mine their own."""
+    members(plan, w.comparison)
+    return {
+        "matches": at(paths.MATCHES, comparison=w.comparison),
+        "failures": each(paths.FAILURES, mining(plan, w.comparison)),
+    }
+
+
+def to_judge(plan: Plan, w: Wildcards) -> Paths:
+    """A dictionary of a variant, and the test images that it is judged on."""
+    v, name = plan.variant(w.variant), w.variant
+    plan.check_classes(v.dataset)
+    labeller, site = plan.labeller(name), plan.labelled_at(name)
+    files: Paths = {
+        "embeddings": plan.embedded(name, "test"),
+        "fitted": plan.embedded(name, "train"),
+        "labels": plan.embeddings(labeller, site, v.dataset, "test"),
+        "index": plan.path(paths.INDEX, name),
+        "sae": at(paths.SAE, variant=name),
+        "quality": at(paths.SAE_QUALITY, variant=name),
+        "text": plan.path(paths.TEXT, name, prompt_set=v.failures.prompt_set),
+        "words": plan.path(paths.TEXT, name, prompt_set="vocabulary"),
+    }
+    if not SITES[kind_of(v.site)].tail:
+        files["head"] = plan.path(paths.HEAD, name)
+    return files
+
+
+def untrained(plan: Plan, names: list[str]) -> list[tuple[str, str]]:
+    """(variant, basis) of the dictionaries that nobody trained, once per encoder and site."""
+    first = {(plan.variant(n).encoder, plan.variant(n).site): n for n in reversed(names)}
+    chosen = [name for name in names if name in first.values()]
+    return [(name, basis) for name in chosen for basis in ("neurons", "pca", "vocabulary")]
+
+
 def to_compare(plan: Plan, w: Wildcards) -> Paths:
     """What is known of each dictionary, and of all together."""
     names, split = members(plan, w.comparison), plan.config.matching.split
@@ -49,6 +89,23 @@ def to_compare(plan: Plan, w: Wildcards) -> Paths:
         ],
         "stability": at(paths.STABILITY, comparison=w.comparison),
         "truths": each(paths.TRUTH, scored(plan, names)),
+        "sure": each(paths.NAME_STABILITY, names),
+        **of_classes(plan, names),
+    }
+
+
+def of_classes(plan: Plan, names: list[str]) -> Paths:
+    """What is known of dictionaries on images with classes, and of those that nobody trained."""
+    if not plan.labelled(plan.variant(names[0]).dataset):
+        return {}
+    others = untrained(plan, names)
+    axes = [pair for pair in others if pair[1] in BASES]
+    return {
+        "judged": each(paths.JUDGED, names, basis="sae"),
+        "curves": each(paths.FAITHFULNESS, names),
+        "others": [at(paths.JUDGED, variant=name, basis=basis) for name, basis in others],
+        "other_components": [at(components_of(basis, "train"), variant=name) for name, basis in axes],
+        "other_curves": [at(of(paths.BASIS_FAITHFULNESS, basis), variant=name) for name, basis in axes],
     }
 
 
@@ -64,6 +121,7 @@ def comparing(plan: Plan, w: Wildcards) -> Values:
         "variants": names,
         "kinds": [plan.sae(name).kind for name in names],
         "scored": scored(plan, names),
+        "bases": [list(pair) for pair in untrained(plan, names)] if of_classes(plan, names) else [],
         "images": plan.config.matching.images,
     }
 
@@ -78,6 +136,30 @@ STAGES = (
         memory=8000,
         minutes=60,
         message="Matching units of the variants of {wildcards.comparison}",
+    ),
+    Stage(
+        name="persist_failures",
+        entry="reliance.matching.persistence:persist_failures",
+        inputs=to_persist,
+        outputs={"persistence": paths.PERSISTENCE},
+        settings=lambda plan, w: {
+            "variants": mining(plan, w.comparison),
+            "found_again": plan.config.matching.found_again,
+        },
+        memory=2000,
+        minutes=5,
+        message="Looking for the failure cases of each variant of {wildcards.comparison} in the others",
+    ),
+    Stage(
+        name="judge_dictionary",
+        entry="reliance.matching.judged:judge_dictionary",
+        inputs=to_judge,
+        outputs={"judged": paths.JUDGED},
+        constraints={"basis": "sae|neurons|pca|vocabulary"},
+        settings=lambda plan, w: {"basis": w.basis},
+        memory=lambda s: 6000 + 0.1 * s.latents,
+        minutes=30,
+        message="Judging {wildcards.basis} of {wildcards.variant} as a dictionary",
     ),
     Stage(
         name="compare_dictionaries",

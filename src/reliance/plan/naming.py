@@ -58,6 +58,12 @@ COMPONENT_TABLE = Stage(
     message="Naming the components of {wildcards.variant}",
 )
 
+
+def to_draw_again(plan: Plan, w: Wildcards) -> Paths:
+    """What names were made from, and the names."""
+    return {**to_name(plan, w), "components": at(paths.COMPONENTS, variant=w.variant)}
+
+
 STAGES = (
     COMPONENT_TABLE,
     COMPONENT_TABLE._replace(
@@ -71,5 +77,16 @@ STAGES = (
         inputs=to_name_again,
         outputs={"components": components_of("asked", "train")},
         message="Holding the components of {wildcards.variant} against the names that were asked for",
+    ),
+    Stage(
+        name="name_stability",
+        entry="reliance.naming.stability:name_stability",
+        inputs=to_draw_again,
+        outputs={"name_stability": paths.NAME_STABILITY},
+        settings=lambda plan, w: some(plan.config.naming, "top_n", "draws", "near"),
+        untracked=in_blocks,
+        memory=lambda s: 4000 + 0.1 * s.latents,
+        minutes=lambda s: 20 + s.train / 10000,
+        message="Drawing the names of the components of {wildcards.variant} again",
     ),
 )

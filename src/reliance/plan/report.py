@@ -4,7 +4,7 @@ import os
 
 from reliance.figures.table import FIGURES, numbered
 from reliance.plan import paths
-from reliance.plan.figures import bases, figures_of, reading
+from reliance.plan.figures import GROUPS, bases, figures_of, reading
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
@@ -40,6 +40,7 @@ def of_an_sae(plan: Plan, name: str) -> Paths:
         **{key: files[0] for key, files in bases(plan, [name]).items()},
         "tested": at(components_of("sae", "test"), variant=name),
         "hidden": at(paths.HIDDEN, variant=name),
+        "name_stability": at(paths.NAME_STABILITY, variant=name),
         "faithfulness": at(paths.FAITHFULNESS, variant=name),
         "quality": at(paths.SAE_QUALITY, variant=name),
     }
@@ -150,7 +151,9 @@ def looked_up(plan: Plan, name: str) -> list[str]:
 def demo_targets(plan: Plan) -> list[str]:
     """Everything of the embedded demo."""
     compared = [
-        sheet(at(paths.COMPARISON, comparison="demo"), row.name)["pdf"] for row in FIGURES if row.compares
+        sheet(at(paths.COMPARISON, comparison="demo"), row.name)["pdf"]
+        for row in FIGURES
+        if row.compares and not GROUPS[row.reads].members  # what every comparison has
     ]
     attributed = [at(paths.ATTRIBUTIONS, variant="demo", attributed=part) for part in ("subset", "test")]
     early = at(paths.VARIANT, variant="demo_early")

@@ -18,6 +18,7 @@ def to_show(plan: Plan, w: Wildcards) -> Paths:
         "figure": files["png"],
         "caption": files["caption"],
         "components": at(paths.COMPONENTS, variant=w.variant),
+        "name_stability": at(paths.NAME_STABILITY, variant=w.variant),
         "quality": at(paths.SAE_QUALITY, variant=w.variant),
         "excluded": plan.path(paths.EXCLUDED, w.variant),
         "weights": plan.path(paths.WEIGHTS, w.variant),

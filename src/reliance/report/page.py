@@ -96,6 +96,7 @@ class OfSae(NamedTuple):
     tested: Path  # components on the test split
     alignments: Path
     hidden: Path
+    name_stability: Path
     faithfulness: Path
     quality: Path
 
@@ -214,7 +215,7 @@ def tables_shown(study: Tables) -> dict[str, Any]:
         "cases": rows.case_rows(study, sure),
         "weak_cases": rows.case_rows(study, study.failures.drop(sure.index)),
         "hidden": rows.hidden_rows(study.hidden, study.class_names, ROWS) if own else None,
-        "components": rows.component_rows(study.components, ROWS) if own else None,
+        "components": rows.component_rows(study.components, study.name_stability, ROWS) if own else None,
     }
 
 

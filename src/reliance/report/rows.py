@@ -8,6 +8,7 @@ import pandas as pd
 
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.tables import Tables
+from reliance.naming.stability import said
 from reliance.report.markup import Grid
 
 
@@ -109,15 +110,22 @@ def hidden_rows(hidden: pd.DataFrame, classes: pd.DataFrame, limit: int) -> Grid
     return Grid(columns, rows, max(0, len(flagged) - limit))
 
 
-def component_rows(components: pd.DataFrame, limit: int) -> Grid:
-    """The named components that fire most strongly."""
+def _sure(label: str, confidence: float, rival: str) -> str:
+    return said(label, confidence, rival) or ("" if np.isnan(confidence) else f"{confidence:.0%}")
+
+
+def component_rows(components: pd.DataFrame, stability: pd.DataFrame, limit: int) -> Grid:
+    """The named components that fire most strongly. stability : NAME_STABILITY, how sure names are."""
+    components = components.merge(stability[["component", "confidence", "rival"]], on="component", how="left")
     named = components[components["label"] != ""].sort_values(
         ["top20_mean", "component"], ascending=[False, True]
     )
+    told = named.head(limit)[["label", "confidence", "rival"]].to_numpy(object)
     rows = [
         [
             f"#{c.component}",
             str(c.name),
+            _sure(*sure),
             str(c.runner_up),
             f"{c.alignment:+.3f}",
             f"{c.clarity:.2f}",
@@ -125,10 +133,10 @@ def component_rows(components: pd.DataFrame, limit: int) -> Grid:
             str(c.n_active),
             f"{c.firing_rate:.2%}",
         ]
-        for c in named.head(limit).itertuples()
+        for c, sure in zip(named.head(limit).itertuples(), told, strict=True)
     ]
-    columns = ["component", "name", "second name", "alignment", "clarity", "activation (top 20)", "images"]
-    return Grid([*columns, "firing rate"], rows, max(0, len(named) - limit))
+    columns = ["component", "name", "sure", "second name", "alignment", "clarity"]
+    return Grid([*columns, "activation (top 20)", "images", "firing rate"], rows, max(0, len(named) - limit))
 
 
 def truth_rows(truth: Mapping[str, Any]) -> Grid:

@@ -26,7 +26,7 @@ from reliance.report.rows import component_rows
 KIND, SCHEMA = "report_unlabelled", 1
 ROWS = 200  # components that are listed
 PICTURED, IMAGES, SIDE = 30, 8, 72  # components with pictures, images of each, pixels
-NAMED = ("index", "components", "top_samples", "quality", "excluded", "weights", "checked")
+NAMED = ("index", "components", "name_stability", "top_samples", "quality", "excluded", "weights", "checked")
 TEMPLATE = Path(__file__).with_name("unlabelled.html.j2")
 
 
@@ -34,6 +34,7 @@ class Found(NamedTuple):
     """What the pipeline found without classes."""
 
     components: Path
+    name_stability: Path
     top_samples: Path
     quality: Path
     excluded: Path
@@ -83,7 +84,7 @@ def report_unlabelled(
         "facts": facts(study),
         "known": known_of_data(study),
         "strips": strips(study, shown.dataset_root, reading),
-        "components": component_rows(study.components, ROWS),
+        "components": component_rows(study.components, study.name_stability, ROWS),
         "image": picture(figure),
         "caption": markdown(caption.read_text(encoding="utf-8")),
         "configuration": Grid(["key", "value"], provenance.settings_rows(shown.configuration)),

@@ -5,9 +5,26 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from reliance.base.artifacts import read_table, write_table
+from reliance.naming.stability import NAME_STABILITY
+from reliance.naming.table import COMPONENTS
+
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+
+def sure(components: Path) -> Path:
+    """Names of which every second one is a coin toss."""
+    frame, stamp = read_table(components, COMPONENTS)
+    toss = frame["component"] % 2 == 0
+    told = frame[["component", "label"]].assign(
+        confidence=np.where(toss, 0.5, 0.9), images=0.5, words=0.5, rival=np.where(toss, "else", "")
+    )
+    path = components.with_name("name_stability.parquet")
+    write_table(path, told, NAME_STABILITY, {}, {"components": stamp.id})
+    return path
 
 
 class Made:
@@ -22,6 +39,7 @@ class Made:
         given = stages.write(world, folder)
         self.root, self.folder = folder / "images", folder / "atlas"
         self.files = browsed.write_browsed(folder, given, browsed.write_images(self.root, 9, (80, 60)), 5)
+        self.files = self.files._replace(name_stability=sure(self.files.components))
         self.about = browsed.about(self.root)
         self.build()
 

@@ -18,7 +18,8 @@ def test_the_first_chunk_has_every_unit_that_fires(made):
     firing = table[table["n_active"] > 0].set_index("component")
     assert sorted(units["id"]) == firing.index.tolist()
     columns = [
-        units[name] for name in ("label", "clarity", "alignment", "activation", "rate", "x", "y", "drives")
+        units[name]
+        for name in ("label", "sure", "clarity", "alignment", "activation", "rate", "x", "y", "drives")
     ]
     assert {len(column) for column in columns} == {len(firing)}
     for row, unit in enumerate(units["id"]):

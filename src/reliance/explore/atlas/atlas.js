@@ -40,6 +40,7 @@
 
   const name = (row) => units.words[units.label[row]] || "rarely fires";
   const className = (id) => (classRow.has(id) ? core.classes.name[classRow.get(id)] : "no class");
+  const isToss = (row) => units.sure[row] !== null && units.sure[row] < 60;  // naming/stability.py
   const isNamed = (row) => units.words[units.label[row]] !== "";
 
   function index(data) {
@@ -254,7 +255,7 @@
   function listRow(place, key) {
     const row = shownRows[place], id = units.id[row];
     const clarity = units.clarity[row];
-    const said = [clarity === null ? "fires rarely" : `clarity ${fixed(clarity / 1000)}`, `activation ${fixed(units.activation[row] / 100, 1)}`];
+    const said = [clarity === null ? "fires rarely" : `clarity ${fixed(clarity / 1000)}`, ...(units.sure[row] === null ? [] : [isToss(row) ? `name a coin toss (${units.sure[row]} %)` : `name ${units.sure[row]} % sure`]), `activation ${fixed(units.activation[row] / 100, 1)}`];
     const drives = units.drives[row] >= 0 && units.share[row] >= 5 ? ` → ${className(units.drives[row])}` : "";
     return h("a", { class: "row", href: unitHref(id), "data-key": key, style: { top: `${place * ROW}px` } }, face(id),
       h("span", { class: "who" }, h("span", { class: "line" }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
@@ -611,6 +612,7 @@
       facts([
         ["clarity", fixed(units.clarity[row] === null ? null : units.clarity[row] / 1000), testClarity === null || testClarity === undefined ? "" : `${fixed(testClarity)} on test`],
         ["alignment", units.alignment[row] === null ? "–" : signed(units.alignment[row] / 1000), "of its name"],
+        ["name", units.sure[row] === null ? "–" : `${units.sure[row]} % sure`, !isToss(row) ? "over halves of its images and of the vocabulary" : `a coin toss${unit.rival ? `, else ${unit.rival}` : ""}`],
         ["activation", fixed(units.activation[row] / 100), testActivation === undefined ? "" : `${fixed(testActivation)} on test`],
         ["fires on", count(unit.n), `${percent(units.rate[row] / 1e6, 2)} of images${testRate === undefined ? "" : `, ${percent(testRate, 2)} on test`}`],
       ]),

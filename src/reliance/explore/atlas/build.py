@@ -62,6 +62,7 @@ class Browsed(NamedTuple):
     codes: Sequence[Path]
     outliers: Path | None = None  # of a variant that mines
     outlier_samples: Path | None = None
+    name_stability: Path | None = None
 
 
 class AboutAtlas(NamedTuple):
@@ -122,7 +123,8 @@ def write_data(
         study.outliers if study.has("outliers") else pd.DataFrame(columns=[n for n, _ in OUTLIERS.columns])
     )
     effects = of_units.effects_of(study.expectations, outliers)
-    ordered = of_units.in_order(study.components, study.failures if own else study.failures.iloc[:0])
+    named = of_units.with_confidence(study)
+    ordered = of_units.in_order(named, study.failures if own else study.failures.iloc[:0])
     firing = ordered["component"].to_numpy()
     examples = of_units.examples_of(
         ordered, study.top_samples, study.index, shown, examples_per_unit(len(ordered))

@@ -9,6 +9,7 @@ import pandas as pd
 from reliance.explore.atlas.chunks import number, rows, scaled
 from reliance.explore.atlas.neighbours import Near
 from reliance.explore.atlas.pictures import Shown
+from reliance.explore.shelf import Shelf
 
 DRIVEN, OPPOSED, FOOLED = 6, 3, 6  # classes listed of a unit
 
@@ -26,6 +27,14 @@ def effects_of(expectations: pd.DataFrame, outliers: pd.DataFrame) -> Effects:
     pairs = expectations[expectations["component"] >= 0]
     output = pairs["class_id"].map(whole.where(whole > 0))
     return Effects(pairs.assign(share=pairs["mean"] / output), outliers)
+
+
+def with_confidence(study: Shelf) -> pd.DataFrame:
+    """Components with `confidence` in their names (nan: not known) and `rival`."""
+    if not study.has("name_stability"):
+        return study.components.assign(confidence=np.nan, rival="")
+    sure = study.name_stability.set_index("component")[["confidence", "rival"]]
+    return study.components.join(sure, on="component")
 
 
 def in_order(components: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +68,7 @@ def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden
         "label": [word[text] for text in units["name"]],
         "clarity": scaled(units["clarity"].to_numpy(), 1000),
         "alignment": scaled(units["alignment"].to_numpy(), 1000),
+        "sure": scaled(units["confidence"].to_numpy(), 100),
         "activation": scaled(units["top20_mean"].to_numpy(), 100),
         "rate": scaled(units["firing_rate"].to_numpy(), 1e6),
         "drives": driven.tolist(),
@@ -95,6 +105,7 @@ def records_of(
         records.append(
             {
                 "next": unit.runner_up,
+                "rival": unit.rival,
                 "max": number(unit.max),
                 "mean": number(unit.mean),
                 "n": int(unit.n_active),
