@@ -172,4 +172,4 @@ def test_encoding_reaches_few_modules() -> None:
     reached = reachable_modules(
         ROOT / "scripts" / "job.py", ROOT / "src", "reliance.codes.encode:encode_part"
     )
-    assert len(reached) <= 15, reached
+    assert len(reached) <= 16, reached

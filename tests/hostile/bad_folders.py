@@ -117,7 +117,7 @@ CASES = [
         gives((sorted(f"{k}/{i}.jpg" for k in ("a_b", "a b") for i in (1, 2)), ["a b", "a b"])),
         *(f"{k}/{i}.jpg" for k in ("a_b", "a b") for i in (1, 2)),
     ),
-    folder("unknown layout", refused("layout", "hdf5"), *FOUR, layout="webdataset"),
+    folder("unknown layout", refused("layout", "hdf5"), *FOUR, layout="hdf5"),
     folder("not ImageNet", refused(ROOT, "a, b"), *FOUR, layout="imagenet"),
     folder(
         "ImageNet with other classes",

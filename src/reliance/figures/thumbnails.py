@@ -62,18 +62,20 @@ class Album:
         self.roots = dict(zip(pictured.datasets, map(Path, pictured.roots), strict=True))
         tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
         self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
-        self._rows = {name: with_places(table.frame) for name, table in tables.items()}
+        # a picture's place in a figure is another one than that of an image in its container
+        indexed = {name: with_places(table.frame) for name, table in tables.items()}
+        self._rows = {name: rows.rename(columns={"place": "inside"}) for name, rows in indexed.items()}
         for name, root in self.roots.items():
             if not root.is_dir():
                 raise _no_root(name, root)
 
     def find(self, samples: pd.DataFrame) -> pd.DataFrame:
-        """The samples (dataset, split, image_id, ...) with the path, place and bytes of each, in their order.
+        """The samples (dataset, split, image_id, ...) with path, bytes and place inside of a container.
 
         Raises RelianceError for an image that no index has.
         """
         wanted = [_rows_of(rows, name, samples) for name, rows in self._rows.items()]
-        columns = [*KEY, "path", "place", "bytes"]
+        columns = [*KEY, "path", "inside", "bytes"]
         known = pd.concat(wanted)[columns] if wanted else pd.DataFrame(columns=columns)
         found = samples.reset_index(drop=True).merge(known, how="left", on=KEY, validate="many_to_one")
         lost = found[found["path"].isna()]
@@ -93,7 +95,7 @@ class Album:
 
         Raises RelianceError if not one file of a data set is there any more.
         """
-        rows = zip(found["dataset"], found["path"], found["place"], found["bytes"], strict=True)
+        rows = zip(found["dataset"], found["path"], found["inside"], found["bytes"], strict=True)
         shown = [self._thumbnail(located(self.roots[d], path, at), n, size) for d, path, at, n in rows]
         drawn = pd.Series([picture.drawn for picture in shown], dtype=object)
         for name in found["dataset"].unique():

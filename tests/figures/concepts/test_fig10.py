@@ -35,7 +35,9 @@ def test_every_component_stands_above_its_strongest_images(tmp_path, outputs, dr
         assert part["image_id"].tolist() == [(3 * component + 5 * r) % POOL for r in range(6)]
         assert part["image_activation"].tolist() == [9 - r for r in range(6)]
     texts = drawn()
-    assert {"#3", "label 3", "a 5.00 · s 0.040", "clarity ≥ 0.6, 4 hidden", "Diffuse"} <= set(texts)
+    assert {"#3", "no name (label 3?)", "a 5.00 · s 0.040", "clarity ≥ 0.6, 4 hidden", "Diffuse"} <= set(
+        texts
+    )
     assert not any("of the output" in text for text in texts)
 
 
