@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
+from reliance.base.rows import PartRange
 from reliance.encoders import kept, vision
 from reliance.encoders.sites import class_token, embedding
 from reliance.encoders.stored import Embeddings
 from reliance.images.index import index_images
+from reliance.images.tables import SplitRows
 
 from .conftest import write_pictures
 from .test_vision import embed
@@ -113,3 +115,32 @@ def test_a_disk_without_hard_links_keeps_nothing(photos, weights, monkeypatch):
     found = again(weights)
     assert found.rows == 11 and not list(root.parent.glob("embedded/train/.kept-*"))
     assert isinstance(found, Embeddings) and class_token.SITE.name == found.site
+
+
+def test_a_file_that_looks_the_same_but_was_written_again_is_read(photos, weights, monkeypatch):
+    """The same size and time, as archives restore them: the time of its entry is another."""
+    root, again = photos
+    again(weights)
+    seen = counted(monkeypatch)
+    file = root / "train/a/02.png"
+    was = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # of the last chunk's checksum: the picture is read all the same
+    file.write_bytes(content)
+    os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    again(weights)
+    assert len(seen) == 1
+
+
+def test_what_lies_below_another_root_or_in_a_container_is_read(tmp_path):
+    write_pictures(tmp_path, {"a": 2})
+    sizes = np.array([(tmp_path / f"a/0{i}.png").stat().st_size for i in range(2)])
+    paths, labels = np.array(["a/00.png", "a/01.png"], object), np.zeros(2, np.int32)
+    listed = SplitRows(paths, labels, sizes, None, np.array(["", "z.zip:0:9"], object))
+    states = kept.states_of(str(tmp_path), listed, PartRange(0, 2))
+    assert states[0][:2] == ("a/00.png", sizes[0]) and states[1] is None
+    assert kept.states_of(str(tmp_path), listed._replace(sizes=sizes + 1), PartRange(0, 1)) == [None]
+    keys = {kept.key_of("w", "c", {"split": ""}, str(root)) for root in (tmp_path, tmp_path / "a")}
+    assert len(keys) == 2
+    assert kept.digest(states) != kept.digest(states[:1]) and kept.digest([]) == ""

@@ -13,12 +13,15 @@ import pytest
 
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
+from reliance.images import webdataset, zips
 from reliance.images.decode import Images, Reading
 from reliance.images.index import index_images
 from reliance.images.layouts import Looking, labelled
+from reliance.images.scan import File
 from reliance.images.source import Held, located, read_image
 from reliance.images.tables import CLASSES as CLASS_TABLE
 from reliance.images.tables import INDEX, read_split
+from reliance.images.tree import Fields, Sample, Tree, as_folders
 
 from . import held
 from .test_decode import PREPROCESS
@@ -209,3 +212,61 @@ def test_a_root_without_containers_says_what_is_there(layout, plant, tmp_path):
         indexed(root, layout, tmp_path)
     assert "1 images" in caught.value.found and ".gz" in caught.value.found
     assert io.StringIO(caught.value.next_step).read()
+
+
+def test_archives_of_classes_keep_them_whatever_lies_inside(tmp_path):
+    """Folders in them are of patients; a text at the top or a folder around them changes nothing."""
+    for name in ("benign", "malignant"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("README.txt", "x")
+            for patient in ("pat1", "pat2"):
+                archive.writestr(f"{name}/{patient}/{name[0]}.jpg", b"x" * 9)
+    tree = Tree(tmp_path)
+    zips.fill(tree, Fields())
+    assert tree.folders() == ["benign", "malignant"]
+
+
+def test_parts_of_one_set_are_put_together_and_said(tmp_path):
+    for part in ("part1", "part2"):
+        with zipfile.ZipFile(tmp_path / f"{part}.zip", "w") as archive:
+            archive.writestr("README.txt", "x")
+            for label in "01":
+                archive.writestr(f"{label}/{part}.jpg", b"x" * 9)
+    tree = Tree(tmp_path)
+    told = []
+    tree.say = told.append
+    zips.fill(tree, Fields())
+    assert tree.folders() == ["0", "1"] and len(tree.images("0")) == 2
+    assert "folders of one name in several archives are one class: 2" in told[0]
+
+
+def test_names_with_dots_in_shards_without_labels_are_images_of_their_own(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("cat/cat.0.jpg", "cat/cat.1.jpg", "dog/0.jpg", "dog/0.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            archive.addfile(member, io.BytesIO(b"1234"))
+    tree = Tree(tmp_path)
+    webdataset.fill(tree, Fields())
+    names = ["cat/cat.0.jpg", "cat/cat.1.jpg", "dog/0.jpg", "dog/0.png"]
+    assert [file.path for file in tree.images()] == names
+    assert not tree.left_out
+
+
+def test_an_image_without_a_class_among_others_is_left_out_and_counted(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("images/0.jpg", "images/0.cls", "images/1.jpg"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"1"))
+    tree = Tree(tmp_path)
+    webdataset.fill(tree, Fields())
+    assert len(tree.images()) == 1 and [reason for _, reason in tree.left_out] == ["it has no class"]
+
+
+@pytest.mark.parametrize("names", [["n/a", "n_a"], [".net", "z"], ["", "z"]])
+def test_names_of_classes_that_make_no_folders_of_their_own_are_refused(tmp_path, names):
+    tree = Tree(tmp_path)
+    file = File("0.jpg", 1, 0, "a#0+1")
+    with pytest.raises(RelianceError, match="names of classes stay different"):
+        as_folders(tree, [Sample("", 0, file)], names)

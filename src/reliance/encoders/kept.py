@@ -1,9 +1,9 @@
 """Rows of embeddings that were made before, for images that stayed as they were.
 
 Another list of images makes every part new. What stays beside a part, under a hidden name, is a second name
-of its files (hard links, which take no room while both are there) with the path, size and time of the last
-change of every image. A part that is made again takes the rows of images that still have all three; what was
-embedded with other weights, settings or code does not count.
+of its files (hard links, which take no room while both are there) with the path, size and times of the last
+change of every image (content and entry). A part that is made again takes the rows of images that still have
+all of them below the same root; what was embedded with other weights, settings or code does not count.
 """
 
 import hashlib
@@ -13,17 +13,18 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import verify_part
+from reliance.base.rows import PartRange, verify_part
+from reliance.images.tables import SplitRows
 
 log = logging.getLogger(__name__)
 START, RECORD = ".kept-", "kept.json"
 
-State = tuple[str, int, int]  # path below the root, bytes, time of the last change in ns
+State = tuple[str, int, int, int]  # path below the root, bytes, times of the last change in ns: mtime, ctime
 
 
 class Kept(NamedTuple):
@@ -57,16 +58,29 @@ class Kept(NamedTuple):
 NOTHING = Kept({}, {})
 
 
-def states_of(root: str, paths: Sequence[str]) -> list[State | None]:
-    """What images are known by; None where one has no file of its own, inside an HDF5 file or gone."""
+def states_of(root: str, listed: SplitRows, rows: PartRange) -> list[State | None]:
+    """What images of a part are known by; None for one inside a container, gone, or not as it was listed."""
     found: list[State | None] = []
-    for path in paths:
+    own = slice(rows.start, rows.stop)
+    for path, size, place in zip(listed.paths[own], listed.sizes[own], listed.places[own], strict=True):
         try:
             state = os.stat(os.path.join(root, path))
-            found.append((path, state.st_size, state.st_mtime_ns))
         except OSError:
             found.append(None)
+            continue
+        whole = not place and state.st_size == size
+        found.append((path, state.st_size, state.st_mtime_ns, state.st_ctime_ns) if whole else None)
     return found
+
+
+def key_of(weights: str, code: str, identity: Mapping[str, Any], root: str) -> str:
+    """Of what else makes a row: weights, code, settings, and the folder that its image was read from."""
+    return f"{weights} {code} {json.dumps({**identity, 'root': os.path.realpath(root)}, sort_keys=True)}"
+
+
+def digest(states: Sequence[State | None]) -> str:
+    """Of what a part is embedded from: work that was begun with other files is begun anew."""
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16] if states else ""
 
 
 def earlier(part: Path, key: str, states: Sequence[State | None], first: int, names: Sequence[str]) -> Kept:
@@ -90,6 +104,8 @@ def earlier(part: Path, key: str, states: Sequence[State | None], first: int, na
             if not verify_part(folder):
                 raise ValueError("its numbers are not those that were written")
             found = _rows(folder, names, list(own.values()))
+            if not (folder / RECORD).exists():  # a last part that ends now removes it, the record first
+                raise ValueError("it is being removed")
         except (OSError, ValueError, TypeError, KeyError, RelianceError) as error:
             log.warning("%s cannot be used, its images are embedded again: %s", folder, error)
             continue
@@ -122,12 +138,21 @@ def keep(part: Path, key: str, index: str, states: Sequence[State | None], parts
     if len(list(part.parent.glob(f"{made}*/{RECORD}"))) == parts:
         for other in part.parent.glob(f"{START}*"):
             if not other.name.startswith(made):
-                shutil.rmtree(other)
+                (other / RECORD).unlink(missing_ok=True)
+                shutil.rmtree(other, ignore_errors=True)  # the job of another last part may be at it too
 
 
 def _rows(folder: Path, names: Sequence[str], rows: Sequence[int]) -> dict[str, np.ndarray]:
     import zarr
 
     group = zarr.open_group(folder, mode="r")
-    arrays = {name: np.asarray(group[name]) for name in names}
-    return {name: array[list(rows)] for name, array in arrays.items()}
+    return {name: _some(group[name], list(rows)) for name in names}
+
+
+def _some(array: Any, rows: list[int]) -> np.ndarray:
+    """Rows of a stored array in any order, a few chunks in memory at a time."""
+    order = np.argsort(rows)
+    found: np.ndarray = array.get_orthogonal_selection((np.asarray(rows)[order],))
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return found[back]

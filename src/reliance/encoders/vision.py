@@ -5,7 +5,6 @@ processes, the model in this one; batches never cross a chunk of the store, so t
 ends with the same numbers.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,12 +92,12 @@ def embed_images_at(
     # sums may round differently in batches of another size
     code = f"{fingerprint} batch_size={compute.batch_size}"
     inputs = {"index": listed.stamp.id, "weights": clip.stamp.id}
+    states = kept.states_of(reading.dataset_root, listed, span) if keep else []
+    begun = code + kept.digest(states)
     writer = PartWriter(
-        part, KIND, span, arrays, identity, inputs, fingerprint=code, chunk_rows=store.chunk_rows
+        part, KIND, span, arrays, identity, inputs, fingerprint=begun, chunk_rows=store.chunk_rows
     )
-    own = listed.paths[span.start : span.stop].tolist()
-    states = kept.states_of(reading.dataset_root, own) if keep else []
-    key = f"{clip.stamp.id} {code} {json.dumps({**identity, 'split': ''}, sort_keys=True)}"
+    key = kept.key_of(clip.stamp.id, code, {**identity, "split": ""}, reading.dataset_root)
     known = kept.earlier(part, key, states, span.start, list(arrays)) if keep else kept.NOTHING
     todo = known.fresh(range(writer.next_row, span.stop))
     paths, sizes, places = (column[todo].tolist() for column in (listed.paths, listed.sizes, listed.places))

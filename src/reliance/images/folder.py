@@ -84,6 +84,9 @@ def each_once(scanner: Scanner, groups: list[Group]) -> list[Group]:
     """The groups of a split without files that are, through links, the same as another of the split."""
     kept = {file.path for file in scanner.each_once([file for group in groups for file in group.files])}
     found = [group._replace(files=[f for f in group.files if f.path in kept]) for group in groups]
+    doubles = sum(len(group.files) for group in groups) - len(kept)
+    if doubles:
+        scanner.say(f"{doubles} links to images that stand in the split already, in any class, are left out")
     for group in found:
         if not group.files:
             scanner.say(f"class {group.folder} has no images but those of other classes, and is ignored")

@@ -112,6 +112,7 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
             try:
                 told = _told(file, group, columns)
                 column = f"{columns.image}.bytes" if columns.nested else columns.image
+                _check_size(tree, path, file, column, group)
                 values = values_of(file, column, group)
                 chunk = _chunk(file, raw, column, group)
             except (OSError, pa.ArrowException) as error:
@@ -128,6 +129,8 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                     continue
                 if isinstance(label, bool) or not isinstance(label, int | str | None):
                     raise _refused(tree, path, "a class is a number or a name", f"{label!r:.80} in row {row}")
+                if not isinstance(split, str | None):
+                    raise _refused(tree, path, "a split is named by text", f"{split!r:.80} in row {row}")
                 found = -1 if chunk is None else _find(chunk[1], content, cursor)
                 if chunk is not None and found >= 0:
                     cursor, where = found + len(content), str(chunk[0] + found)
@@ -136,6 +139,15 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                 place = f"{path}#{where}+{len(content)}+{checksum(content)}"
                 own = File(_name(name, f"{stem}-{row:07}", content), len(content), modified, place)
                 yield Sample(split_of(split) or split if split else "", label, own)
+
+
+def _check_size(tree: Tree, path: str, file: Any, column: str, group: int) -> None:
+    """Raise RelianceError for more images in a group of rows than can be held at once."""
+    about = file.metadata.row_group(group)
+    part = next(p for p in map(about.column, range(about.num_columns)) if p.path_in_schema == column)
+    if part.total_uncompressed_size >= 1 << 31:
+        size = f"{part.total_uncompressed_size:,} bytes of {column} in one group of rows"
+        raise _refused(tree, path, "a group of rows has less than 2 GiB of images", size)
 
 
 def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:

@@ -118,8 +118,10 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
     samples = _without_untold_test(tree, samples)
     numbers = [s.label for s in samples if isinstance(s.label, int) and s.label >= 0]
     digits = len(str(max(numbers, default=0)))
-    folders = [name.replace("/", "_").strip() for name in classes or ()]
-    if classes and len(set(folders)) == len(folders):
+    told = {s.label for s in samples if isinstance(s.label, str) and s.label.strip()}
+    folders = _folders_of(tree, [*classes] if classes else [])
+    _folders_of(tree, sorted(told))
+    if classes:
         tree.classes = folders
         tree.names = {
             folder: ClassName(name.partition(",")[0].strip() or name, name)
@@ -127,6 +129,9 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
         }
     for sample in sorted(samples, key=lambda s: s.file.place):
         folder = _folder(sample.label, folders, digits)
+        if not folder and (told or numbers):
+            tree.leave_out(f"{sample.file.place.rpartition('#')[0]}: {sample.file.path}", "it has no class")
+            continue
         path = "/".join(filter(None, [sample.split, folder, _own_name(sample, folder)]))
         file = sample.file._replace(path=path)
         if path in tree._paths:
@@ -135,6 +140,21 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
             mark = f"{Path(container).stem}-{where.partition('+')[0].replace('/', '_')}"
             file = file._replace(path=f"{stem}~{mark}{dot}{suffix}")
         tree.add(file)
+
+
+def _folders_of(tree: Tree, names: Sequence[str]) -> list[str]:
+    """Names of classes as names of folders. Raises RelianceError if that makes two of them one, or none."""
+    folders = [name.replace("/", "_").strip() for name in names]
+    for i, (name, folder) in enumerate(zip(names, folders, strict=True)):
+        if folder in folders[:i] or not folder or is_system(folder):
+            raise RelianceError(
+                f"{tree.where}: class {name!r}",
+                "names of classes stay different, and are none of a system's, as names of folders",
+                found=f"{folder!r}" + (", as of another class" if folder in folders[:i] else ""),
+                allowed="names that differ in more than slashes and spaces, and do not begin with a dot",
+                next_step="rename the class in the data set, or give it numbers as labels without names",
+            )
+    return folders
 
 
 def split_in(tree: Tree, paths: Sequence[str]) -> dict[str, str]:

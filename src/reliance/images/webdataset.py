@@ -39,20 +39,16 @@ def fill(tree: Tree, fields: Fields) -> None:
             "unpack shards that end in .tar.gz with gunzip: nothing can be found in them",
         )
     splits = split_in(tree, shards)
-    samples, said = [], False
-    for path in shards:
-        for entry in read_shard(tree, path).values():
-            said = said or bool(entry.told)
-            sample = _sample(tree, path, entry, fields)
-            if sample:
-                samples.append(sample._replace(split=splits[path]))
-    if said:
-        as_folders(tree, samples)
+    entries = [(path, entry) for path in shards for entry in read_shard(tree, path).values()]
+    if any(entry.told for _, entry in entries):
+        found = ((splits[path], _sample(tree, path, entry, fields)) for path, entry in entries)
+        as_folders(tree, [sample._replace(split=split) for split, sample in found if sample])
         return
-    for sample in samples:  # archives of folders
-        parts = sample.file.path.split("/")
-        inside = parts[1:] if sample.split and len(parts) > 1 and parts[0] == sample.split else parts
-        tree.add(sample.file._replace(path="/".join([*filter(None, [sample.split]), *inside])))
+    for path, entry in entries:  # archives of folders, in which a name may have dots
+        for file in entry.files.values():
+            parts, split = file.path.split("/"), splits[path]
+            inside = parts[1:] if split and len(parts) > 1 and parts[0] == split else parts
+            tree.add(file._replace(path="/".join([*filter(None, [split]), *inside])))
 
 
 def labelled(tree: Tree, fields: Fields) -> bool:
@@ -119,10 +115,12 @@ def _sample(tree: Tree, path: str, entry: Key, fields: Fields) -> Sample | None:
     """The image of a key, None if there is none or what is said about it cannot be read."""
     endings = [e for e in (fields.image, *SUFFIXES) if e in entry.files]
     others = [e for e in entry.files if e not in SUFFIXES and e != fields.image]  # such as seg.png
+    if not endings:
+        for ending in others:
+            tree.leave_out(f"{path}/{entry.files[ending].path}", "no image of its key ends as images do")
+        return None
     for ending in [*dict.fromkeys(endings)][1:] + others:
         tree.left_out.append((f"{path}/{entry.files[ending].path}", "another image of its key"))
-    if not endings:
-        return None
     file = entry.files[endings[0]]
     try:
         label = _told(entry.told, fields)

@@ -1,13 +1,15 @@
 """Layout `zip`: archives of class folders, read where they are.
 
-One archive stands for its content; of several, one that is called like a split or has images at its top is
-the folder of its name, others are put together. A folder around everything in an archive is passed over.
+One archive stands for its content, without a folder around all of its images. Of several, one that is called
+like a split or has images at its top is the folder of its name; others are put together, and a folder around
+all images of one of them is passed over only if splits lie in it: else it may be a class.
 Nothing is unpacked to the disk. Links, encrypted members and methods other than deflate are left out.
 """
 
 import stat
 import struct
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 
 from reliance.base.errors import RelianceError
@@ -26,14 +28,21 @@ def fill(tree: Tree, fields: Fields) -> None:
     archives = tree.find(".zip")
     if not archives:
         raise no_containers(tree, "zip", ".zip", "unpacked images are read with layout: folder")
+    tops: Counter[str] = Counter()
     for path in archives:
         files = _members(tree, path)
         folder = str(PurePosixPath(path).with_suffix(""))
-        files = _without_wrapper(files, PurePosixPath(folder).name)
-        loose = any("/" not in file.path for file in files)
+        files = _without_wrapper(files, PurePosixPath(folder).name, len(archives) > 1)
+        loose = any("/" not in file.path for file in files if is_image(file.path))
         own = split_of(PurePosixPath(folder).name) or (len(archives) > 1 and loose)
         for file in sorted(files):
             tree.add(file._replace(path=f"{folder}/{file.path}") if own else file)
+        if not own:
+            tops.update({file.path.partition("/")[0] for file in files if is_image(file.path)})
+    shared = [name for name, count in tops.items() if count > 1 and not split_of(name)]
+    if shared:
+        names = ", ".join(sorted(shared)[:3])
+        tree.say(f"folders of one name in several archives are one class: {len(shared)}, such as {names}")
 
 
 def _members(tree: Tree, path: str) -> list[File]:
@@ -87,13 +96,16 @@ def _check_apart(tree: Tree, path: str, ends: list[tuple[int, int, str]], size: 
         raise _refused(tree, path, f"{ends[-1][2]} ends at byte {reached} of {size}")
 
 
-def _without_wrapper(files: list[File], own: str) -> list[File]:
-    """The files without a folder that holds all of them, unless it is a split, or a class of its own."""
+def _without_wrapper(files: list[File], own: str, several: bool) -> list[File]:
+    """The images without a folder that holds all of them, unless it is a split, or may be a class."""
+    files = [file for file in files if is_image(file.path)]
     while files and all("/" in file.path for file in files):
         top = files[0].path.partition("/")[0]
         same = all(file.path.startswith(f"{top}/") for file in files)
         deep = all(file.path.count("/") > 1 for file in files)
-        if not same or top in (".", "..", "") or not (deep or top == own) or (split_of(top) and top != own):
+        split = all(split_of(file.path.split("/")[1]) for file in files) if deep else False
+        passed = split or (top == own and split_of(own)) if several else deep or top == own
+        if not same or top in (".", "..", "") or not passed or (split_of(top) and top != own):
             break
         files = [file._replace(path=file.path.partition("/")[2]) for file in files]
     return files

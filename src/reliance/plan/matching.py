@@ -10,6 +10,7 @@ from reliance.plan.persisting import mining
 from reliance.plan.plan import Plan, each
 from reliance.plan.report import of_planted_data
 from reliance.plan.stage import Paths, Stage, Values
+from reliance.units.sae.activations import ENCODERS
 
 
 def members(plan: Plan, name: str) -> list[str]:
@@ -153,6 +154,7 @@ STAGES = (
     Stage(
         name="judge_dictionary",
         entry="reliance.matching.judged:judge_dictionary",
+        also=tuple(ENCODERS.values()),
         inputs=to_judge,
         outputs={"judged": paths.JUDGED},
         constraints={"basis": "sae|neurons|pca|vocabulary"},

@@ -1,14 +1,16 @@
 """What Snakemake says on its own account after a job has told its user what is wrong, and need not."""
 
 import logging
+import re
 import warnings
 
-TOLD = "returned non-zero exit status 1."  # how jobs end that have told it; a killed one has another status
+# how jobs of ours end that have told it; a killed one has another status
+OURS = re.compile(r"job\.py\S* returned non-zero exit status 1\.")
 
 
 def untold(record: logging.LogRecord) -> bool:
     """Whether a record of Snakemake's logger is news: not the line of its own code that started a job."""
-    repeated = getattr(record, "exception", None) == "RuleException" and TOLD in record.getMessage()
+    repeated = getattr(record, "exception", None) == "RuleException" and OURS.search(record.getMessage())
     return not repeated
 
 

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple, TextIO
@@ -60,7 +61,8 @@ class Reporter:
 
     def close(self) -> None:
         """The job has ended."""
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
 
 
 def reporter(title: str, terminal: int, environment: Mapping[str, str] = os.environ) -> Reporter | None:
@@ -98,9 +100,7 @@ class Status(logging.Handler):
         self.acquire()
         try:
             if time.monotonic() >= self._until and (text or self._drawn):
-                self._stream.write(f"{CLEAR}{text}")
-                self._stream.flush()
-                self._drawn = bool(text)
+                self._drawn = self._write(f"{CLEAR}{text}") and bool(text)
         finally:
             self.release()
 
@@ -115,9 +115,18 @@ class Status(logging.Handler):
 
     def _wipe(self) -> None:
         if self._drawn:
-            self._stream.write(CLEAR)
-            self._stream.flush()
+            self._write(CLEAR)
             self._drawn = False
+
+    def _write(self, text: str) -> bool:
+        """Write to the terminal; if that is gone, nothing is drawn any more, and the run goes on."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stop.set()
+            return False
+        return True
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY):
@@ -131,7 +140,10 @@ def begin(logger: logging.Logger, stream: TextIO, environment: Any = os.environ)
     """
     if not stream.isatty() or environment.get("CI") or environment.get("TERM", "dumb") == "dumb":
         return None
-    folder = Path(tempfile.mkdtemp(prefix="reliance-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="reliance-"))
+    except OSError:  # no room for notes: a run is worth more than a line about it
+        return None
     environment[FOLDER] = str(folder)
     status = Status(stream, folder)
     logger.handlers.insert(0, status)  # before those that write
