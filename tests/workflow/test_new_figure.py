@@ -12,13 +12,14 @@ MODULE = '''
 import pandas as pd
 
 from reliance.base.artifacts import derived_stamp, write_meta
+from reliance.figures.sheet import Shown
 
 
-def made_up(*, robustness, failures, pdf, png, csv, caption, variants, random_weights, skipped_lists):
+def made_up(*, robustness, failures, pdf, png, csv, caption, shown: Shown):
     """Write four files about the number of rows."""
     counts = [len(pd.read_parquet(path)) for path in robustness]
     for path in (pdf, png, csv, caption):
-        path.write_text(f"{variants} {counts}")
+        path.write_text(f"{shown.variants} {counts}")
         write_meta(path, derived_stamp("made_up", 1, {}, {}))
 '''
 ROW = """
