@@ -48,6 +48,9 @@ COLUMNS = {
         "stable", "share of the dictionaries compared here in which a latent is found again", True
     ),
     "universal": Column("universal", "share of the other models in which a latent is found again", True),
+    "purity": Column(
+        "pure", "share of a latent's activation that falls on its one planted thing, mean over latents", True
+    ),
     "recall": Column("recall", "share of planted failures that were found", True),
     "precision": Column("precision", "share of found failures that were planted", True),
 }
