@@ -3,11 +3,11 @@
     python benchmarks/dictionaries.py --choose 0 1 2 --judge 122 123 124
 
 Each seed draws a small world and trains a CLIP through the pipeline, in the folders of `mining.py --small`;
-what is finished there is not made again. Every dictionary is then trained twice in this process, with two
-seeds, and read as the page of dictionaries reads it, but for curves and for what needs a labeller (clarity,
-names; `monosemanticity` is by the model itself). Chosen is, by the rule of the page, the best mean rank over
-the columns and the seeds of --choose. What it finds of the planted failures and how pure its units are is
-then shown for the seeds of --judge, beside the default, which is the first row.
+what is finished there is not made again, nor are its rows (dictionaries.csv). Every dictionary is trained
+twice in this process, with two seeds, and read as the page of dictionaries reads it, but for curves and for
+what needs a labeller (clarity, names; `monosemanticity` is by the model itself). Chosen is, by the rule of
+the page, the best mean rank over the columns and the seeds of --choose. What it finds of the planted failures
+and how pure its units are is then shown for the seeds of --judge, beside the default, which is the first row.
 """
 
 import argparse
@@ -126,8 +126,11 @@ def table(seeds: Sequence[int], preset: dict[str, Any], cores: int) -> pd.DataFr
     frames = []
     for seed in seeds:
         world = World(seed, cores)
-        rows = [row(world, changes, preset, seed, name) for name, changes in CANDIDATES.items()]
-        frame = pd.DataFrame(rows).assign(seed=seed, name=list(CANDIDATES))
+        finished = world.folder / "dictionaries.csv"
+        if not finished.exists():
+            rows = [row(world, changes, preset, seed, name) for name, changes in CANDIDATES.items()]
+            pd.DataFrame(rows).assign(seed=seed, name=list(CANDIDATES)).to_csv(finished, index=False)
+        frame = pd.read_csv(finished)
         frames.append(frame.assign(rank=ranks(frame)))
         show(frames[-1], f"seed {seed}")
     return pd.concat(frames, ignore_index=True)
@@ -152,7 +155,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--choose", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--judge", type=int, nargs="+", default=[122, 123, 124])
+    parser.add_argument("--judge", type=int, nargs="*", default=[122, 123, 124])
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     presets = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["sae_presets"]
@@ -161,6 +164,8 @@ def main() -> None:
     show(chosen, "chosen on: mean")
     name = str(chosen["name"][chosen["rank"].argmin()])
     print(f"\nrecommended: {name}")
+    if not options.judge:
+        return
     fresh = table(options.judge, preset, options.cores)
     show(means(fresh), "judged on: mean")
     default = next(iter(CANDIDATES))
