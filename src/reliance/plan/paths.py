@@ -52,6 +52,7 @@ TOP_SAMPLES = f"{VARIANT}/top_samples.parquet"
 COMPONENTS = f"{VARIANT}/components.parquet"
 OTHER_COMPONENTS = f"{VARIANT}/components/{{basis}}/{{split}}.parquet"
 JUDGED = f"{VARIANT}/dictionary/{{basis}}.json"
+PURITY = f"{VARIANT}/dictionary/{{basis}}.purity.json"  # against planted truth
 NAME_STABILITY = f"{VARIANT}/name_stability.parquet"
 HIDDEN = f"{VARIANT}/hidden.parquet"
 ATTRIBUTIONS = f"{VARIANT}/attributions/{{attributed}}.parquet"
