@@ -78,6 +78,24 @@ def blocks_of(clip: Clip) -> list[Any]:
     return blocks
 
 
+def place_in(clip: Clip, block: int) -> int:
+    """A block's place from the start, with at least one block behind it.
+
+    Raises RelianceError if there is no such block.
+    """
+    count = len(blocks_of(clip))
+    place = block if block >= 0 else count + block
+    if 0 <= place < count - 1:
+        return place
+    raise RelianceError(
+        f"lens.layers of {clip.weights.encoder}",
+        "effects through later attention need a block behind",
+        found=f"block {block} of {count} in {clip.weights.architecture}",
+        allowed=f"0 to {count - 2}, or -{count} to -2",
+        next_step="choose such blocks",
+    )
+
+
 def check_activation(clip: Clip, blocks: list[Any]) -> None:
     """Raise RelianceError unless every MLP has the activation function that is recorded for the weights."""
     grid = torch.linspace(-6, 6, 121, device=clip.device)
