@@ -26,6 +26,11 @@ def lens(plan: Plan, variant: str) -> LensSettings:
     return found
 
 
+def each_block(plan: Plan, variant: str, pattern: str) -> list[str]:
+    """A file of every block."""
+    return [at(pattern, variant=variant, block=str(block)) for block in lens(plan, variant).layers]
+
+
 def to_record(plan: Plan, w: Wildcards) -> Paths:
     """Which images, and which weights."""
     lens(plan, w.variant)
