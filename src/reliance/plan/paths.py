@@ -94,6 +94,7 @@ LENS_WORDS = f"{LENS}/words.parquet"
 LENS_NEURONS = f"{LENS}/neurons.parquet"
 LENS_ACCURACY = f"{LENS}/accuracy.parquet"
 LENS_TRUTH = f"{LENS}/truth.parquet"  # planted data only
+LENS_MAPS = f"{VARIANT}/lens/maps.parquet"  # planted data only
 LENS_PAGE = f"{VARIANT}/lens/report.html"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"

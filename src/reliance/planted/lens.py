@@ -10,27 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reliance.base.artifacts import TableSpec, read_table, write_table
+from reliance.base.artifacts import read_table, write_table
 from reliance.images.tables import CLASSES
 from reliance.lens.directions import TOPS
 from reliance.lens.neurons import NEURONS, strongest_of
+from reliance.lens.schema import LENS_TRUTH
 from reliance.lens.words import WORDS
 from reliance.planted.table import TRUTH
 
-LENS_TRUTH = TableSpec(
-    "lens_truth",
-    1,
-    (
-        ("component", "int32"),
-        ("images", "int32"),
-        ("factor", "string"),  # object:spade, word:sale, background:waves; "" without images
-        ("share", "float32"),  # of its images; nan without any
-        ("base", "float32"),  # of all images
-        ("things", "int32"),
-        ("named", "bool"),  # whether the label by its images says the factor
-        ("worded", "bool"),  # whether its largest positive word does
-    ),
-)
 COVERED = 0.8
 
 
