@@ -160,3 +160,9 @@ def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_layouts() -> None:
     text = said("layouts", "--images", "8", "--rounds", "1")
     assert all(re.search(rf"{name} .*\d", text) for name in ("files", "shards", "zip", "parquet", "packed"))
+
+
+def test_lens() -> None:
+    tiny = ["--size", "small", "--images", "2", "--rounds", "1", "--threads", "1"]
+    found = said("lens", *tiny, "--directions", "20", "--texts", "100", "--m", "3")
+    assert "in plain passes" in found and "maps of 10 prompts" in found

@@ -85,6 +85,18 @@ FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
 ATLAS = f"{VARIANT}/atlas/index.html"
 ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
+LENS = f"{VARIANT}/lens/block{{block}}"  # of the neurons of a block
+LENS_PART = f"{LENS}/{{split}}/{PART}"
+LENS_COEFFICIENTS = f"{LENS}/{{split}}/manifest.json"
+LENS_STRONGEST = f"{LENS}/strongest/part-{{part}}-of-{{parts}}.safetensors"
+LENS_DIRECTIONS = f"{LENS}/directions.safetensors"
+LENS_TOPS = f"{LENS}/tops.parquet"
+LENS_WORDS = f"{LENS}/words.parquet"
+LENS_NEURONS = f"{LENS}/neurons.parquet"
+LENS_ACCURACY = f"{LENS}/accuracy.parquet"
+LENS_TRUTH = f"{LENS}/truth.parquet"  # planted data only
+LENS_MAPS = f"{VARIANT}/lens/maps.parquet"  # planted data only
+LENS_PAGE = f"{VARIANT}/lens/report.html"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"
 STABILITY = f"{COMPARISON}/stability.parquet"
@@ -105,6 +117,7 @@ CONSTRAINTS = {  # regular expressions of what may stand for a name
     "split": "train|test|cases",
     "part": r"\d+",
     "parts": r"\d+",
+    "block": r"-?\d+",
 }
 CHANGED_SPLIT = r"(train|test|cases)(@[a-z0-9_]+)?"  # {split}@{transform}: images changed before embedding
 
@@ -122,6 +135,7 @@ class Wildcards(NamedTuple):
     parts: str = ""
     attributed: str = ""
     basis: str = ""
+    block: str = ""
 
 
 def at(pattern: str, **names: str) -> str:
