@@ -14,10 +14,11 @@ from reliance.base.artifacts import check_same, hash_file, read_table, write_tab
 from reliance.base.errors import RelianceError, printable
 from reliance.base.rows import Parts
 from reliance.images.accounts import about, check_lost, count
+from reliance.images.captions import captioned
 from reliance.images.classes import class_table
 from reliance.images.foresight import check_index
 from reliance.images.layouts import AS_USUAL, Asked, Looking, layout_of
-from reliance.images.scan import Scanner
+from reliance.images.scan import File, Scanner
 from reliance.images.shapes import Group
 from reliance.images.suffixes import SUFFIXES
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, KEPT, read_split
@@ -66,6 +67,8 @@ def index_images(
     table = read_table(classes_from, CLASSES).frame if classes_from else None
     groups = row.groups(scanner, Asked(split, table, Fields(**(looking.fields or {}))))
     check_lost(scanner, sum(len(group.files) for group in groups), max_invalid)
+    if looking.captions:
+        groups = captioned(looking.captions, groups)
     if per_class is not None:
         groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
     if not any(group.files for group in groups):
@@ -123,7 +126,7 @@ def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, s
 def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.DataFrame:
     """Rows of INDEX and KEPT, sorted by split, class and path; class -1 where a group has no class.
 
-    `place` is there if images lie in containers.
+    `place` is there if images lie in containers, and `caption` if there are texts.
     """
     ids = [g.class_id if g.class_id is not None else class_ids.get(g.folder, -1) for g in groups]
     rows = sorted(
@@ -131,10 +134,10 @@ def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.Dat
         for group, class_id in zip(groups, ids, strict=True)
         for file in group.files
     )
-    frame = pd.DataFrame(rows, columns=["split", "class_id", "path", "bytes", "modified", "place"])
+    frame = pd.DataFrame(rows, columns=["split", "class_id", *File._fields])
     frame["image_id"] = frame.groupby("split").cumcount().astype(np.int64)
-    held = bool((frame["place"] != "").any())
-    return frame[[name for name, _ in (*INDEX.columns, *KEPT) if name != "place" or held]]
+    empty = [name for name in ("place", "caption") if not (frame[name] != "").any()]
+    return frame[[name for name, _ in (*INDEX.columns, *KEPT) if name not in empty]]
 
 
 def _no_images(scanner: Scanner, layout: str) -> RelianceError:

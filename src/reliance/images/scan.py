@@ -37,6 +37,7 @@ class File(NamedTuple):
     bytes: int
     modified: int = 0  # nanoseconds, when it was last written
     place: str = ""  # where in which container it lies; "" for a file of its own
+    caption: str = ""  # what is said about it; several texts on lines of their own
 
 
 class Scanner:

@@ -16,6 +16,7 @@ TRUTH_TABLE = f"{DATASET}/truth.parquet"
 NAMES = f"{DATASET}/names.csv"
 PLANTS = f"{DATASET}/plants.json"
 VOCABULARY = f"{DATASET}/vocabulary.txt"
+CAPTION_NAMES = f"{DATASET}/captions.txt"  # what captions often name
 PLANTED = f"{DATASET}/planted.tsv"
 PLANTED_SAMPLES = f"{DATASET}/planted_samples.parquet"
 CASES = f"{DATASET}/cases.tsv"  # cases found elsewhere
