@@ -275,7 +275,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     )
     expected = [
         Row(
-            [str(e.component), e.name, percent(e.share), number(e.mean, 4), percent(e.rate)],
+            [str(e.component), e.name, percent(e.share), number(e.effect, 4), percent(e.rate)],
             float(np.clip(e.share, -1, 1)),
         )
         for e in card.expected
@@ -286,7 +286,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     ]
     blocks = [
         Block(
-            "Expected: what it relies on", [], ["unit", "name", "share of y", "mean", "fires on"], expected
+            "Expected: what it relies on", [], ["unit", "name", "share of y", "effect", "fires on"], expected
         ),
         Block("Not expected: what fools it", [], ["unit", "name", "images", "mean", "mean z"], unexpected),
     ]
