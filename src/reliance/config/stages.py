@@ -42,6 +42,7 @@ class Failures(Section):
 
     prompt_set: PromptSet
     relevance: Literal["act_x_grad", "ablation"]
+    contrastive: bool = False
     every_nth: Positive
     min_z: Annotated[float, Field(ge=0)]
     min_samples: Positive

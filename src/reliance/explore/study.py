@@ -44,14 +44,17 @@ class Study(Shelf):
         prompts: str | int | Sequence[str | int],
         against: str | int | None = None,
         top: int = 10,
+        contrast: bool = False,
     ) -> Explanation:
         """What every active unit of an image adds to its output for each prompt.
 
         image : a path, a PIL image, an array uint8 [h, w, 3], or (split, image_id).
         prompts : texts, or class_ids. against : explain the difference to the output for this prompt.
+        contrast : explain the difference to the mean of all classes' prompts.
         """
         asked = [prompts] if isinstance(prompts, str | int) else list(prompts)
-        return Explanation(self, explain.explain(self, self.models, image, asked, against, top), top)
+        found = explain.explain(self, self.models, image, asked, against, top, contrast)
+        return Explanation(self, found, top)
 
     def component(
         self, component: int, examples: int = 20, split: str = "train", pooling: str = "max"

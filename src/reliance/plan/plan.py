@@ -199,6 +199,11 @@ class Plan:
         variants = self.config.variants.items()
         return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
 
+    def expected_by(self, contrastive: bool) -> str:
+        """Pattern of the variants whose expectations are of contrastive relevances, or of plain ones."""
+        kinds = {name: str(self.config.failures_of(name).contrastive) for name in self.config.variants}
+        return _pattern(kinds, str(contrastive), str(False))
+
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
         self.sae(variant)
