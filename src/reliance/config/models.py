@@ -21,6 +21,7 @@ from reliance.config.stages import (
     Naming,
     Probe,
     Prompt,
+    Repair,
     Transform,
 )
 
@@ -256,6 +257,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     matching: Matching = Matching()
+    repair: Repair = Repair()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

@@ -111,6 +111,27 @@ class Matching(Section):
     found_again: Annotated[float, Field(gt=0, le=1)] = 0.7
 
 
+class Repair(Section):
+    """How families are formed, what carries a case, and what is tried against it."""
+
+    cuts: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=5)] = (
+        0.7,
+        0.55,
+        0.4,
+    )
+    shortlist: Annotated[int, Field(ge=1, le=1024)] = 16
+    largest: Annotated[int, Field(ge=2, le=INT32_MAX)] = 50
+    draws: Annotated[int, Field(ge=2, le=1000)] = 10
+    most_loss: Share = 0.005
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+
+    @model_validator(mode="after")
+    def _cuts_fall(self) -> "Repair":
+        if any(b >= a for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
+            raise ValueError(f"cuts fall, found {list(self.cuts)}")
+        return self
+
+
 class Transform(Section):
     """A named change of images: one channel times 1 - delta, cut at 0 and 1 (Eq. 32)."""
 

@@ -19,7 +19,9 @@ class Row(NamedTuple):
     category: str  # of Snakemake's report
     reads: str  # what it is drawn from: a group of inputs and settings, in plan/figures.py
     about: str  # one line for the documentation
-    of: Literal["cases", "sae", "audit"] = "sae"  # which variants have it: all, with an SAE, with an audit
+    of: Literal["cases", "sae", "audit", "repair"] = (
+        "sae"  # which variants have it; repair: asked for by name
+    )
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
@@ -125,6 +127,26 @@ FIGURES = (
         shows="robustness",
         table=True,
         about="what richer prompts change, paired over cases",
+    ),
+    Row(
+        "repairs",
+        "reliance.figures.repair.repairs:repairs",
+        "Repairs",
+        "Failure modes",
+        "Robustness",
+        reads="repairs",
+        of="repair",
+        about="five kinds of repair per failure, before and after, and what each costs",
+    ),
+    Row(
+        "coverage",
+        "reliance.figures.repair.coverage:coverage",
+        "Coverage",
+        "Failure modes",
+        "Robustness",
+        reads="coverage",
+        of="repair",
+        about="how many of all images that are mistaken for a class the failure cases explain",
     ),
     Row(
         "fig3",
@@ -254,6 +276,7 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
+    of["repair"] = "variants with an SAE, by name"
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
         lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {_compares(row)} |")

@@ -6,7 +6,7 @@ from reliance.plan import paths
 from reliance.plan.attribution import by_tail, explained
 from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, beside
-from reliance.plan.plan import Plan, some
+from reliance.plan.plan import Plan, pattern, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 from reliance.units.kinds import KINDS
 
@@ -80,6 +80,12 @@ def listing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def expected_by(plan: Plan, contrastive: bool) -> str:
+    """Pattern of the variants whose expectations are of contrastive relevances, or of plain ones."""
+    kinds = {name: str(plan.config.failures_of(name).contrastive) for name in plan.config.variants}
+    return pattern(kinds, str(contrastive), str(False))
+
+
 def both(one: str, other: str) -> str:
     """The pattern of names that two patterns allow."""
     return f"(?={one}/){other}"
@@ -90,7 +96,7 @@ def of_contrastive(stage: Stage) -> Stage:
     own = stage.variants
 
     def variants(plan: Plan) -> str:
-        return both(own(plan) if own else paths.CONSTRAINTS["variant"], plan.expected_by(True))
+        return both(own(plan) if own else paths.CONSTRAINTS["variant"], expected_by(plan, contrastive=True))
 
     return stage._replace(variants=variants)
 
@@ -101,7 +107,7 @@ STAGES = (
         entry="reliance.failures.expectation:expectations",
         inputs=to_expect,
         outputs={"expectations": paths.EXPECTATIONS},
-        variants=lambda plan: plan.expected_by(False),
+        variants=lambda plan: expected_by(plan, contrastive=False),
         settings=expecting,
         memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
         minutes=lambda s: 10 + s.train / 100000,
@@ -111,7 +117,7 @@ STAGES = (
         of_contrastive,
         by_tail(
             Stage(
-                name="contrastive_expectations",
+                name="expectations_of_contrasts",
                 entry="reliance.failures.measured:contrastive_expectations",
                 also=(KINDS["sae"],),
                 inputs=lambda plan, w: explained(plan, w.variant, "train"),

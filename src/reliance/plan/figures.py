@@ -15,6 +15,7 @@ from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.persisting import mining, persistence
 from reliance.plan.plan import Plan, each, some
+from reliance.plan.repair import covered, tried
 from reliance.plan.robustness import listed
 from reliance.plan.stage import Listed, Paths, Stage, Values
 
@@ -214,6 +215,8 @@ GROUPS = {
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
     "persistence": Group(lambda plan, names: {}, shown, persistence, mining),
+    "repairs": Group(tried, shown),
+    "coverage": Group(covered, shown),
     "audit": Group(audited, shown),
     "audited images": Group(audited_images, pictures),
 }
@@ -221,7 +224,7 @@ GROUPS = {
 
 def has(v: Resolved, row: Row) -> bool:
     """Whether a variant has a figure."""
-    return {"cases": True, "sae": bool(v.sae), "audit": bool(v.audit)}[row.of]
+    return {"cases": True, "sae": bool(v.sae), "audit": bool(v.audit), "repair": False}[row.of]
 
 
 def figures_of(v: Resolved) -> list[str]:
@@ -231,10 +234,7 @@ def figures_of(v: Resolved) -> list[str]:
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
     """The variant alone; a clear error if it does not have the figure."""
-    if row.of == "sae":
-        plan.sae(name)
-    elif row.of == "audit":
-        plan.audit(name)
+    {"audit": plan.audit, "cases": plan.variant}.get(row.of, plan.sae)(name)
     return [name]
 
 

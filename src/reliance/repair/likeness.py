@@ -56,7 +56,7 @@ def _blocks(seen: Seen, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     squares = np.asarray(seen.activations.multiply(seen.activations).mean(axis=0), np.float64).ravel()
     spread = np.sqrt(np.maximum(squares - mean**2, 0))
     scale = np.divide(1, spread, out=np.zeros(m), where=spread > 0).astype(np.float32)
-    named, fires = seen.embeddings.any(axis=1), spread > 0
+    named, fires = _has(seen.embeddings), spread > 0
     for start in range(0, m, size):
         rows = np.arange(start, min(start + size, m))
         together = (by_unit[rows] @ seen.activations).toarray() / np.float32(n)
@@ -81,7 +81,13 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 def _centred(embeddings: np.ndarray) -> np.ndarray:
     """Unit rows after the mean over units that have one is taken away; others stay zero."""
     unit = _unit(embeddings)
-    has = embeddings.any(axis=1)
+    has = _has(embeddings)
     if has.any():
         unit = np.where(has[:, None], unit - unit[has].mean(axis=0), 0).astype(np.float32)
     return _unit(unit)
+
+
+def _has(embeddings: np.ndarray) -> np.ndarray:
+    """Which rows are not zero, bool [m]."""
+    found: np.ndarray = np.abs(embeddings).sum(axis=1) > 0
+    return found
