@@ -18,7 +18,7 @@ def test_images_of_two_kinds_are_two_parts_and_those_of_one_are_not():
 
 def test_parts_that_are_somewhat_apart_count_where_each_is_of_a_class_of_its_own():
     mixed = np.eye(6)[0] + 0.6 * np.repeat(np.eye(6)[[1, 2]], 30, axis=0)
-    unit = mixed + 0.2 * np.random.default_rng(0).normal(size=(60, 6))
+    unit = mixed + 0.35 * np.random.default_rng(0).normal(size=(60, 6))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     by_class = np.repeat([3, 7], 30)
     assert parts_of(unit, by_class, least=10).any()

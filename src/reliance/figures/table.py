@@ -136,6 +136,7 @@ FIGURES = (
         "Robustness",
         reads="repairs",
         of="repair",
+        shows="failures",
         about="five kinds of repair per failure, before and after, and what each costs",
     ),
     Row(
@@ -146,6 +147,7 @@ FIGURES = (
         "Robustness",
         reads="coverage",
         of="repair",
+        shows="failures",
         about="how many of all images that are mistaken for a class the failure cases explain",
     ),
     Row(
@@ -251,7 +253,7 @@ def sections() -> dict[str, list[str]]:
     """The figures and tables of every section of a variant's page, in its order."""
     found: dict[str, list[str]] = {}
     for row in FIGURES:
-        if row.alone:
+        if row.alone and row.of != "repair":  # these have a page of their own
             found.setdefault(row.section, []).append(row.name)
     return found
 
