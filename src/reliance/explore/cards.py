@@ -8,6 +8,7 @@ import pandas as pd
 from reliance.base.errors import RelianceError
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.briefs import Brief, Fooled, briefs
+from reliance.explore.indexing import EFFECTS
 from reliance.explore.lookup import each, rows_where
 from reliance.explore.shelf import Shelf
 from reliance.failures.case_list import FAILURE_SAMPLES
@@ -21,8 +22,7 @@ class Expected(NamedTuple):
 
     component: int
     name: str
-    mean: float  # relevance over the images of the class, zeros included
-    std: float
+    effect: float  # mean of y minus y without it over the images of the class, zeros included
     share: float  # of the class's mean y
     rate: float  # share of the class's images on which it fires
 
@@ -90,18 +90,20 @@ def class_card(shelf: Shelf, class_id: int, most: int = MOST) -> ClassCard:
         whole = rows[rows["component"] < 0]
         if len(whole):
             n, y_mean, y_std = whole[["n", "y_mean", "y_std"]].iloc[0]
-            expected = _expected(shelf, rows[rows["component"] >= 0].nlargest(most, "mean"), y_mean)
-            plain = plain._replace(n=int(n), y_mean=float(y_mean), y_std=float(y_std), expected=expected)
+            plain = plain._replace(n=int(n), y_mean=float(y_mean), y_std=float(y_std))
+    if shelf.has("effects"):
+        rows, _ = rows_where(shelf.path("effects"), EFFECTS, {"class_id": [class_id]})
+        plain = plain._replace(expected=_expected(shelf, rows[rows["effect"] > 0].nlargest(most, "effect")))
     if shelf.mines and shelf.has("outliers"):
         plain = plain._replace(unexpected=_unexpected(shelf, class_id, most))
     return plain
 
 
-def _expected(shelf: Shelf, rows: pd.DataFrame, y_mean: float) -> list[Expected]:
+def _expected(shelf: Shelf, rows: pd.DataFrame) -> list[Expected]:
     found = []
     for row in each(rows):
         name, rate = _name(shelf, int(row.component)), row.n_active / row.n
-        found.append(Expected(int(row.component), name, row.mean, row.std, row.mean / y_mean, rate))
+        found.append(Expected(int(row.component), name, row.effect, row.share, rate))
     return found
 
 

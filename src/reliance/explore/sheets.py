@@ -1,6 +1,6 @@
 """An answer laid out once, in blocks of rows with words, a bar and pictures: for terminal, page, figure."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from reliance.explore.unit import Name, Near, Unit
 from reliance.naming.stability import said
 
 Shown = tuple[str, int]  # an image: (split, image_id); split "" is the image that was handed over
+WHERE = "where"  # in the place of a split: a map over an image, by its number
 
 
 class Row(NamedTuple):
@@ -40,6 +41,7 @@ class Sheet(NamedTuple):
     lead: list[str]
     blocks: list[Block]
     notes: list[str]
+    places: tuple[Any, ...] = ()  # maps over an image (where.Place), which blocks name as (WHERE, number)
 
 
 def of_explanation(found: Explained, top: int) -> Sheet:
@@ -273,7 +275,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     )
     expected = [
         Row(
-            [str(e.component), e.name, percent(e.share), number(e.mean, 4), percent(e.rate)],
+            [str(e.component), e.name, percent(e.share), number(e.effect, 4), percent(e.rate)],
             float(np.clip(e.share, -1, 1)),
         )
         for e in card.expected
@@ -284,7 +286,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     ]
     blocks = [
         Block(
-            "Expected: what it relies on", [], ["unit", "name", "share of y", "mean", "fires on"], expected
+            "Expected: what it relies on", [], ["unit", "name", "share of y", "effect", "fires on"], expected
         ),
         Block("Not expected: what fools it", [], ["unit", "name", "images", "mean", "mean z"], unexpected),
     ]

@@ -16,6 +16,7 @@ TRUTH_TABLE = f"{DATASET}/truth.parquet"
 NAMES = f"{DATASET}/names.csv"
 PLANTS = f"{DATASET}/plants.json"
 VOCABULARY = f"{DATASET}/vocabulary.txt"
+CAPTION_NAMES = f"{DATASET}/captions.txt"  # what captions often name
 PLANTED = f"{DATASET}/planted.tsv"
 PLANTED_SAMPLES = f"{DATASET}/planted_samples.parquet"
 CASES = f"{DATASET}/cases.tsv"  # cases found elsewhere
@@ -52,6 +53,7 @@ TOP_SAMPLES = f"{VARIANT}/top_samples.parquet"
 COMPONENTS = f"{VARIANT}/components.parquet"
 OTHER_COMPONENTS = f"{VARIANT}/components/{{basis}}/{{split}}.parquet"
 JUDGED = f"{VARIANT}/dictionary/{{basis}}.json"
+PURITY = f"{VARIANT}/dictionary/{{basis}}.purity.json"  # against planted truth
 NAME_STABILITY = f"{VARIANT}/name_stability.parquet"
 HIDDEN = f"{VARIANT}/hidden.parquet"
 ATTRIBUTIONS = f"{VARIANT}/attributions/{{attributed}}.parquet"
@@ -62,6 +64,7 @@ OUTLIERS = f"{VARIANT}/outliers.parquet"
 OUTLIER_SAMPLES = f"{VARIANT}/outlier_samples.parquet"
 VIEWS = f"{VARIANT}/explore/views.safetensors"  # what questions look up
 SERVED = f"{VARIANT}/explore/served.parquet"
+EFFECTS = f"{VARIANT}/explore/effects.parquet"
 REFERENCES = f"{VARIANT}/explore/references.parquet"
 FAILURES = f"{VARIANT}/failures.tsv"
 FAILURE_SAMPLES = f"{VARIANT}/failure_samples.parquet"
@@ -102,6 +105,18 @@ FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
 ATLAS = f"{VARIANT}/atlas/index.html"
 ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
+LENS = f"{VARIANT}/lens/block{{block}}"  # of the neurons of a block
+LENS_PART = f"{LENS}/{{split}}/{PART}"
+LENS_COEFFICIENTS = f"{LENS}/{{split}}/manifest.json"
+LENS_STRONGEST = f"{LENS}/strongest/part-{{part}}-of-{{parts}}.safetensors"
+LENS_DIRECTIONS = f"{LENS}/directions.safetensors"
+LENS_TOPS = f"{LENS}/tops.parquet"
+LENS_WORDS = f"{LENS}/words.parquet"
+LENS_NEURONS = f"{LENS}/neurons.parquet"
+LENS_ACCURACY = f"{LENS}/accuracy.parquet"
+LENS_TRUTH = f"{LENS}/truth.parquet"  # planted data only
+LENS_MAPS = f"{VARIANT}/lens/maps.parquet"  # planted data only
+LENS_PAGE = f"{VARIANT}/lens/report.html"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"
 STABILITY = f"{COMPARISON}/stability.parquet"
@@ -123,6 +138,7 @@ CONSTRAINTS = {  # regular expressions of what may stand for a name
     "split": "train|test|cases",
     "part": r"\d+",
     "parts": r"\d+",
+    "block": r"-?\d+",
 }
 CHANGED_SPLIT = r"(train|test|cases)(@[a-z0-9_]+)?"  # {split}@{transform}: images changed before embedding
 
@@ -140,6 +156,7 @@ class Wildcards(NamedTuple):
     parts: str = ""
     attributed: str = ""
     basis: str = ""
+    block: str = ""
 
 
 def at(pattern: str, **names: str) -> str:
