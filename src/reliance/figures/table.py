@@ -32,6 +32,7 @@ class Row(NamedTuple):
 
 
 _CASES, _SAE, _LENS = "Pictures of the cases", "Interpretability", "Inside the encoder"
+_MENDED = "reliance.figures.repair"
 
 FIGURES = (
     Row(
@@ -127,18 +128,8 @@ FIGURES = (
         about="what richer prompts change, paired over cases",
     ),
     *(
-        Row(
-            name,
-            f"{_REPAIR}.{name}:{name}",
-            title,
-            "Failure modes",
-            "Robustness",
-            name,
-            about,
-            "repair",
-            "failures",
-        )
-        for name, title, about in (
+        Row(n, f"{_MENDED}.{n}:{n}", title, "Failure modes", "Robustness", n, about, "repair", "failures")
+        for n, title, about in (
             ("repairs", "Repairs", "five kinds of repair per failure, before and after, and what each costs"),
             ("coverage", "Coverage", "how many of all images mistaken for a class the failure cases explain"),
         )
