@@ -9,6 +9,7 @@ files that are mostly holes, so that 7 GB take little room: some rows have numbe
 With --folder it is kept there, and used again.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from reliance.units.sae.files import Sae, save_sae
 D, P, LABELLER, CHUNK = 1024, 768, 512, 2048
 WEIGHTS = "w" * 64
 COMMAND = [sys.executable, "-m", "reliance"]
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")  # of this clone, installed or not
 CHILD = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -246,6 +248,7 @@ def measure(results: Path, variant: str, asked: list[list[str]], rounds: int, fo
             done = subprocess.run(
                 [sys.executable, "-c", CHILD, *line],
                 cwd=folder,
+                env={**os.environ, "PYTHONPATH": SOURCE},
                 stderr=subprocess.PIPE,
                 text=True,
                 check=False,

@@ -7,8 +7,8 @@ A vision transformer of ViT-B/32's size with random weights. Compared, per image
 forward pass; ours (the pass recorded, coefficients made, scaled and rounded as they are stored); and effects
 as vectors [tokens, neurons, width] carried through every later head, written from its formulas (one head of
 one block is timed and multiplied, so that it ends). Memory is the most that each makes beside the weights, as
-counted from the shapes of its largest arrays. Then words: matching pursuit of random directions over random
-texts; and maps.
+counted from the shapes of its largest arrays. Then words: matching pursuit of random directions over as many
+random texts; and maps.
 """
 
 import argparse
@@ -90,7 +90,9 @@ def effects(options: argparse.Namespace) -> None:
         plain = best(lambda: clip.model.encode_image(images), options.rounds) / options.images
         one = found._replace(
             neurons={block: found.neurons[block][:1]}, sd=found.sd[:1], z=found.z[:1],
-            blocks={l_: a._replace(pattern=a.pattern[:1], sd=a.sd[:1]) for l_, a in found.blocks.items()},
+            blocks={
+                place: a._replace(pattern=a.pattern[:1], sd=a.sd[:1]) for place, a in found.blocks.items()
+            },
         )  # fmt: skip
         c = coefficients(found, block)
         _, neurons, k = c.shape

@@ -161,6 +161,7 @@ class Fields(Section):
     label: str = "label"
     split: str | None = None
     name: str | None = None
+    caption: str | None = None
 
 
 class Dataset(Section):
@@ -173,6 +174,7 @@ class Dataset(Section):
     fields: Fields | None = None
     names: UserPath | None = None
     groups: UserPath | None = None
+    captions: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str | None = None  # None: general for own images, else classes
     expected: tuple[Prompt, ...] = ()  # what hidden concepts are held against; none: the vocabulary
@@ -193,8 +195,8 @@ class Dataset(Section):
             raise ValueError("layout: planted and the section planted go together")
         if self.layout == "planted" and self.root is not None:
             raise ValueError("planted data has no root: it is drawn by the pipeline")
-        if self.layout == "planted" and (self.names is not None or self.groups is not None):
-            raise ValueError("planted data brings its own names, and has no groups")
+        if self.layout == "planted" and (self.names or self.groups or self.captions) is not None:
+            raise ValueError("planted data brings its own names, and has no groups or captions")
         if self.split is not None and self.layout in ("imagenet", "planted"):
             raise ValueError(f"split is for layout: folder and others, and {self.layout} brings its own")
         if self.fields is not None and self.layout not in ("parquet", "webdataset"):

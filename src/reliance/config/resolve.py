@@ -16,6 +16,7 @@ from reliance.config.sites import SITES, kind_of
 from reliance.config.stages import AuditSettings, Failures, GivenProbe
 
 BUILT_IN = ("classes", "general", "imagenet21k")  # vocabularies that need no file
+CAPTIONS = "captions"  # the vocabulary that is made of what is said about a data set's images
 
 
 class Resolved(NamedTuple):
@@ -274,12 +275,12 @@ def _check_references(config: Config) -> None:
             trained = [e for e, v in config.encoders.items() if v.training]
             known("encoders", encoder.halfway_of, trained, f"{here}.halfway_of")
     for name, dataset in config.datasets.items():
-        built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
+        built_in = (*BUILT_IN, "drawn" if dataset.planted else CAPTIONS)
         names = [*built_in, *config.vocabularies]
         if dataset.vocabulary is not None:
             known("vocabularies", dataset.vocabulary, names, f"{GIVEN}: datasets.{name}.vocabulary")
     if config.hidden.vocabulary is not None:
-        names = [*BUILT_IN, "drawn", *config.vocabularies]
+        names = [*BUILT_IN, "drawn", CAPTIONS, *config.vocabularies]
         known("vocabularies", config.hidden.vocabulary, names, f"{GIVEN}: hidden.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:

@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from open_clip.transformer import ResidualAttentionBlock
 from torch import nn
 
 from reliance.base.errors import RelianceError
+from reliance.base.openclip import open_clip
 from reliance.encoders.model import Clip
 from reliance.encoders.sites.class_token import behind
 from reliance.encoders.vision import AUTOCAST, cast_weights, normaliser
@@ -65,7 +65,11 @@ def blocks_of(clip: Clip) -> list[Any]:
     behind(clip)
     tower: Any = clip.model.visual
     blocks = list(getattr(getattr(tower, "transformer", None), "resblocks", ()))
-    strange = [type(block).__name__ for block in blocks if type(block) is not ResidualAttentionBlock]
+    strange = [
+        type(block).__name__
+        for block in blocks
+        if type(block) is not open_clip.transformer.ResidualAttentionBlock
+    ]
     if not blocks or strange:
         raise RelianceError(
             f"encoders.{clip.weights.encoder}",

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from open_clip.model import CLIP
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reliance.base.openclip import open_clip
 from reliance.base.tensors import write_tensors
 
 CONTEXT, BLOCKS = 16, 2
@@ -60,12 +59,12 @@ def build(seed: int, blocks: int = BLOCKS) -> Any:
     """An untrained CLIP."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CLIP(**architecture(blocks))
+        return open_clip.CLIP(**architecture(blocks))
 
 
 def tokenize(captions: list[str]) -> Tokens:
     """Tokens of captions, cut to the longest of them."""
-    tokens = SimpleTokenizer(context_length=CONTEXT)(captions)
+    tokens = open_clip.SimpleTokenizer(context_length=CONTEXT)(captions)
     tokens = tokens[:, : int((tokens != 0).sum(1).max())]
     used, rows = torch.unique(tokens, return_inverse=True)
     return Tokens(rows, used)
