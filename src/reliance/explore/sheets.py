@@ -63,11 +63,10 @@ def _of_prompt(found: Explained, answer: Answer, top: int) -> Block:
     most = max((abs(effect.ablation) for effect in shown), default=0.0) or 1.0
     less = f"y({answer.prompt}) - y({found.against})" if found.against else "y"
     lead = [f"{less} = {number(answer.y, 4)}{_usual(answer)}"]
-    rest = f"with all {len(answer.units)} active units removed {less} is {number(answer.without, 4)}"
-    share = (
-        f" ({percent(answer.carried_by_none)} of it): this no unit carries but the SAE's error and the biases"
-    )
-    lead.append(f"{rest}{share}; biases alone give {number(answer.bias, 4)}")
+    rest = f"without all {len(answer.units)} active units {less} is {number(answer.without, 4)}"
+    lead.append(f"{rest}, of the SAE's error and the biases; of the biases alone {number(answer.bias, 4)}")
+    if not found.against:
+        lead.append("y is a cosine: effects and what is left are no parts that add up to it")
     if len(answer.units) > len(shown):
         lead.append(f"{len(answer.units) - len(shown)} more active units are not shown")
     columns = ["unit", "name", "sure", "effect", "share", "act x grad", "activation", "z", "alignment"]
