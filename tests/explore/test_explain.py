@@ -133,7 +133,7 @@ def test_what_is_none_is_told(study, image, prompt, words):
 def test_an_answer_shows_itself(asked, study):
     found = study.explain(("train", images_of(asked, 1)[0]), ["kite", "jay"])
     json.dumps(found.record(), allow_nan=False)
-    assert "'kite' (class 2)" in found.text() and "no unit carries" in repr(found)
+    assert "'kite' (class 2)" in found.text() and "effects and what is left are no parts" in repr(found)
     assert "<html" in found.html() and "<html" not in found._repr_html_()
     assert found.figure().get_size_inches()[0] > 5
     assert set(found.table().attrs["y"]) == {"kite", "jay"}

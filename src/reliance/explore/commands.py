@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Results = Annotated[Path, typer.Option(help="folder of results")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 Where = Annotated[bool, typer.Option("--where", help="with maps: where in the image (see --png, --html)")]
-Png = Annotated[Path | None, typer.Option(help="write the answer as a picture, .png or .pdf")]
+Png = Annotated[Path | None, typer.Option(help="write the answer as a picture: .png, .pdf or .svg")]
 Html = Annotated[Path | None, typer.Option(help="write the answer as a page that needs no other file")]
 Variant = Annotated[str, typer.Argument(help="a variant, as `reliance variants` lists them")]
 Top = Annotated[int, typer.Option(min=1, max=1000, help="how many are shown")]

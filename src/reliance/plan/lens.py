@@ -187,7 +187,7 @@ STAGES = (
         message="Directions of the neurons of block {wildcards.block} of {wildcards.variant}",
     ),
     Stage(
-        name="lens_words",
+        name="lens_decompose",
         entry="reliance.lens.words:lens_words",
         inputs=to_word,
         outputs={"words": paths.LENS_WORDS},

@@ -64,6 +64,7 @@ OUTLIERS = f"{VARIANT}/outliers.parquet"
 OUTLIER_SAMPLES = f"{VARIANT}/outlier_samples.parquet"
 VIEWS = f"{VARIANT}/explore/views.safetensors"  # what questions look up
 SERVED = f"{VARIANT}/explore/served.parquet"
+EFFECTS = f"{VARIANT}/explore/effects.parquet"
 REFERENCES = f"{VARIANT}/explore/references.parquet"
 FAILURES = f"{VARIANT}/failures.tsv"
 FAILURE_SAMPLES = f"{VARIANT}/failure_samples.parquet"
