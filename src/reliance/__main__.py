@@ -197,5 +197,28 @@ def write_units(
         typer.echo(path)
 
 
+@app.command("repair")
+def repair_variant(
+    variant: str,
+    case: Annotated[str | None, typer.Option(help="one case by its id")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="folder of the export; else repaired/ of the variant")
+    ] = None,
+    results: Results = Path(RESULTS),
+    as_json: AsJson = False,
+) -> None:
+    """Show what was tried against each failure case, and write the mended classifier."""
+    from reliance.explore.mended import mend, mend_lines
+
+    found = told(lambda: mend(results / variant, case, to))
+    if as_json:
+        typer.echo(
+            json.dumps({"variant": variant, "rows": found.rows, "written": list(map(str, found.files))})
+        )
+        return
+    for line in mend_lines(found):
+        typer.echo(line)
+
+
 if __name__ == "__main__":
     main()

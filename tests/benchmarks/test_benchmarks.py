@@ -77,6 +77,14 @@ def test_attribution() -> None:
     assert "mine_outliers" in text
 
 
+def test_asking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where it makes its variant
+    monkeypatch.delenv("PYTHONPATH")
+    text = said("asking", "--images", "200", "--units", "50", "--classes", "10", "--k", "4", "--rounds", "1")
+    asked = r"^(?:explain|show|find|images|cases|classes) .*\d\.\d\d$"
+    assert len(re.findall(asked, text, re.MULTILINE)) == 8
+
+
 def test_atlas() -> None:
     text = said("atlas", "--images", "300", "--cases", "3", "--pictures", "3", *TINY)
     assert re.search(r"first view MB +0\.\d+\nin all MB +\d", text)
@@ -164,3 +172,9 @@ def test_planning_says_no_less_than_it_takes() -> None:
     for _, planned, measured, asked, needed in rows:
         assert float(planned) <= float(measured) < 1.1 * float(planned) + 2
         assert float(needed) < float(asked)
+
+
+def test_lens() -> None:
+    tiny = ["--size", "small", "--images", "2", "--rounds", "1", "--threads", "1"]
+    found = said("lens", *tiny, "--directions", "20", "--texts", "100", "--m", "3")
+    assert "in plain passes" in found and "maps of 10 prompts" in found

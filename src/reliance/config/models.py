@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from reliance.config import sites
+from reliance.config.lens import LensSettings
 from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.section import INT32_MAX, Name, Positive, Section, UserPath
 from reliance.config.stages import (
@@ -21,6 +22,7 @@ from reliance.config.stages import (
     Naming,
     Probe,
     Prompt,
+    Repair,
     Transform,
 )
 
@@ -77,6 +79,7 @@ class ClipTraining(Section):
     pool: Positive
     batch_size: Positive
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+    blocks: Annotated[int, Field(ge=2, le=12)] = 2  # of its image tower
 
     @model_validator(mode="after")
     def _pool_fills_a_batch(self) -> "ClipTraining":
@@ -236,6 +239,7 @@ class Variant(Section):
     failures: dict[str, Any] = Field(default_factory=dict)
     external: tuple[Name, ...] = ()
     audit: AuditSettings | None = None
+    lens: LensSettings | None = None
 
     _site = field_validator("site", mode="before")(sites.named)
 
@@ -258,6 +262,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     matching: Matching = Matching()
+    repair: Repair = Repair()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

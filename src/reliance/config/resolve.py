@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from reliance.base.errors import RelianceError
+from reliance.config.lens import LensSettings
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config.read_at import check_site
@@ -33,6 +34,7 @@ class Resolved(NamedTuple):
     external: tuple[str, ...]
     audit: AuditSettings | None  # of classes that it names
     probe: GivenProbe | None = None  # a classifier of others
+    lens: LensSettings | None = None  # what is looked at inside the encoder
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -73,6 +75,7 @@ def resolve(config: Config, name: str) -> Resolved:
         external=variant.external,
         audit=variant.audit if variant.audit and variant.audit.positive else None,
         probe=variant.audit.probe if variant.audit else None,
+        lens=variant.lens,
     )
 
 

@@ -72,10 +72,10 @@ def _of_containers(
 
     elsewhere : whether they lie in another folder, where a copy may have another time.
     """
-    told = 1 if elsewhere else 2  # of (bytes, time)
-    listed = {path: list(about)[:told] for path, about in containers["listed"].items()}
+    parts = 1 if elsewhere else 2  # of (bytes, time)
+    listed = {path: tuple(about)[:parts] for path, about in containers["listed"].items()}
     found = scanner.files(containers["suffix"])
-    now = {file.path: [file.bytes, file.modified][:told] for file in found}
+    now = {file.path: (file.bytes, file.modified)[:parts] for file in found}
     of = table["place"].str.rpartition("#")[0]
     lost, other = ([p for p in listed if p not in now], [p for p in listed if now.get(p) != listed[p]])
     gone = sorted(table.loc[of.isin(lost), "path"])

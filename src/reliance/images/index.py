@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from reliance.base.artifacts import check_same, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError, printable
 from reliance.base.rows import Parts
-from reliance.images.accounts import about, check_lost
+from reliance.images.accounts import about, check_lost, count
 from reliance.images.captions import captioned
 from reliance.images.classes import class_table
 from reliance.images.foresight import check_index
@@ -85,7 +86,7 @@ def index_images(
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
         log.warning("left out: %s (%s)", printable(path), reason)
-    log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
+    count(scanner, Counter(map(str, frame["split"])), len(table))
     content = _hash_rows(frame[[name for name, _ in INDEX.columns]])
     listed_as = "folder" if in_tree else layout  # one identity, whatever holds the images
     params = {"layout": listed_as, "content": content, "left_out": left_out[:LEFT_OUT_LIMIT]}

@@ -195,12 +195,12 @@ class Plan:
         The default kind has all that no other kind has, so that a wrong name reaches its clear error.
         """
         saes = {name: self.config.sae_of(name) for name in self.config.variants}
-        return _pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
+        return pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
 
     def behind(self, tail: str) -> str:
         """Pattern of the variants with a tail behind their site; the closed form has all others."""
         variants = self.config.variants.items()
-        return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
+        return pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
@@ -275,7 +275,7 @@ class Plan:
         )
 
 
-def _pattern(kinds: dict[str, str], kind: str, default: str) -> str:
+def pattern(kinds: dict[str, str], kind: str, default: str) -> str:
     """Pattern of the variants of a kind; those of the default kind are all but the others."""
     if kind == default:
         others = [re.escape(name) for name, own in kinds.items() if own != default]
