@@ -12,9 +12,9 @@ from reliance.plan import paths
 from reliance.plan.concepts import alignments
 from reliance.plan.lens import lens
 from reliance.plan.naming import components_of
-from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.paths import Wildcards, at, beside, each, sheet
 from reliance.plan.persisting import mining, persistence
-from reliance.plan.plan import Plan, each, some
+from reliance.plan.plan import Plan, some
 from reliance.plan.repair import covered, tried
 from reliance.plan.robustness import listed
 from reliance.plan.shown import (
@@ -246,7 +246,7 @@ def figure(row: Row) -> Stage:
         listed=Listed("csv" if row.table else "png", row.name, row.category, labels, row.about),
         group="figures",
         memory=1000 if row.table else 2000,
-        minutes=5 if row.table else 10,
+        minutes=5 if row.table else lambda s: 10 + s.train / 1000000,
         message=f"{'Writing' if row.table else 'Drawing'} {row.title} of {{wildcards.variant}}",
     )
 

@@ -163,7 +163,7 @@ STAGES = (
         inputs=to_exclude,
         outputs={"excluded": paths.EXCLUDED},
         settings=lambda plan, w: {"splits": SPLITS},
-        minutes=5,
+        minutes=lambda s: 5 + s.train / 500000,
         message="Listing the images of {wildcards.dataset} that {wildcards.encoder} could not read",
     ),
     Stage(

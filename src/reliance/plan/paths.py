@@ -3,6 +3,7 @@
 `at` fills a pattern in; a stage's outputs are the patterns themselves.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from reliance.config.sites import SITES
@@ -166,6 +167,11 @@ class Wildcards(NamedTuple):
 def at(pattern: str, **names: str) -> str:
     """The pattern with the names in their places."""
     return pattern.format(**names)
+
+
+def each(pattern: str, names: Sequence[str], **others: str) -> list[str]:
+    """The same file of several variants."""
+    return [at(pattern, variant=name, **others) for name in names]
 
 
 def beside(*patterns: str) -> tuple[str, ...]:
