@@ -50,7 +50,7 @@ def embed_own_prompts(
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
-    """Write TEXT with a row per class. Raises RelianceError without a file, or for one that is no such table."""
+    """Write TEXT with a row per class. Raises RelianceError without a file, or for one that is none."""
     if prompts is None:
         raise _bad(Path("config/prompts"), "no file for this variant")
     import torch
