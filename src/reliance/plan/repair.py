@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reliance.config.resolve import check_file
 from reliance.config.sites import HEAD
 from reliance.plan import paths
 from reliance.plan.attribution import explained
@@ -125,9 +124,8 @@ def to_export(plan: Plan, w: Wildcards) -> Paths:
 def to_embed(plan: Plan, w: Wildcards) -> Paths:
     """A user's prompts, and the text tower."""
     path = at(paths.OWN_PROMPTS, variant=w.variant)
-    check_file(f"prompts of {w.variant}", path)
     return {
-        "prompts": plan.users(path),
+        **({"prompts": plan.users(path)} if Path(path).exists() else {}),
         "classes": plan.path(paths.CLASSES, w.variant),
         "weights": plan.path(paths.WEIGHTS, w.variant),
     }

@@ -42,9 +42,17 @@ def read_prompts_of(path: Path, classes: pd.DataFrame) -> dict[int, list[str]]:
 
 
 def embed_own_prompts(
-    *, prompts: Path, classes: Path, weights: Path, text: Path, device: str = "cpu", threads: int = 1
+    *,
+    classes: Path,
+    weights: Path,
+    text: Path,
+    prompts: Path | None = None,
+    device: str = "cpu",
+    threads: int = 1,
 ) -> None:
-    """Write TEXT with a row per class. Raises RelianceError for a file that is no such table."""
+    """Write TEXT with a row per class. Raises RelianceError without a file, or for one that is none."""
+    if prompts is None:
+        raise _bad(Path("config/prompts"), "no file for this variant")
     import torch
 
     from reliance.encoders.model import load_model, load_tokenizer

@@ -97,7 +97,7 @@ def _before_and_after(axes: Any, numbers: pd.DataFrame) -> None:
         own = numbers[numbers["repair"] == repair]
         x = [kinds.index(kind) + offset for kind in own["kind"]]
         axes.errorbar(x, own["spurious_auc"], own["error"], fmt=look.marker, color=look.color, lw=0.8)
-    axes.set_xticks(range(len(kinds)), [style.FAILURES[kind].label for kind in kinds])
+    axes.set_xticks(range(len(kinds)), [style.FAILURES[kind].label.replace(" ", "\n") for kind in kinds])
     axes.set_ylabel("spurious AUC")
     axes.set_ylim(top=1.01)
     axes.grid(axis="y")
