@@ -35,7 +35,6 @@ from unittest.mock import patch
 import torch
 
 from clock import Spent, machine, parser, ratio, rounds, table
-from reliance.units.sae import batch_top_k, matryoshka
 from reliance.units.sae.sparse import Parameters
 from reliance.units.sae.step import Objective, keep_memory, step, update
 
@@ -58,8 +57,12 @@ def ours(options: argparse.Namespace, x: torch.Tensor) -> Actions:
     buffer = torch.empty(options.batch, options.m, device=x.device)
     half = buffer.bfloat16()
 
-    own = {"top_k": step, "batch_top_k": batch_top_k.step}.get(options.kind)
-    own = own or partial(matryoshka.step, prefixes=prefixes(options.m))
+    own = step
+    if options.kind != "top_k":  # these modules need packages that a plain comparison does without
+        from reliance.units.sae import batch_top_k, matryoshka
+
+        nested = partial(matryoshka.step, prefixes=prefixes(options.m))
+        own = batch_top_k.step if options.kind == "batch_top_k" else nested
 
     def one(pre: torch.Tensor) -> None:
         update(parameters, optimiser, own(parameters, x, aims, None, pre), 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,12 +21,14 @@ from reliance.explore.unit import Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reliance.explore.where import Place
+
 
 class Answer(ABC):
     """An answer. `data` is what it is made of; see the modules that make it."""
 
-    def __init__(self, shelf: Shelf, data: Any) -> None:
-        self.shelf, self.data = shelf, data
+    def __init__(self, shelf: Shelf, data: Any, places: Sequence[Place] = ()) -> None:
+        self.shelf, self.data, self.places = shelf, data, tuple(places)
 
     @abstractmethod
     def table(self) -> pd.DataFrame:
@@ -74,8 +77,8 @@ class Explanation(Answer):
 
     data: Explained
 
-    def __init__(self, shelf: Shelf, data: Explained, top: int = 10) -> None:
-        super().__init__(shelf, data)
+    def __init__(self, shelf: Shelf, data: Explained, top: int = 10, places: Sequence[Place] = ()) -> None:
+        super().__init__(shelf, data, places)
         self._top = top
 
     @property
@@ -85,7 +88,7 @@ class Explanation(Answer):
 
     def sheet(self) -> Sheet:
         """A block per prompt."""
-        return sheets.of_explanation(self.data, self._top)
+        return with_places(sheets.of_explanation(self.data, self._top), self.places)
 
     def table(self) -> pd.DataFrame:
         """One row per prompt and active unit, the largest effect on y first; `attrs["y"]` per prompt."""
@@ -123,7 +126,7 @@ class UnitCard(Answer):
 
     def sheet(self) -> Sheet:
         """The card."""
-        return sheets.of_unit(self.data)
+        return with_places(sheets.of_unit(self.data), self.places)
 
     def table(self) -> pd.DataFrame:
         """Its strongest images."""
@@ -252,3 +255,15 @@ def _known(about: Brief | None) -> dict[str, Any]:
     if about is None:
         return {}
     return {name: value for name, value in about._asdict().items() if name != "component"}
+
+
+def with_places(sheet: Sheet, places: Sequence[Place]) -> Sheet:
+    """The sheet with a block of maps over an image; unchanged without any."""
+    if not places:
+        return sheet
+    shown: list[tuple[sheets.Shown, str]] = [
+        ((sheets.WHERE, i), place.caption) for i, place in enumerate(places)
+    ]
+    lead = ["what is read from each patch, over all blocks and heads: warm adds, cold takes away"]
+    blocks = [*sheet.blocks, sheets.Block("Where in the image", lead, [], [], shown)]
+    return sheet._replace(blocks=blocks, places=tuple(places))
