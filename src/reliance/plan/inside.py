@@ -66,7 +66,8 @@ def passes(plan: Plan, w: Wildcards) -> Values:
 def mapping(plan: Plan, w: Wildcards) -> Values:
     """What was drawn, and how images go through the model again."""
     planted = plan.planted(plan.variant(w.variant).dataset)
-    return {**some(planted, "seed", "classes", "train_per_class", "test_per_class"), **passes(plan, w)}
+    shape = some(planted, "seed", "train_per_class", "test_per_class")
+    return {**shape, "drawn_classes": planted.classes, **passes(plan, w)}
 
 
 STAGES = (

@@ -64,7 +64,7 @@ class World(NamedTuple):
     """What the pictures were drawn from."""
 
     seed: int
-    classes: int
+    drawn_classes: int
     train_per_class: int
     test_per_class: int
 
@@ -107,7 +107,7 @@ def lens_maps(
     for split, own in cases.items():
         test = split == "test"
         per_class = world.test_per_class if test else world.train_per_class
-        truth = masks(drawn.Objects(world.classes), world.seed, per_class, test=test)
+        truth = masks(drawn.Objects(world.drawn_classes), world.seed, per_class, test=test)
         pixels = pixels_of(read_split(index, split), reading, clip, threads)
         vectors = torch.from_numpy(prompts.vectors) if test else weight
         for start in range(0, len(own), _BATCH):

@@ -67,7 +67,7 @@ def lens_segments(
     blocks = [int(stamp.params["block"]) for _, stamp in read]
     directions = torch.from_numpy(np.concatenate([found.direction for found, _ in read]))
     text = torch.from_numpy(prompts.vectors)
-    truth = masks(drawn.Objects(world.classes), world.seed, world.test_per_class, test=True)["object"]
+    truth = masks(drawn.Objects(world.drawn_classes), world.seed, world.test_per_class, test=True)["object"]
     normalise = normaliser(clip.weights.preprocess, clip.device)
     pixels = {name: pixels_of(read_split(index, name), reading, clip, threads) for name in ("train", "test")}
     wanted = maps.wanted(clip, all_rows=True)._replace(neurons=tuple(blocks))
