@@ -162,6 +162,18 @@ def test_layouts() -> None:
     assert all(re.search(rf"{name} .*\d", text) for name in ("files", "shards", "zip", "parquet", "packed"))
 
 
+def test_planning_says_no_less_than_it_takes() -> None:
+    """Bytes per image are what is planned, but for the last chunk and small files; memory is within it."""
+    text = said("planning", "--images", "16384", "--threads", "1")
+    rows = [
+        re.split(r"\s{2,}", line.strip()) for line in text.splitlines() if re.match(r"embed|encode", line)
+    ]
+    assert len(rows) == 2
+    for _, planned, measured, asked, needed in rows:
+        assert float(planned) <= float(measured) < 1.1 * float(planned) + 2
+        assert float(needed) < float(asked)
+
+
 def test_lens() -> None:
     tiny = ["--size", "small", "--images", "2", "--rounds", "1", "--threads", "1"]
     found = said("lens", *tiny, "--directions", "20", "--texts", "100", "--m", "3")

@@ -22,6 +22,7 @@ from reliance.config.stages import (
     Naming,
     Probe,
     Prompt,
+    Repair,
     Transform,
 )
 
@@ -261,6 +262,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     matching: Matching = Matching()
+    repair: Repair = Repair()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

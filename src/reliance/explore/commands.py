@@ -45,6 +45,9 @@ def explain(
     prompt: Annotated[list[str] | None, typer.Option(help="a text; may be given several times")] = None,
     class_id: Annotated[list[int] | None, typer.Option("--class", help="a class by its number")] = None,
     against: Annotated[str | None, typer.Option(help="explain the difference to this text")] = None,
+    contrast: Annotated[
+        bool, typer.Option("--contrast", help="explain the difference to the mean of all classes")
+    ] = False,
     where: Where = False,
     top: Top = 10,
     png: Png = None,
@@ -56,7 +59,7 @@ def explain(
     asked: list[str | int] = [*(prompt or []), *(class_id or [])]
 
     def answers(study: Study) -> list[Answer]:
-        return [study.explain(one, asked, against, top, where) for one in image]
+        return [study.explain(one, asked, against, top, contrast, where) for one in image]
 
     _answer(results, variant, answers, ("explanations", as_json, png, html))
 

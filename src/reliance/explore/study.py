@@ -55,16 +55,18 @@ class Study(Shelf):
         prompts: str | int | Sequence[str | int],
         against: str | int | None = None,
         top: int = 10,
+        contrast: bool = False,
         where: bool = False,
     ) -> Explanation:
         """What every active unit of an image adds to its output for each prompt.
 
         image : a path, a PIL image, an array uint8 [h, w, 3], or (split, image_id).
         prompts : texts, or class_ids. against : explain the difference to the output for this prompt.
+        contrast : explain the difference to the mean of all classes' prompts.
         where : with maps of the prompts, and of the units that add most, over the image.
         """
         asked = [prompts] if isinstance(prompts, str | int) else list(prompts)
-        found = explain.explain(self, self.models, image, asked, against, top)
+        found = explain.explain(self, self.models, image, asked, against, top, contrast)
         return Explanation(self, found, top, self._where(found, asked) if where else ())
 
     def _where(self, found: Explained, asked: Sequence[str | int]) -> list[Place]:

@@ -174,7 +174,7 @@ def at_site(site: str) -> tuple[Stage, ...]:
             "keep": not plan.is_external(w.dataset) and plan.dataset(w.dataset).planted is None,
         },
         resumes=True,
-        memory=lambda s: 10000 + 0.001 * s.train,
+        memory=lambda s: 10000 + 0.002 * s.images,
         minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
         threads=True,
         gpu=True,

@@ -77,7 +77,7 @@ def needing(plan: Plan, w: Wildcards) -> Values:
 
 
 def naming(plan: Plan, w: Wildcards) -> Values:
-    """The same and what its audit asks of classes, which the audit's own jobs tell where the guard is past."""
+    """The same and what its audit asks of classes; past the guard, the audit's own jobs tell it."""
     v = plan.variant(w.variant)
     return {
         **needing(plan, w),
@@ -87,7 +87,7 @@ def naming(plan: Plan, w: Wildcards) -> Values:
 
 
 def guarded(plan: Plan, w: Wildcards) -> Values:
-    """Where the same was or will be told before the variant's SAE is trained, if it is, or its audit drawn."""
+    """Where the same was or will be told before the variant's SAE is trained, or its audit drawn."""
     v = plan.variant(w.variant)
     waits = v.audit is not None or (v.sae is not None and KINDS[v.sae.kind].trained)
     return {"guarded": plan.placed(at(paths.GUARDED, variant=w.variant))} if waits else {}
@@ -171,7 +171,7 @@ STAGES = (
         inputs=to_exclude,
         outputs={"excluded": paths.EXCLUDED},
         settings=lambda plan, w: {"splits": SPLITS},
-        minutes=5,
+        minutes=lambda s: 5 + s.train / 500000,
         message="Listing the images of {wildcards.dataset} that {wildcards.encoder} could not read",
     ),
     Stage(

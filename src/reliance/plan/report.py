@@ -149,12 +149,24 @@ def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
         "neurons": each_block(plan, name, paths.LENS_NEURONS),
         "tops": each_block(plan, name, paths.LENS_TOPS),
         **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if objects else {}),
+        **bridged(plan, name),
+        **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
         **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
         "figures": [files["png"] for files in sheets],
         "captions": [files["caption"] for files in sheets],
         "numbers": [files["csv"] for files in sheets],
         "index": plan.path(paths.INDEX, name),
     }
+
+
+def bridged(plan: Plan, name: str) -> Paths:
+    """What heads and neurons do to latents and failure cases, where there is an SAE at the class token."""
+    v = plan.variant(name)
+    if v.sae is None or v.site != "class_token":
+        return {}
+    patterns = {"bridge": paths.LENS_BRIDGE, "heads": paths.LENS_HEADS, "components": paths.COMPONENTS}
+    patterns |= {"cases": paths.LENS_CASES} if plan.labelled(v.dataset) else {}
+    return {key: at(pattern, variant=name) for key, pattern in patterns.items()}
 
 
 def looking_inside(plan: Plan, w: Wildcards) -> Values:
