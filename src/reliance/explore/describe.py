@@ -53,6 +53,14 @@ def read_description(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]
     return record["variant"], _seen(record["files"], folder.parent), record["about"]
 
 
+def options_of(folder: Path) -> str:
+    """The --configfile and --config that a variant was described with; "" where that is not known."""
+    try:
+        return str(read_description(folder)[2].get("options", ""))
+    except RelianceError:
+        return ""
+
+
 def _stored(value: Any, results: Path) -> Any:
     if isinstance(value, Mapping):
         return {key: _stored(inner, results) for key, inner in value.items()}
