@@ -101,6 +101,7 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "train_sae",
         "encode",
         "encode_of_imported",
+        "lens_part",
         *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode") for kind in others),
     }
 

@@ -113,7 +113,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
 def chosen(plan: Plan, name: str) -> Values:
     """The sections of the configuration that are the variant's own."""
     v = plan.variant(name)
-    sections = ("sae", "failures", "audit", "probe")
+    sections = ("sae", "failures", "audit", "probe", "lens")
     return {
         "variant": {key: value for key, value in v._asdict().items() if key not in sections},
         "encoders": {e: plan.encoder(e).model_dump() for e in (v.encoder, v.labeller) if e},
@@ -122,6 +122,7 @@ def chosen(plan: Plan, name: str) -> Values:
         "failures": plan.variant(v.failures_from).failures.model_dump(),
         "audit": v.audit.model_dump() if v.audit else "none",
         **({"probe": v.probe.model_dump()} if v.probe else {}),
+        **({"lens": v.lens.model_dump()} if v.lens else {}),
     }
 
 
