@@ -32,6 +32,7 @@ class Resolved(NamedTuple):
     external: tuple[str, ...]
     audit: AuditSettings | None  # of classes that it names
     probe: GivenProbe | None = None  # a classifier of others
+    pooling: str = "max"  # of the codes of patches
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -72,6 +73,7 @@ def resolve(config: Config, name: str) -> Resolved:
         external=variant.external,
         audit=variant.audit if variant.audit and variant.audit.positive else None,
         probe=variant.audit.probe if variant.audit else None,
+        pooling=variant.pooling,
     )
 
 

@@ -22,9 +22,9 @@ from reliance.base.errors import RelianceError
 from reliance.base.rows import PartWriter, part_range
 from reliance.base.telling import advance
 from reliance.encoders import kept
-from reliance.encoders.head import Head
+from reliance.encoders.chunk import Chunk
 from reliance.encoders.model import Clip, load_model
-from reliance.encoders.sites.site import Site, image_embeddings, layouts
+from reliance.encoders.sites.site import Site, layouts
 from reliance.encoders.stored import KIND
 from reliance.images.decode import Images, Pixels, Reading
 from reliance.images.tables import read_split
@@ -102,23 +102,15 @@ def embed_images_at(
     todo = known.fresh(range(writer.next_row, span.stop))
     paths, sizes, places = (column[todo].tolist() for column in (listed.paths, listed.sizes, listed.places))
     images = Images(paths, reading, clip.weights.preprocess, sizes, places)
-    loader: Any = DataLoader(
-        images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
-        batch_sampler=chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size),
-        num_workers=compute.workers,
-        collate_fn=collate,
-        pin_memory=clip.device.type == "cuda",
-    )
-    chunk = _Chunk(site, site.head(clip) if site.head else None, store.dtype)
-    with forward(clip, site, compute.precision) as run:
-        logged = _logged(loader, len(images), span.stop - len(images))
-        batches = _computed(logged, run, ahead=int(clip.device.type == "cuda"))
+    places_of_batches = chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size)
+    chunk = Chunk(site, clip, store.dtype)
+    with passed(clip, site, images, places_of_batches, compute, span.stop) as batches:
         while writer.next_row < span.stop:
             rows = range(writer.next_row, min(writer.next_row + store.chunk_rows, span.stop))
             fresh = known.fresh(rows)
             while chunk.rows < len(fresh):
                 batch, found = next(batches)
-                chunk.add(found, batch.reasons, weights)
+                chunk.add(found, batch.reasons, fresh[chunk.rows :][: len(batch.reasons)])
             made, excluded = chunk.take(fresh) if fresh else ({}, [])
             writer.append(known.filled(rows, fresh, made), excluded)
         next(batches, None)  # which tells the last progress
@@ -135,6 +127,8 @@ def _identity(site: Site, split: str, reading: Reading, store: Store, compute: C
         reading.jpeg_decoding != "exact"
     ):  # so that embeddings from before there was a choice are still the same
         changed["jpeg_decoding"] = reading.jpeg_decoding
+    if site.sampled:
+        changed["tokens_per_image"] = site.sampled.most
     return {**params, **changed, "apply_exif": reading.apply_exif, "max_pixels": reading.max_pixels}
 
 
@@ -151,6 +145,23 @@ def collate(items: Sequence[Pixels]) -> Batch:
     pixels = torch.from_numpy(np.stack([item.values for item in items]))
     failure = next((item.failure for item in items if item.failure), None)
     return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items], failure)
+
+
+@contextmanager
+def passed(
+    clip: Clip, site: Site, images: Images, batches: Sequence[list[int]], compute: Compute, end: int
+) -> Iterator[Iterator[tuple[Batch, list[np.ndarray]]]]:
+    """Batches of places in `images` with what the model makes of them at a site; `end` is for progress."""
+    loader: Any = DataLoader(
+        images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
+        batch_sampler=batches,
+        num_workers=compute.workers,
+        collate_fn=collate,
+        pin_memory=clip.device.type == "cuda",
+    )
+    with forward(clip, site, compute.precision) as run:
+        logged = _logged(loader, len(images), end - len(images))
+        yield _computed(logged, run, ahead=int(clip.device.type == "cuda"))
 
 
 class Pending(NamedTuple):
@@ -225,48 +236,6 @@ def cast_weights(tower: nn.Module, kind: torch.dtype | None) -> Iterator[None]:
     finally:
         for parameter, data in kept:
             parameter.data = data
-
-
-class _Chunk:
-    """Rows on their way into the store."""
-
-    def __init__(self, site: Site, head: Head | None, dtype: str) -> None:
-        self.site, self.head, self.dtypes = site, head, (dtype, "float32")
-        self._arrays: list[list[np.ndarray]] = []  # x and perhaps z of every batch
-        self._reasons: list[str] = []
-
-    @property
-    def rows(self) -> int:
-        return len(self._reasons)
-
-    def add(self, rows: Sequence[np.ndarray], reasons: list[str], weights: Path) -> None:
-        """Take a batch; rows of unreadable images become zeros."""
-        valid = np.array([not reason for reason in reasons])[:, None]
-        kept = [np.where(valid, values, 0) for values in rows]
-        with np.errstate(over="ignore"):
-            stored = [values.astype(dtype) for values, dtype in zip(kept, self.dtypes, strict=False)]
-        if not all(np.isfinite(values).all() for values in stored):
-            raise RelianceError(
-                "embedding.dtype, embedding.precision",
-                "embeddings are finite numbers that the store can hold",
-                found=f"{max(np.abs(values).max() for values in kept):g} as {self.dtypes[0]}, from {weights}",
-                allowed="values below 65504 for float16",
-                next_step="write `dtype: float32`; if that fails too, `precision: fp32`, "
-                "or the weights are damaged",
-            )
-        self._arrays.append(stored)
-        self._reasons += reasons
-
-    def take(self, rows: Sequence[int]) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
-        """Arrays and (image_id, reason) of the images `rows`; then empty."""
-        valid = np.array([not reason for reason in self._reasons])
-        x, *z = (np.concatenate(batches) for batches in zip(*self._arrays, strict=True))
-        arrays = {self.site.array: x, "valid": valid}
-        if "embedding" not in arrays:
-            arrays["embedding"] = image_embeddings(x, self.head, valid) if self.head else z[0]
-        excluded = [(row, reason) for row, reason in zip(rows, self._reasons, strict=True) if reason]
-        self._arrays, self._reasons = [], []
-        return arrays, excluded
 
 
 def _computed(

@@ -6,7 +6,7 @@ from pathlib import Path
 from reliance.config.models import Encoder
 from reliance.config.read_at import parts_needed
 from reliance.config.resolve import BUILT_IN, check_file, known
-from reliance.config.sites import SITES, block_of, rule_of
+from reliance.config.sites import SITES, block_of, kind_of, rule_of
 from reliance.encoders.families.table import FAMILIES
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
@@ -69,12 +69,13 @@ def embedding(plan: Plan, w: Wildcards) -> Values:
     return {
         **split_and_transform(plan, w.split),
         **some(plan.config.images, "apply_exif", "max_pixels"),
-        **plan.config.embedding.model_dump(exclude={"workers"}, exclude_defaults=True),
+        **plan.config.embedding.model_dump(exclude={"workers", "tokens_per_image"}, exclude_defaults=True),
         **plan.compute,
         "dataset_root": plan.root(w.dataset),
         "part_index": int(w.part),
         "parts": int(w.parts),
         **({} if block_of(w.site) is None else {"block": block_of(w.site)}),
+        **(some(plan.config.embedding, "tokens_per_image") if kind_of(w.site) == "patches" else {}),
     }
 
 

@@ -186,18 +186,20 @@ class Plan:
             next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
         )
 
-    def of_kind(self, kind: str) -> str:
-        """Pattern of the variants whose SAE is of a kind, with or without a rehearsal suffix.
+    def of_kind(self, kind: str, patches: bool | None = None) -> str:
+        """Pattern of the variants whose SAE is of a kind; of those alone that are of patches, or are not.
 
-        The default kind has all that no other kind has, so that a wrong name reaches its clear error.
+        The default kind has all that no other has, so that a wrong name reaches its clear error.
         """
-        saes = {name: self.config.sae_of(name) for name in self.config.variants}
-        return _pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
+        saes = {name: (v, self.config.sae_of(name)) for name, v in self.config.variants.items()}
+        apart = "@patches" if patches is not None else ""
+        kinds = {name: sae.kind + apart * v.patches for name, (v, sae) in saes.items() if sae}
+        return _pattern(kinds, kind + apart * bool(patches), DEFAULT)
 
     def behind(self, tail: str) -> str:
         """Pattern of the variants with a tail behind their site; the closed form has all others."""
-        variants = self.config.variants.items()
-        return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
+        tails = {name: SITES[kind_of(v.site)].tail for name, v in self.config.variants.items()}
+        return _pattern(tails, tail, HEAD)
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
