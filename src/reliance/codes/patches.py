@@ -15,7 +15,7 @@ from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, part_range
 from reliance.codes.encode import encoder_for
 from reliance.encoders.model import Clip, load_model
-from reliance.encoders.sites.patches import patches_of
+from reliance.encoders.sites.patches import grid_of, patches_of
 from reliance.encoders.sites.site import Site
 from reliance.encoders.stored import Embeddings
 from reliance.encoders.vision import Compute, chunked_batches, passed
@@ -91,7 +91,7 @@ def encode_patches(
             "indices": Layout((width,), index_type),
             "places": Layout((width,), "uint16"),
         },
-        {**params, "pooling": shape.pooling, "images": kept},
+        {**params, "pooling": shape.pooling, "grid": list(grid_of(clip)), "images": kept},
         {"sae": stamp.id, "embeddings": split.stamp.id, "index": split.stamp.inputs["index"]},
         fingerprint=f"{fingerprint} batch_size={compute.batch_size}",
         chunk_rows=piece.chunk_rows,

@@ -50,6 +50,12 @@ class Codes:
         """Whether it is known on which patch of an image a latent is strongest."""
         return "places" in self._parts.layouts
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the patches of an image."""
+        rows, columns = self.stamp.params["grid"]
+        return int(rows), int(columns)
+
     def places_of(self, images: np.ndarray, components: np.ndarray) -> np.ndarray:
         """The patch on which a component is strongest, int64 [q] of q pairs; -1 where it is not active."""
         values, indices = codes_at(self, images)

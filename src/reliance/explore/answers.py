@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from reliance.explore import sheets
 from reliance.explore.briefs import Brief, plain
 from reliance.explore.cards import CaseCard, ClassCard
 from reliance.explore.explain import Explained
+from reliance.explore.maps import Map, figure_of, overlaid, sheet_of
 from reliance.explore.picture import Picture
 from reliance.explore.search import Found, ImageHit
 from reliance.explore.sheets import Sheet
@@ -134,6 +136,39 @@ class UnitCard(Answer):
         """Everything of its card."""
         record: dict[str, Any] = plain(self.data)
         return record
+
+
+class UnitMap(Answer):
+    """Of one unit over an image."""
+
+    data: Map
+
+    @property
+    def picture(self) -> Picture | None:
+        """The image with the map laid over it."""
+        return self.data.picture._replace(split="", image_id=-1, pixels=overlaid(self.data))
+
+    def table(self) -> pd.DataFrame:
+        """One row per patch, from the top left."""
+        places = np.indices(self.data.activations.shape).reshape(2, -1)
+        columns = {"row": places[0], "column": places[1], "activation": self.data.activations.ravel()}
+        return pd.DataFrame(columns)
+
+    def record(self) -> dict[str, Any]:
+        """The unit, the image, and activations by row."""
+        found = self.data
+        image = {name: getattr(found.picture, name) for name in ("split", "image_id", "path")}
+        shown = {"variant": found.variant, "unit": found.about, "image": image}
+        record: dict[str, Any] = plain({**shown, "activations": found.activations.tolist()})
+        return record
+
+    def sheet(self) -> Sheet:
+        """The strongest patches."""
+        return sheet_of(self.data)
+
+    def figure(self) -> Figure:
+        """The image beside the map."""
+        return figure_of(self.data, self.sheet().title)
 
 
 class Search(Answer):

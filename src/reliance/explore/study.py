@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from reliance.explore import cards, explain, search, unit
-from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard
-from reliance.explore.attribute import Rest, Seen
+import numpy as np
+
+from reliance.explore import cards, explain, maps, search, unit
+from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard, UnitMap
+from reliance.explore.attribute import Relevances, Rest, Seen, relevances
 from reliance.explore.describe import read_description
 from reliance.explore.model import Models
 from reliance.explore.picture import ImageLike
@@ -38,6 +40,18 @@ class Study(Shelf):
         """What stands behind the site, for one image; its pixels are needed where that is whole blocks."""
         return super().rest(seen) if self.closed else self.models.behind(seen)
 
+    def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
+        """What the active units of an image add to the outputs of text vectors [C, p]."""
+        if self.closed or not self.patches:
+            return super().attribute(seen, text)
+        x, directions = self.models.spread_over(seen)
+        offset = np.tile(self.sae.offset, len(x) // len(self.sae.offset))
+        return relevances(seen._replace(x=x), directions, offset, self.models.behind(seen), text)
+
+    def map(self, component: int, image: ImageLike) -> UnitMap:
+        """How strongly a unit fires on every patch of an image, at a site with patches."""
+        return UnitMap(self, maps.unit_map(self, self.models, component, image))
+
     def explain(
         self,
         image: ImageLike,
@@ -54,7 +68,7 @@ class Study(Shelf):
         return Explanation(self, explain.explain(self, self.models, image, asked, against, top), top)
 
     def component(
-        self, component: int, examples: int = 20, split: str = "train", pooling: str = "max"
+        self, component: int, examples: int = 20, split: str = "train", pooling: str | None = None
     ) -> UnitCard:
         """One unit: examples, names, how it fires, what it drives and fools, what is near it."""
         return UnitCard(self, unit.unit(self, component, examples, split, pooling))

@@ -187,19 +187,18 @@ class Plan:
         )
 
     def of_kind(self, kind: str, patches: bool | None = None) -> str:
-        """Pattern of the variants whose SAE is of a kind; of those alone that are of patches, or are not.
+        """Pattern of the variants whose SAE is of a kind, all, or those that are of patches, or not.
 
-        The default kind has all that no other has, so that a wrong name reaches its clear error.
+        The default kind has all that no other has: a wrong name reaches its clear error.
         """
-        saes = {name: (v, self.config.sae_of(name)) for name, v in self.config.variants.items()}
-        apart = "@patches" if patches is not None else ""
-        kinds = {name: sae.kind + apart * v.patches for name, (v, sae) in saes.items() if sae}
+        own, apart = self.config.variants.items(), "@patches" if patches is not None else ""
+        kinds = {n: sae.kind + apart * v.patches for n, v in own if (sae := self.config.sae_of(n))}
         return _pattern(kinds, kind + apart * bool(patches), DEFAULT)
 
     def behind(self, tail: str) -> str:
         """Pattern of the variants with a tail behind their site; the closed form has all others."""
-        tails = {name: SITES[kind_of(v.site)].tail for name, v in self.config.variants.items()}
-        return _pattern(tails, tail, HEAD)
+        variants = self.config.variants.items()
+        return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""

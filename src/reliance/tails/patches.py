@@ -65,6 +65,10 @@ class SeenPatches(NamedTuple):
 class AmongPatches(Remaining):
     """The blocks behind block l, with the patches as what moves."""
 
+    def see(self, images: np.ndarray) -> Seen:
+        """What does not move: the class tokens [n, 1, d]."""
+        return Seen(self.tokens(images)[0])
+
     def _joined(self, x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         return torch.cat([others, x.view(len(x), -1, others.shape[2])], 1)
 
