@@ -103,12 +103,12 @@ def encode_patches(
     images = Images(paths, reading, clip.weights.preprocess, sizes, places)
     batches = chunked_batches((todo - writer.rows.start).tolist(), piece.chunk_rows, compute.batch_size)
     site = pooling_site(clip, split.site, shape, applied, width)
-    with passed(clip, site, images, batches, compute, writer.rows.stop) as found:
+    with passed(clip, [site], images, batches, compute, writer.rows.stop) as found:
         while writer.next_row < writer.rows.stop:
             rows = PartRange(writer.next_row, min(writer.next_row + piece.chunk_rows, writer.rows.stop))
             made: list[np.ndarray] = []
             while sum(map(len, made)) < rows.stop - rows.start:
-                made.append(next(found)[1][0])
+                made.append(next(found)[1][0][0])
             _append(writer, np.concatenate(made), split.read("valid", *rows), sources.embeddings)
         next(found, None)  # which tells the last progress
     writer.finish()
