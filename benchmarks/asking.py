@@ -9,6 +9,7 @@ files that are mostly holes, so that 7 GB take little room: some rows have numbe
 With --folder it is kept there, and used again.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,18 @@ from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.encoders.head import Head, save_head
 from reliance.encoders.text import TEXT
 from reliance.explore.describe import describe_variant
-from reliance.explore.indexing import BINS, VIEWS, VIEWS_SCHEMA, Views, index_expectations
+from reliance.explore.indexing import (
+    BINS,
+    EFFECTS,
+    REFERENCES,
+    SERVED,
+    VIEWS,
+    VIEWS_SCHEMA,
+    Views,
+    effects_frame,
+    reference_frame,
+    served_frame,
+)
 from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.failures.schema import EXPECTATIONS
 from reliance.images.tables import CLASSES, INDEX
@@ -36,6 +48,7 @@ from reliance.units.sae.files import Sae, save_sae
 D, P, LABELLER, CHUNK = 1024, 768, 512, 2048
 WEIGHTS = "w" * 64
 COMMAND = [sys.executable, "-m", "reliance"]
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")  # of this clone, installed or not
 CHILD = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -197,9 +210,13 @@ class Made:
         whole = pd.DataFrame({"class_id": range(self.classes), "component": -1, "n": n, "n_active": n})
         frame = pd.concat([pairs, whole.assign(mean=np.nan, std=np.nan, y_mean=0.3, y_std=0.05)])
         frame = frame.sort_values(["class_id", "component"])
-        write_table(self.path("expectations"), frame, EXPECTATIONS, {"relevance": "act_x_grad"}, {})
-        served, references = (self.path(name) for name in ("served", "references"))
-        index_expectations(expectations=self.files["expectations"], served=served, references=references)
+        params = {"relevance": "act_x_grad"}
+        expected = write_table(self.path("expectations"), frame, EXPECTATIONS, params, {})
+        inputs, exact = {"expectations": expected.id}, effects_frame(frame)
+        write_table(self.path("effects"), exact, EFFECTS, {}, inputs, row_group=1 << 16)
+        write_table(self.path("served"), served_frame(exact), SERVED, {}, inputs, row_group=1 << 16)
+        classes = reference_frame(frame[frame["component"] < 0], pairs)
+        write_table(self.path("references"), classes, REFERENCES, {}, inputs)
         row = {"rank": 1, "kind": "other", "mode": "", "source": "mined", "score": 1.0, "q_value": 0.1}
         cases = pd.DataFrame({"class_id": range(self.classes), "component": range(self.classes), **row})
         cases["failure_id"] = [f"{i}-{i}-made" for i in range(self.classes)]
@@ -246,6 +263,7 @@ def measure(results: Path, variant: str, asked: list[list[str]], rounds: int, fo
             done = subprocess.run(
                 [sys.executable, "-c", CHILD, *line],
                 cwd=folder,
+                env={**os.environ, "PYTHONPATH": SOURCE},
                 stderr=subprocess.PIPE,
                 text=True,
                 check=False,

@@ -13,7 +13,7 @@ from reliance.codes.store import open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, strongest
 from reliance.concepts.schema import ALIGNMENTS, HIDDEN
 from reliance.explore.atlas.build import AboutAtlas, Browsed
-from reliance.explore.indexing import view_units
+from reliance.explore.indexing import EFFECTS, effects_frame, view_units
 from reliance.failures.case_list import COLUMNS, FAILURE_SAMPLES, write_failures
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.images.tables import CLASSES, INDEX
@@ -68,6 +68,7 @@ def write_browsed(folder: Path, given: dict[str, Path], images: list[tuple[str, 
         "hidden",
         "alignments",
         "expectations",
+        "effects",
         "classes",
         "outliers",
     )
@@ -134,7 +135,8 @@ def _write_classes(paths: dict[str, Path], class_ids: np.ndarray, m: int, g: np.
         {"class_id": class_ids, "component": -1, "n": 50, "n_active": 50, "y_mean": 0.3, "y_std": 0.05}
     )
     expected = pd.concat([whole, pairs]).sort_values(["class_id", "component"])
-    write_table(paths["expectations"], expected, EXPECTATIONS, {}, {})
+    made = write_table(paths["expectations"], expected, EXPECTATIONS, {}, {})
+    write_table(paths["effects"], effects_frame(expected), EFFECTS, {}, {"expectations": made.id})
 
 
 def _write_cases(

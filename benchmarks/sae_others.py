@@ -2,6 +2,7 @@
 
     pip install -e '.[bench]'                  # optional: a package that is missing is left out
     python benchmarks/sae_others.py --batch 1024 --d 1024 --m 30000 --k 64
+    python benchmarks/sae_others.py --kind matryoshka   # or batch_top_k; overcomplete has no matryoshka
 
 Each round times all steps one after the other, so that a busy machine slows all of them; medians are
 printed. Batch, shapes and k are the same, everything is in float32, and all clip the norm of the gradients
@@ -25,6 +26,7 @@ which is how the packages run by themselves.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
@@ -40,6 +42,11 @@ Actions = dict[str, Callable[[], object]]
 OURS = "ours, fp32"
 
 
+def prefixes(m: int) -> tuple[int, ...]:
+    """Sizes of the nested dictionaries of ours and of SAELens, as our settings have them by default."""
+    return tuple(m // 2**i for i in (4, 3, 2, 1, 0))
+
+
 def ours(options: argparse.Namespace, x: torch.Tensor) -> Actions:
     """Our step, as in sae_step.py; both kinds share parameters and optimiser."""
     decoder = torch.nn.functional.normalize(torch.randn(options.m, options.d), dim=1).to(x.device)
@@ -50,21 +57,32 @@ def ours(options: argparse.Namespace, x: torch.Tensor) -> Actions:
     buffer = torch.empty(options.batch, options.m, device=x.device)
     half = buffer.bfloat16()
 
+    own = step
+    if options.kind != "top_k":  # these modules need packages that a plain comparison does without
+        from reliance.units.sae import batch_top_k, matryoshka
+
+        nested = partial(matryoshka.step, prefixes=prefixes(options.m))
+        own = batch_top_k.step if options.kind == "batch_top_k" else nested
+
     def one(pre: torch.Tensor) -> None:
-        update(parameters, optimiser, step(parameters, x, aims, None, pre), 1.0)
+        update(parameters, optimiser, own(parameters, x, aims, None, pre), 1.0)
 
     return {OURS: lambda: one(buffer), "ours, bf16": lambda: one(half)}
 
 
 def overcomplete(options: argparse.Namespace, x: torch.Tensor) -> Actions:
-    """The package's TopKSAE in its `train_sae`; both losses share model and optimiser."""
+    """The package's TopKSAE or BatchTopKSAE in its `train_sae`; both losses share model and optimiser."""
     import matplotlib.pyplot as plt
 
     # overcomplete 0.3 calls cm.get_cmap when imported, which newer matplotlib has no longer
     with patch.object(plt.cm, "get_cmap", plt.get_cmap, create=True):
-        from overcomplete.sae import TopKSAE, train_sae
+        from overcomplete.sae import BatchTopKSAE, TopKSAE, train_sae
         from overcomplete.sae.losses import top_k_auxiliary_loss
-    sae = TopKSAE(options.d, nb_concepts=options.m, top_k=options.k, device=options.device)
+    if options.kind == "matryoshka":
+        print("overcomplete has no matryoshka: left out")
+        return {}
+    kind, k = (TopKSAE, options.k) if options.kind == "top_k" else (BatchTopKSAE, options.k * options.batch)
+    sae = kind(options.d, nb_concepts=options.m, top_k=k, device=options.device)
     optimiser = torch.optim.Adam(sae.parameters(), lr=5e-4, fused=True)
 
     def squared_error(x: torch.Tensor, xhat: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
@@ -80,13 +98,18 @@ def overcomplete(options: argparse.Namespace, x: torch.Tensor) -> Actions:
 
 
 def sae_lens(options: argparse.Namespace, x: torch.Tensor) -> Actions:
-    """The package's TopKTrainingSAE in its `SAETrainer`, with dense codes (its default) and sparse ones."""
-    from sae_lens import SAETrainer, TopKTrainingSAE, TopKTrainingSAEConfig
+    """The package's SAE of the kind in its `SAETrainer`, with dense codes (its default) and sparse ones."""
+    import sae_lens as package
+    from sae_lens import SAETrainer
     from sae_lens.config import SAETrainerConfig
+
+    names = {"top_k": "TopK", "batch_top_k": "BatchTopK", "matryoshka": "MatryoshkaBatchTopK"}
+    name = f"{names[options.kind]}TrainingSAE"
+    nested = {"matryoshka_widths": [*prefixes(options.m)]} if options.kind == "matryoshka" else {}
 
     def one(**settings: bool) -> Callable[[], object]:
         shape = {"d_in": options.d, "d_sae": options.m, "k": options.k, "device": options.device}
-        sae = TopKTrainingSAE(TopKTrainingSAEConfig(**shape, **settings))
+        sae = getattr(package, name)(getattr(package, f"{name}Config")(**shape, **nested, **settings))
         config = SAETrainerConfig(
             total_training_samples=10**9,
             train_batch_size_samples=options.batch,
@@ -134,6 +157,7 @@ def show(times: Mapping[str, Sequence[Spent]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     found = parser(__doc__, batch=1024, d=1024, m=30000, k=64)
+    found.add_argument("--kind", choices=("top_k", "batch_top_k", "matryoshka"), default="top_k")
     found.add_argument("--fresh", action="store_true", help="new memory from the system for every tensor")
     options = found.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -78,6 +78,14 @@ def test_attribution() -> None:
     assert "mine_outliers" in text
 
 
+def test_asking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where it makes its variant
+    monkeypatch.delenv("PYTHONPATH")
+    text = said("asking", "--images", "200", "--units", "50", "--classes", "10", "--k", "4", "--rounds", "1")
+    asked = r"^(?:explain|show|find|images|cases|classes) .*\d\.\d\d$"
+    assert len(re.findall(asked, text, re.MULTILINE)) == 8
+
+
 def test_atlas() -> None:
     text = said("atlas", "--images", "300", "--cases", "3", "--pictures", "3", *TINY)
     assert re.search(r"first view MB +0\.\d+\nin all MB +\d", text)
@@ -162,3 +170,21 @@ def test_sites(tmp_path: Path) -> None:
     model.write_text(json.dumps(variant(layers=3)))
     text = said("sites", "--model", str(model), "--images", "3", "--k", "4", "--rounds", "1")
     assert re.search(r"two sites in one pass: \d+\.\d+ of one", text)
+
+
+def test_planning_says_no_less_than_it_takes() -> None:
+    """Bytes per image are what is planned, but for the last chunk and small files; memory is within it."""
+    text = said("planning", "--images", "16384", "--threads", "1")
+    rows = [
+        re.split(r"\s{2,}", line.strip()) for line in text.splitlines() if re.match(r"embed|encode", line)
+    ]
+    assert len(rows) == 2
+    for _, planned, measured, asked, needed in rows:
+        assert float(planned) <= float(measured) < 1.1 * float(planned) + 2
+        assert float(needed) < float(asked)
+
+
+def test_lens() -> None:
+    tiny = ["--size", "small", "--images", "2", "--rounds", "1", "--threads", "1"]
+    found = said("lens", *tiny, "--directions", "20", "--texts", "100", "--m", "3")
+    assert "in plain passes" in found and "maps of 10 prompts" in found

@@ -38,7 +38,7 @@ def complete(built):
     write_stability(built)
     files["top_samples"] = home / "top_samples.parquet"
     top_samples(codes=files["codes"]["train"], top_samples=files["top_samples"])
-    files |= {name: home / f"explore/{name}.parquet" for name in ("served", "references")}
+    files |= {name: home / f"explore/{name}.parquet" for name in ("effects", "served", "references")}
     files["views"] = home / "explore/views.safetensors"
     files["expectations"] = made["expectations"]
     view_units(
@@ -48,7 +48,11 @@ def complete(built):
         views=files["views"],
     )
     index_expectations(
-        expectations=made["expectations"], served=files["served"], references=files["references"]
+        expectations=made["expectations"],
+        attributions=made["attributions"],
+        effects=files["effects"],
+        served=files["served"],
+        references=files["references"],
     )
     built.root = home / "images"
     built.root.mkdir()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import reliance
+from reliance.attribution.schema import ATTRIBUTIONS
 from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import TOP_SAMPLES
@@ -44,16 +45,17 @@ def test_a_histogram_counts_where_a_unit_fires(asked, study):
         assert card.histogram == expected[::-1].tolist()
 
 
-def test_the_classes_of_a_unit_are_those_with_most_relevance(asked, study):
+def test_the_classes_of_a_unit_are_those_that_lose_most_without_it(asked, study):
     frame = read_table(asked.files["expectations"], EXPECTATIONS).frame
-    y = frame[frame["component"] < 0].set_index("class_id")["y_mean"]
+    whole = frame[frame["component"] < 0].set_index("class_id")
+    rows = read_table(asked.attributions, ATTRIBUTIONS).frame
     for component in (0, 14, 21):
-        own = frame[(frame["component"] == component) & (frame["mean"] > 0)]
-        own = own.sort_values("mean", ascending=False)
+        sums = rows[rows["component"] == component].groupby("class_id")["ablation"].sum()
+        effect = (sums / whole["n"]).dropna().sort_values(ascending=False)
+        effect = effect[effect > 0]
         drives = study.component(component).data.drives
-        assert [entry.class_id for entry in drives] == own["class_id"].tolist()
-        expected = (own["mean"] / own["class_id"].map(y)).tolist()
-        assert [entry.share for entry in drives] == pytest.approx(expected)
+        assert [entry.class_id for entry in drives] == effect.index.tolist()
+        assert [e.share for e in drives] == pytest.approx((effect / whole["y_mean"])[effect.index].tolist())
 
 
 def test_names_are_aligned_as_the_pipeline_aligns(asked, study):
@@ -136,7 +138,7 @@ def test_cases_and_classes(study):
     assert len(case.images) == 2 and study.cases("compound").data == []
     assert [card.cases[0].failure_id for card in study.classes().data if card.cases] == [CASE[0]]
     card = study.classes(5).data[0]
-    means = [entry.mean for entry in card.expected]
+    means = [entry.effect for entry in card.expected]
     assert (
         means == sorted(means, reverse=True)
         and card.n == 45 - (~study.embeddings("train").read("valid")[90:135]).sum()

@@ -21,6 +21,7 @@ from reliance.base.stamps import read_stamp
 from reliance.explore import server
 from reliance.explore.attribute import cosines
 from reliance.explore.describe import describe_variant, read_description
+from reliance.explore.served import Desk
 from reliance.explore.server import HEADERS, application
 
 TOKEN = "a-word"
@@ -74,7 +75,7 @@ def image(asked):
 @pytest.fixture
 def client(study):
     return TestClient(
-        application(study, TOKEN), base_url="http://127.0.0.1:8765", raise_server_exceptions=True
+        application(Desk(study), TOKEN), base_url="http://127.0.0.1:8765", raise_server_exceptions=True
     )
 
 
@@ -94,7 +95,7 @@ def test_nobody_gets_in_without_the_token(client, path):
 
 
 def test_a_page_from_elsewhere_cannot_ask(study):
-    app = application(study, TOKEN)
+    app = application(Desk(study), TOKEN)
     assert TestClient(app, base_url="http://evil.example").get(f"/{TOKEN}/").status_code == 403
     for name in ("localhost:1", "[::1]:8765", "127.0.0.1"):
         assert TestClient(app, base_url=f"http://{name}").get(f"/{TOKEN}/").status_code == 200
@@ -236,14 +237,14 @@ def test_an_atlas_of_other_results_is_refused(home, study):
     before = path.read_bytes()
     write_json(path, {}, derived_stamp("atlas", 1, {}, {"components": "0" * 64}))
     with pytest.raises(RelianceError, match="same components"):
-        application(study, TOKEN)
+        application(Desk(study), TOKEN)
     path.write_bytes(before)
 
 
 def test_without_an_atlas_the_command_that_builds_it_is_told(asked):
     study = reliance.open(asked.home)
     with pytest.raises(RelianceError, match="atlas"):
-        application(study, TOKEN)
+        application(Desk(study), TOKEN)
 
 
 def test_the_command_prints_an_address_that_answers(home):

@@ -175,6 +175,8 @@ def test_kinds_follow_labels_words_and_full_names(mined):
     names = ["and"] * len(CLASS_IDS)
     mined.write_text("words", names, -own_direction(mined), CLASS_IDS, WEIGHTS)
     assert set(kinds(mined).values()) <= plain
+    mined.write_prompts("words", mined.away()[:0], [])  # every name is one word
+    assert set(kinds(mined).values()) <= plain
     mined.write_prompts("words", mined.away())
     mined.write_prompts("extended", own_direction(mined))
     assert "polysemous" in set(kinds(mined).values())

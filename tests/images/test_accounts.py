@@ -100,11 +100,14 @@ def test_a_class_of_links_does_not_vanish(plant, listed, caplog):
 
 def test_what_is_no_image_is_counted_by_suffix(plant, listed, caplog):
     caplog.set_level(logging.INFO)
-    root = plant("r", *CLEAN, "cat/0.txt", "cat/1.txt", "dog/notes", "list.csv", "empty/readme.md")
+    root = plant(
+        "r", *CLEAN, "cat/0.txt", "cat/1.txt", "dog/notes", "list.csv", "empty/readme.md", "@eaDir/cat/0.jpg"
+    )
     paths, left_out, about = listed(root)
     assert paths == CLEAN and not left_out
     assert about["no_images"] == {".txt": 2, ".csv": 1, ".md": 1, "without suffix": 1}
-    assert "no images: 2 .txt" in caplog.text
+    assert "12 images (10 train, 2 test) in 2 classes; no images, and passed over: 2 .txt" in caplog.text
+    assert caplog.text.rstrip().endswith(", @eaDir")
     assert any("class folder empty has no images" in line for line in about["told"])
 
 

@@ -1,6 +1,7 @@
 """Files that were removed, replaced or added since the index are told apart, without opening one."""
 
 import os
+import shutil
 
 import pytest
 
@@ -59,7 +60,12 @@ def test_changes_of_containers(how, tmp_path):
     settings = {"layout": held.LAYOUT[how], "root": str(kept)}
     index_images(index=index, classes=tmp_path / "classes.parquet", **settings)
     assert not any(changes(index)) and sources_gone([index]) == []
+    copy = shutil.copytree(kept, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert changes(index, str(copy)) == ([], [], [])
     first = held.files(kept)[0]
+    with open(copy / first.name, "ab") as stream:
+        stream.write(b"more")
+    assert changes(index, str(copy)).changed
     first.with_stem("new").write_bytes(first.read_bytes())
     assert changes(index) == ([], [], ["new" + first.suffix])
     os.utime(first, (10**9, 10**9))

@@ -17,6 +17,7 @@ ANY = {"split": ["test", "train@red_more"], "part": ["0"], "parts": ["2"]}
 ANY |= {
     "attributed": ["subset", "test"],
     "basis": ["neurons", "pca", "random", "untrained"],
+    "block": ["1", "-2"],
     "site": [*(SITES.keys() - {"block"}), "block-2"],
 }
 

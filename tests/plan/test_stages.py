@@ -23,6 +23,7 @@ from .asked import merged, names_of, questions
 ROOT = Path(__file__).parents[2]
 VARIANTS = (
     "tiny",
+    "tiny_deep",
     "demo_early",
     "demo_lesions",
     "vit_b16",

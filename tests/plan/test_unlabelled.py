@@ -68,3 +68,21 @@ def test_own_images_are_named_from_a_general_vocabulary(flat: Plan) -> None:
     assert flat.vocabulary("photos") == "general"
     assert flat.vocabulary("isic2019") == "classes"
     assert flat.vocabulary("imagenet") == "imagenet21k"
+
+
+def test_captions_are_counted_for_their_vocabulary(raw: dict[str, Any], tmp_path: Path) -> None:
+    table = tmp_path / "captions.csv"
+    table.write_text("image,caption\n")
+    config = copy.deepcopy(raw)
+    config["datasets"]["photos"] = {
+        "layout": "folder", "root": str(tmp_path), "captions": str(table), "vocabulary": "captions",
+    }  # fmt: skip
+    plan = Plan(load(config))
+    w = Wildcards(dataset="photos", encoder="tiny")
+    assert BY_NAME["index_images"].inputs(plan, w) == {"captions": str(table)}
+    names = BY_NAME["embed_vocabulary"].inputs(plan, w)["vocabulary"]
+    assert names == "results/datasets/photos/captions.txt"
+    assert BY_NAME["count_captions"].inputs(plan, w) == {"index": "results/datasets/photos/index.parquet"}
+    config["datasets"]["planted_tiny"]["vocabulary"] = "captions"
+    with pytest.raises(RelianceError, match="vocabulary"):
+        load(config)

@@ -135,7 +135,7 @@ def test_cheap_forward_equals_open_clip():
     cheap = tiny_clip.encode_images(model.visual, pixels)
     assert torch.allclose(cheap, model.encode_image(normalised, normalize=True), atol=1e-5)
     captions = ["a photo of a spade", "cow", "a red sword fish on striped background"]
-    full = tiny_clip.SimpleTokenizer(context_length=16)(captions)
+    full = tiny_clip.open_clip.SimpleTokenizer(context_length=16)(captions)
     expected = model.encode_text(full, normalize=True)
     tokens = tiny_clip.tokenize(captions)
     assert tokens.rows.shape[1] < 16

@@ -29,6 +29,7 @@ def frame() -> pd.DataFrame:
         "absorption": np.nan,
         "faithful": np.nan,
         "universal": np.nan,
+        "purity": np.nan,
         "recall": [1.0, np.nan, np.nan],
         "precision": [0.9, np.nan, np.nan],
     }

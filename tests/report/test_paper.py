@@ -100,3 +100,5 @@ def test_the_page_shows_what_has_a_counterpart(tmp_path):
     assert shown["paper_same"] is False
     assert all(row[4] for row in shown["paper"].rows)
     assert len(shown["paper"].rows) < len(frame)
+    cells = {cell for row in shown["paper"].rows for cell in row[2:7] if cell}
+    assert all(len(cell.lstrip("-0.").replace(".", "")) <= 3 for cell in cells if abs(float(cell)) < 1000)

@@ -197,12 +197,14 @@ def test_a_field_that_is_not_given_is_an_error() -> None:
 
 def test_what_is_told_is_on_the_terminal_too(tmp_path: Path) -> None:
     body = """
-    from reliance.base.telling import tell
+    from reliance.base.telling import mention, tell
     tell(logging.getLogger("reliance.x"), "%s\\x1b left out", 3)
+    mention(logging.getLogger("reliance.x"), "7 images")
     logging.getLogger("reliance.x").warning("for the log")
     """
     done, log = run(tmp_path, body, {"dataset": "mine"})
-    assert (done.returncode, done.stderr) == (0, "WARNING in stage [dataset=mine]: 3\\x1b left out\n")
+    said = "WARNING in stage [dataset=mine]: 3\\x1b left out\nstage [dataset=mine]: 7 images\n"
+    assert (done.returncode, done.stderr) == (0, said)
     assert "left out" in log and "for the log" in log
 
 

@@ -31,7 +31,10 @@ EMBEDDED |= {"train_sae", "zero_shot", "fit_probe", "basis_table", "alignment_ba
 
 BROWSED = {"component_table", "component_table_test", "hidden_concepts", "alignment_baseline", "score_cases"}
 BROWSED |= {"name_stability"}
-LOOKED_UP = {"view_units": {"gather_codes", "component_table"}, "index_expectations": {"expectations"}}
+LOOKED_UP = {
+    "view_units": {"gather_codes", "component_table"},
+    "index_expectations": {"attribute_split", "expectations"},
+}
 
 
 def with_answers(expected: set[str]) -> set[str]:

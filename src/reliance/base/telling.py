@@ -15,6 +15,11 @@ def tell(log: logging.Logger, message: str, *values: object) -> None:
     log.warning(message, *values, extra={_TOLD: True})
 
 
+def mention(log: logging.Logger, message: str, *values: object) -> None:
+    """Log what went as it should, and show it all the same."""
+    log.info(message, *values, extra={_TOLD: True})
+
+
 class Terminal(logging.Handler):
     """Writes what was told to a file descriptor: the terminal, while everything else goes to the log.
 
@@ -22,13 +27,14 @@ class Terminal(logging.Handler):
     """
 
     def __init__(self, descriptor: int, title: str, before: str = "") -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._descriptor, self._title, self._before = descriptor, title, before
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the message of a record on one line, if it was told."""
         if getattr(record, _TOLD, False):
-            line = f"{self._before}WARNING in {self._title}: {printable(record.getMessage())}\n"
+            kind = "WARNING in " if record.levelno >= logging.WARNING else ""
+            line = f"{self._before}{kind}{self._title}: {printable(record.getMessage())}\n"
             os.write(self._descriptor, line.encode(errors="backslashreplace"))
 
 

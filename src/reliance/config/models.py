@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from reliance.config import sites
+from reliance.config.lens import LensSettings
 from reliance.config.sae import SaeImport, SaeTraining
 from reliance.config.section import INT32_MAX, Name, Positive, Section, UserPath
 from reliance.config.stages import (
@@ -21,6 +22,7 @@ from reliance.config.stages import (
     Naming,
     Probe,
     Prompt,
+    Repair,
     Transform,
 )
 
@@ -78,6 +80,7 @@ class ClipTraining(Section):
     pool: Positive
     batch_size: Positive
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)]
+    blocks: Annotated[int, Field(ge=2, le=12)] = 2  # of its image tower
 
     @model_validator(mode="after")
     def _pool_fills_a_batch(self) -> "ClipTraining":
@@ -160,6 +163,7 @@ class Fields(Section):
     label: str = "label"
     split: str | None = None
     name: str | None = None
+    caption: str | None = None
 
 
 class Dataset(Section):
@@ -172,6 +176,7 @@ class Dataset(Section):
     fields: Fields | None = None
     names: UserPath | None = None
     groups: UserPath | None = None
+    captions: UserPath | None = None
     parts: Annotated[int, Field(ge=1, le=10_000)] = 1
     vocabulary: str | None = None  # None: general for own images, else classes
     expected: tuple[Prompt, ...] = ()  # what hidden concepts are held against; none: the vocabulary
@@ -192,8 +197,8 @@ class Dataset(Section):
             raise ValueError("layout: planted and the section planted go together")
         if self.layout == "planted" and self.root is not None:
             raise ValueError("planted data has no root: it is drawn by the pipeline")
-        if self.layout == "planted" and (self.names is not None or self.groups is not None):
-            raise ValueError("planted data brings its own names, and has no groups")
+        if self.layout == "planted" and (self.names or self.groups or self.captions) is not None:
+            raise ValueError("planted data brings its own names, and has no groups or captions")
         if self.split is not None and self.layout in ("imagenet", "planted"):
             raise ValueError(f"split is for layout: folder and others, and {self.layout} brings its own")
         if self.fields is not None and self.layout not in ("parquet", "webdataset"):
@@ -236,6 +241,7 @@ class Variant(Section):
     failures: dict[str, Any] = Field(default_factory=dict)
     external: tuple[Name, ...] = ()
     audit: AuditSettings | None = None
+    lens: LensSettings | None = None
 
     _site = field_validator("site", mode="before")(sites.named)
 
@@ -263,6 +269,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     matching: Matching = Matching()
+    repair: Repair = Repair()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from reliance.base.errors import RelianceError
+from reliance.config.lens import LensSettings
 from reliance.config.mistakes import GIVEN, explain, invalid, nearest
 from reliance.config.models import REHEARSAL, RESERVED, Config, Dataset
 from reliance.config.read_at import check_site
@@ -15,6 +16,7 @@ from reliance.config.sites import SITES, kind_of
 from reliance.config.stages import AuditSettings, Failures, GivenProbe
 
 BUILT_IN = ("classes", "general", "imagenet21k")  # vocabularies that need no file
+CAPTIONS = "captions"  # the vocabulary that is made of what is said about a data set's images
 
 
 class Resolved(NamedTuple):
@@ -33,6 +35,7 @@ class Resolved(NamedTuple):
     audit: AuditSettings | None  # of classes that it names
     probe: GivenProbe | None = None  # a classifier of others
     pooling: str = "max"  # of the codes of patches
+    lens: LensSettings | None = None  # what is looked at inside the encoder
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -74,6 +77,7 @@ def resolve(config: Config, name: str) -> Resolved:
         audit=variant.audit if variant.audit and variant.audit.positive else None,
         probe=variant.audit.probe if variant.audit else None,
         pooling=variant.pooling,
+        lens=variant.lens,
     )
 
 
@@ -273,12 +277,12 @@ def _check_references(config: Config) -> None:
             trained = [e for e, v in config.encoders.items() if v.training]
             known("encoders", encoder.halfway_of, trained, f"{here}.halfway_of")
     for name, dataset in config.datasets.items():
-        built_in = (*BUILT_IN, "drawn") if dataset.planted else BUILT_IN
+        built_in = (*BUILT_IN, "drawn" if dataset.planted else CAPTIONS)
         names = [*built_in, *config.vocabularies]
         if dataset.vocabulary is not None:
             known("vocabularies", dataset.vocabulary, names, f"{GIVEN}: datasets.{name}.vocabulary")
     if config.hidden.vocabulary is not None:
-        names = [*BUILT_IN, "drawn", *config.vocabularies]
+        names = [*BUILT_IN, "drawn", CAPTIONS, *config.vocabularies]
         known("vocabularies", config.hidden.vocabulary, names, f"{GIVEN}: hidden.vocabulary")
     for name, members in config.comparisons.items():
         for member in members:

@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import open_clip
 import torch
-from open_clip.convert import convert_state_dict
-from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -19,6 +16,7 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, run_again
+from reliance.base.openclip import open_clip, with_transformers
 from reliance.base.telling import tell
 from reliance.encoders import hugging_face_names
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
@@ -117,6 +115,7 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     gelu = vision.pop("gelu", None)  # of timm's towers, which open_clip builds with the exact one
     if "hf_model_name" in text:
         text["hf_model_pretrained"] = False
+        with_transformers()
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     if "multimodal_cfg" in values:
         kind = open_clip.CoCa
@@ -230,9 +229,9 @@ def _convert(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torc
     """open_clip's conversions of older layouts, and ours."""
     if hugging_face_names.is_theirs(state):
         return _scalars(model.state_dict(), hugging_face_names.converted(state))
-    state = convert_state_dict(model, state)
+    state = open_clip.convert.convert_state_dict(model, state)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
-        state = convert_to_custom_text_state_dict(state)
+        state = open_clip.model.convert_to_custom_text_state_dict(state)
     known = model.state_dict()
     state = _resized(model, known, _scalars(known, state))
     position_ids = "text.transformer.embeddings.position_ids"  # no longer a buffer in transformers
@@ -251,7 +250,7 @@ def _resized(
     side = math.isqrt(len(old) - 1)
     if old.shape[1:] != new.shape[1:] or len(old) == len(new) or side * side != len(old) - 1:
         return state
-    resize_pos_embed(state, model)
+    open_clip.model.resize_pos_embed(state, model)
     grid = " x ".join(map(str, tower.grid_size))
     if old.is_meta:  # of the job that looks at names and shapes first: once is enough
         tell(log, "position embeddings of %d x %d patches are interpolated to %s", side, side, grid)

@@ -265,9 +265,9 @@ def _pretrained() -> dict[str, dict[str, dict[str, Any]]]:
         if not all(isinstance(tag, dict) for tags in table.values() for tag in tags.values()):
             raise TypeError("_PRETRAINED is not a table of tables")
     except (OSError, SyntaxError, NameError, LookupError, TypeError, AttributeError):
-        from open_clip import pretrained
+        from reliance.base.openclip import open_clip
 
-        table = pretrained._PRETRAINED
+        table = open_clip.pretrained._PRETRAINED
     return dict(table)
 
 

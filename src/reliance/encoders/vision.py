@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import PartWriter, part_range
+from reliance.base.rows import PartWriter
 from reliance.base.telling import advance
 from reliance.encoders import kept
 from reliance.encoders.chunk import Chunk
@@ -28,7 +28,7 @@ from reliance.encoders.sites.site import Site, layouts
 from reliance.encoders.stored import KIND
 from reliance.encoders.together import alone, guests
 from reliance.images.decode import Images, Pixels, Reading
-from reliance.images.tables import read_split
+from reliance.images.slices import read_part
 
 log = logging.getLogger(__name__)
 LOG_SECONDS = 30.0
@@ -86,14 +86,13 @@ def embed_images_at(
     a file that is gone or may not be read.
     """
     torch.set_num_threads(compute.threads)
-    listed = read_split(index, share.split)
+    listed, span = read_part(index, share.split, share.part_index, share.parts)
     clip = load_model(weights, compute.device)
-    span = part_range(len(listed.paths), share.parts, share.part_index)
     identity = _identity(site, share.split, reading, store, compute)
     # sums may round differently in batches of another size
     code = f"{fingerprint} batch_size={compute.batch_size}"
     inputs = {"index": listed.stamp.id, "weights": clip.stamp.id}
-    states = kept.states_of(reading.dataset_root, listed, span) if keep else []
+    states = kept.states_of(reading.dataset_root, listed) if keep else []
 
     def begin(at: Site, folder: Path, of: str) -> PartWriter:
         begun = f"{of} batch_size={compute.batch_size}{kept.digest(states)}"
@@ -108,9 +107,10 @@ def embed_images_at(
     key = kept.key_of(clip.stamp.id, code, {**identity, "split": ""}, reading.dataset_root)
     known = kept.earlier(part, key, states, span.start, list(writer.layouts)) if keep else kept.NOTHING
     todo = known.fresh(range(writer.next_row, span.stop))
-    paths, sizes, places = (column[todo].tolist() for column in (listed.paths, listed.sizes, listed.places))
+    own = [row - span.start for row in todo]
+    paths, sizes, places = (column[own].tolist() for column in (listed.paths, listed.sizes, listed.places))
     images = Images(paths, reading, clip.weights.preprocess, sizes, places)
-    places_of_batches = chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size)
+    places_of_batches = chunked_batches(own, store.chunk_rows, compute.batch_size)
     chunk = Chunk(site, clip, store.dtype)
     beside = [] if known.place else guests(share.together, writer, clip, store.dtype, begin)
     sites = [site, *(guest.site for guest in beside)]

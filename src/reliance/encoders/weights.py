@@ -274,9 +274,9 @@ def _read_hub_config(path: Path, where: str) -> tuple[dict[str, Any], dict[str, 
 
 def _openai_preprocess() -> dict[str, Any]:
     """open_clip's default preprocessing."""
-    from open_clip.transform import PreprocessCfg
+    from reliance.base.openclip import open_clip
 
-    default = PreprocessCfg()
+    default = open_clip.transform.PreprocessCfg()
     return {"mean": default.mean, "std": default.std}
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from reliance.explore import sheets
 from reliance.explore.briefs import Brief, plain
 from reliance.explore.cards import CaseCard, ClassCard
 from reliance.explore.explain import Explained
-from reliance.explore.maps import Map, figure_of, overlaid, sheet_of
 from reliance.explore.picture import Picture
 from reliance.explore.search import Found, ImageHit
 from reliance.explore.sheets import Sheet
@@ -22,12 +21,14 @@ from reliance.explore.unit import Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reliance.explore.where import Place
+
 
 class Answer(ABC):
     """An answer. `data` is what it is made of; see the modules that make it."""
 
-    def __init__(self, shelf: Shelf, data: Any) -> None:
-        self.shelf, self.data = shelf, data
+    def __init__(self, shelf: Shelf, data: Any, places: Sequence[Place] = ()) -> None:
+        self.shelf, self.data, self.places = shelf, data, tuple(places)
 
     @abstractmethod
     def table(self) -> pd.DataFrame:
@@ -76,8 +77,8 @@ class Explanation(Answer):
 
     data: Explained
 
-    def __init__(self, shelf: Shelf, data: Explained, top: int = 10) -> None:
-        super().__init__(shelf, data)
+    def __init__(self, shelf: Shelf, data: Explained, top: int = 10, places: Sequence[Place] = ()) -> None:
+        super().__init__(shelf, data, places)
         self._top = top
 
     @property
@@ -87,7 +88,7 @@ class Explanation(Answer):
 
     def sheet(self) -> Sheet:
         """A block per prompt."""
-        return sheets.of_explanation(self.data, self._top)
+        return with_places(sheets.of_explanation(self.data, self._top), self.places)
 
     def table(self) -> pd.DataFrame:
         """One row per prompt and active unit, the largest effect on y first; `attrs["y"]` per prompt."""
@@ -125,7 +126,7 @@ class UnitCard(Answer):
 
     def sheet(self) -> Sheet:
         """The card."""
-        return sheets.of_unit(self.data)
+        return with_places(sheets.of_unit(self.data), self.places)
 
     def table(self) -> pd.DataFrame:
         """Its strongest images."""
@@ -136,39 +137,6 @@ class UnitCard(Answer):
         """Everything of its card."""
         record: dict[str, Any] = plain(self.data)
         return record
-
-
-class UnitMap(Answer):
-    """Of one unit over an image."""
-
-    data: Map
-
-    @property
-    def picture(self) -> Picture | None:
-        """The image with the map laid over it."""
-        return self.data.picture._replace(split="", image_id=-1, pixels=overlaid(self.data))
-
-    def table(self) -> pd.DataFrame:
-        """One row per patch, from the top left."""
-        places = np.indices(self.data.activations.shape).reshape(2, -1)
-        columns = {"row": places[0], "column": places[1], "activation": self.data.activations.ravel()}
-        return pd.DataFrame(columns)
-
-    def record(self) -> dict[str, Any]:
-        """The unit, the image, and activations by row."""
-        found = self.data
-        image = {name: getattr(found.picture, name) for name in ("split", "image_id", "path")}
-        shown = {"variant": found.variant, "unit": found.about, "image": image}
-        record: dict[str, Any] = plain({**shown, "activations": found.activations.tolist()})
-        return record
-
-    def sheet(self) -> Sheet:
-        """The strongest patches."""
-        return sheet_of(self.data)
-
-    def figure(self) -> Figure:
-        """The image beside the map."""
-        return figure_of(self.data, self.sheet().title)
 
 
 class Search(Answer):
@@ -287,3 +255,15 @@ def _known(about: Brief | None) -> dict[str, Any]:
     if about is None:
         return {}
     return {name: value for name, value in about._asdict().items() if name != "component"}
+
+
+def with_places(sheet: Sheet, places: Sequence[Place]) -> Sheet:
+    """The sheet with a block of maps over an image; unchanged without any."""
+    if not places:
+        return sheet
+    shown: list[tuple[sheets.Shown, str]] = [
+        ((sheets.WHERE, i), place.caption) for i, place in enumerate(places)
+    ]
+    lead = ["what is read from each patch, over all blocks and heads: warm adds, cold takes away"]
+    blocks = [*sheet.blocks, sheets.Block("Where in the image", lead, [], [], shown)]
+    return sheet._replace(blocks=blocks, places=tuple(places))

@@ -8,8 +8,9 @@ import pandas as pd
 from reliance.base.errors import RelianceError
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.explore.briefs import Brief, Fooled, briefs
+from reliance.explore.indexing import EFFECTS
 from reliance.explore.lookup import each, rows_where
-from reliance.explore.shelf import Shelf
+from reliance.explore.shelf import Shelf, few
 from reliance.failures.case_list import FAILURE_SAMPLES
 from reliance.failures.schema import EXPECTATIONS, OUTLIERS
 
@@ -21,8 +22,7 @@ class Expected(NamedTuple):
 
     component: int
     name: str
-    mean: float  # relevance over the images of the class, zeros included
-    std: float
+    effect: float  # mean of y minus y without it over the images of the class, zeros included
     share: float  # of the class's mean y
     rate: float  # share of the class's images on which it fires
 
@@ -84,24 +84,26 @@ def class_card(shelf: Shelf, class_id: int, most: int = MOST) -> ClassCard:
     """A class. Raises RelianceError if there is none of this number."""
     plain = next((card for card in class_cards(shelf) if card.class_id == class_id), None)
     if plain is None:
-        raise _no("class", class_id, shelf, "classes")
+        raise _no("class", class_id, shelf, "classes", shelf.class_names["class_id"])
     if shelf.has("expectations"):
         rows, _ = rows_where(shelf.path("expectations"), EXPECTATIONS, {"class_id": [class_id]})
         whole = rows[rows["component"] < 0]
         if len(whole):
             n, y_mean, y_std = whole[["n", "y_mean", "y_std"]].iloc[0]
-            expected = _expected(shelf, rows[rows["component"] >= 0].nlargest(most, "mean"), y_mean)
-            plain = plain._replace(n=int(n), y_mean=float(y_mean), y_std=float(y_std), expected=expected)
+            plain = plain._replace(n=int(n), y_mean=float(y_mean), y_std=float(y_std))
+    if shelf.has("effects"):
+        rows, _ = rows_where(shelf.path("effects"), EFFECTS, {"class_id": [class_id]})
+        plain = plain._replace(expected=_expected(shelf, rows[rows["effect"] > 0].nlargest(most, "effect")))
     if shelf.mines and shelf.has("outliers"):
         plain = plain._replace(unexpected=_unexpected(shelf, class_id, most))
     return plain
 
 
-def _expected(shelf: Shelf, rows: pd.DataFrame, y_mean: float) -> list[Expected]:
+def _expected(shelf: Shelf, rows: pd.DataFrame) -> list[Expected]:
     found = []
     for row in each(rows):
         name, rate = _name(shelf, int(row.component)), row.n_active / row.n
-        found.append(Expected(int(row.component), name, row.mean, row.std, row.mean / y_mean, rate))
+        found.append(Expected(int(row.component), name, row.effect, row.share, rate))
     return found
 
 
@@ -168,7 +170,7 @@ def case_card(shelf: Shelf, failure_id: str, images: int = 100) -> CaseCard:
     """A failure case with its images. Raises RelianceError if there is none of this name."""
     found = next((card for card in case_cards(shelf) if card.failure_id == failure_id), None)
     if found is None:
-        raise _no("failure case", failure_id, shelf, "failures")
+        raise _no("failure case", failure_id, shelf, "failures", shelf.failures["failure_id"])
     return found._replace(images=_samples(shelf, [failure_id]).get(failure_id, [])[:images])
 
 
@@ -197,11 +199,11 @@ def _name(shelf: Shelf, component: int) -> str:
     return str(shelf.components["name"].iloc[component]) if shelf.has("components") else ""
 
 
-def _no(what: str, found: object, shelf: Shelf, name: str) -> RelianceError:
+def _no(what: str, found: object, shelf: Shelf, name: str, known: pd.Series) -> RelianceError:
     return RelianceError(
         shelf.path(name),
-        f"a {what} is asked for by its name in this table",
+        f"a {what} is asked for by its number or name in this table",
         found=f"no {found}",
-        allowed="what is listed there",
-        next_step="look it up in this table",
+        allowed=few(known),
+        next_step=f"list them: reliance {'classes' if name == 'classes' else 'cases'} {shelf.variant}",
     )

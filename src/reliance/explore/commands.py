@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Results = Annotated[Path, typer.Option(help="folder of results")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
-Png = Annotated[Path | None, typer.Option(help="write the answer as a picture, .png or .pdf")]
+Where = Annotated[bool, typer.Option("--where", help="with maps: where in the image (see --png, --html)")]
+Png = Annotated[Path | None, typer.Option(help="write the answer as a picture: .png, .pdf or .svg")]
 Html = Annotated[Path | None, typer.Option(help="write the answer as a page that needs no other file")]
 Variant = Annotated[str, typer.Argument(help="a variant, as `reliance variants` lists them")]
 Top = Annotated[int, typer.Option(min=1, max=1000, help="how many are shown")]
@@ -44,6 +45,10 @@ def explain(
     prompt: Annotated[list[str] | None, typer.Option(help="a text; may be given several times")] = None,
     class_id: Annotated[list[int] | None, typer.Option("--class", help="a class by its number")] = None,
     against: Annotated[str | None, typer.Option(help="explain the difference to this text")] = None,
+    contrast: Annotated[
+        bool, typer.Option("--contrast", help="explain the difference to the mean of all classes")
+    ] = False,
+    where: Where = False,
     top: Top = 10,
     png: Png = None,
     html: Html = None,
@@ -54,7 +59,7 @@ def explain(
     asked: list[str | int] = [*(prompt or []), *(class_id or [])]
 
     def answers(study: Study) -> list[Answer]:
-        return [study.explain(one, asked, against, top) for one in image]
+        return [study.explain(one, asked, against, top, contrast, where) for one in image]
 
     _answer(results, variant, answers, ("explanations", as_json, png, html))
 
@@ -70,6 +75,7 @@ def show(
     pooling: Annotated[
         str | None, typer.Option(help="max | mean, over the tokens of an image, as its codes are")
     ] = None,
+    where: Where = False,
     png: Png = None,
     html: Html = None,
     results: Results = Path(RESULTS),
@@ -80,7 +86,7 @@ def show(
     def answers(study: Study) -> list[Answer]:
         if over is not None:
             return [study.map(one, over) for one in _numbers(component)]
-        return [study.component(one, images, split, pooling) for one in _numbers(component)]
+        return [study.component(one, images, split, pooling, where) for one in _numbers(component)]
 
     _answer(results, variant, answers, ("units", as_json, png, html))
 

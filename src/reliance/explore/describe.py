@@ -37,12 +37,14 @@ def read_description(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]
     """
     path = folder / DESCRIPTION
     if not path.is_file():
+        described = sorted(found.parent.name for found in folder.parent.glob(f"*/{DESCRIPTION}"))
         raise RelianceError(
             folder,
             f"the folder of a variant holds {DESCRIPTION}, which says what the variant has",
             found="no such file" if folder.is_dir() else "no such folder",
-            allowed="a folder that the pipeline made, results/<variant>",
-            next_step=f"write it: snakemake --cores 2 results/{folder.name}/{DESCRIPTION}",
+            allowed=", ".join(described) or "a folder that the pipeline made, results/<variant>",
+            next_step="`reliance variants` lists what was built; one of the configuration is written by "
+            f"snakemake --cores 2 results/{folder.name}/{DESCRIPTION}",
         )
     record, _ = read_json(path, KIND, SCHEMA)
     return record["variant"], _seen(record["files"], folder.parent), record["about"]

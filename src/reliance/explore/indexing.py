@@ -1,8 +1,8 @@
 """Stages that make what questions look up, so that no answer has to read a whole split or table.
 
 `view_units` keeps the labeller's view of every unit (xbar_j of Eq. 2, which any text can be held against)
-and how strongly it fires how often; `index_expectations` turns the table of expectations, which is sorted
-by class, into the classes that every unit serves, and into what a z-score of each class needs (R7).
+and how strongly it fires how often; `index_expectations` puts the exact effect of leaving a unit out beside
+what is expected of each class, gives the classes that every unit serves, and what a z-score needs (R7).
 """
 
 from pathlib import Path
@@ -28,6 +28,7 @@ from reliance.base.telling import advance
 from reliance.base.tensors import write_tensors
 from reliance.codes.store import open_codes
 from reliance.codes.top_samples import TOP_SAMPLES, Top
+from reliance.concepts.effects import exact_effects
 from reliance.encoders.stored import Embeddings
 from reliance.failures.reference import typical_variance
 from reliance.failures.schema import EXPECTATIONS
@@ -36,17 +37,29 @@ from reliance.naming.names import pool_top
 VIEWS, VIEWS_SCHEMA = "views", 1
 BINS = 20  # of a histogram of activations, from 0 to the unit's strongest
 MOST_SERVED = 20  # classes kept per unit
+EFFECTS = TableSpec(  # sorted by class and unit
+    "effects",
+    1,
+    (
+        ("class_id", "int32"),
+        ("component", "int32"),
+        ("n", "int64"),  # images of the class
+        ("n_active", "int64"),
+        ("effect", "float64"),  # mean of y minus y without the unit, zeros included
+        ("share", "float64"),  # of the class's mean y; nan where that is not positive
+    ),
+)
 SERVED = TableSpec(
     "served",
-    1,
+    2,
     (
         ("component", "int32"),
         ("rank", "int32"),  # 0: the class to which it adds most on average
         ("class_id", "int32"),
         ("n", "int64"),  # images of the class
         ("n_active", "int64"),
-        ("mean", "float64"),  # relevance, zeros included
-        ("share", "float64"),  # of the class's mean y
+        ("effect", "float64"),
+        ("share", "float64"),
     ),
 )
 REFERENCES = TableSpec(
@@ -119,13 +132,21 @@ def read_views(path: Path) -> tuple[Views, Stamp]:
         raise unreadable(path, VIEWS, error) from error
 
 
-def index_expectations(*, expectations: Path, served: Path, references: Path) -> None:
-    """Write the classes that every unit serves, sorted by unit, and what a z-score of every class needs."""
-    frame, stamp = read_table(expectations, EXPECTATIONS)
+def index_expectations(
+    *, expectations: Path, attributions: Path, effects: Path, served: Path, references: Path
+) -> None:
+    """Write what every unit does to every class, the classes it serves, and what a z-score of a class needs.
+
+    attributions : those that the expectations are of. effects : output, EFFECTS. served : output, SERVED.
+    """
+    found = read_table(expectations, EXPECTATIONS)
+    frame, stamp = found.frame, found.stamp
     whole, pairs = frame[frame["component"] < 0], frame[frame["component"] >= 0]
     inputs = {**stamp.inputs, "expectations": stamp.id}
     write_table(references, reference_frame(whole, pairs), REFERENCES, stamp.params, inputs)
-    write_table(served, served_frame(whole, pairs), SERVED, stamp.params, inputs, row_group=1 << 16)
+    exact = effects_frame(exact_effects((expectations, found), attributions).frame)
+    write_table(effects, exact, EFFECTS, stamp.params, inputs, row_group=1 << 16)
+    write_table(served, served_frame(exact), SERVED, stamp.params, inputs, row_group=1 << 16)
 
 
 def reference_frame(whole: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -138,12 +159,20 @@ def reference_frame(whole: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     return whole[["class_id", "n", "y_mean", "y_std"]].assign(typical=typical)
 
 
-def served_frame(whole: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Up to MOST_SERVED classes per unit by mean relevance, those with a mean above 0."""
+def effects_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """EFFECTS from rows of classes and of pairs, whose `mean` is the mean exact effect."""
+    whole, pairs = frame[frame["component"] < 0], frame[frame["component"] >= 0]
     y_mean = whole.set_index("class_id")["y_mean"]
-    kept = pairs[pairs["mean"] > 0].sort_values(
-        ["component", "mean", "class_id"], ascending=[True, False, True], ignore_index=True
+    output = pairs["class_id"].map(y_mean.where(y_mean > 0))
+    rows = pairs.assign(effect=pairs["mean"], share=pairs["mean"] / output)
+    rows = rows.sort_values(["class_id", "component"], ignore_index=True)
+    return rows[[name for name, _ in EFFECTS.columns]]
+
+
+def served_frame(effects: pd.DataFrame) -> pd.DataFrame:
+    """Up to MOST_SERVED classes per unit by mean effect, those with one above 0."""
+    kept = effects[effects["effect"] > 0].sort_values(
+        ["component", "effect", "class_id"], ascending=[True, False, True], ignore_index=True
     )
     kept = kept.assign(rank=kept.groupby("component").cumcount())
-    kept = kept[kept["rank"] < MOST_SERVED]
-    return kept.assign(share=kept["mean"] / kept["class_id"].map(y_mean))
+    return kept[kept["rank"] < MOST_SERVED]

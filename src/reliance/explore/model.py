@@ -100,6 +100,24 @@ class Models:
             self._behind = seen, behind.Network(self._model(ENCODER)[0], site, pixels)
         return self._behind[1]
 
+    @property
+    def encoder(self) -> Clip:
+        """The variant's encoder."""
+        return self._model(ENCODER)[0]
+
+    @property
+    def site(self) -> str:
+        """Where the variant reads it."""
+        return self._stored.site
+
+    def pixels(self, seen: Seen) -> Any:
+        """What the encoder saw of an image, uint8 [1, 3, h, w]. Raises RelianceError if its file is gone."""
+        if seen.pixels is None:
+            return self._again(seen)(np.zeros(1, np.int64))
+        from reliance.explore import behind
+
+        return behind.of(seen.pixels)(np.zeros(1, np.int64))
+
     def _again(self, seen: Seen) -> Any:
         """Pixels of a stored image."""
         from reliance.explore.behind import again

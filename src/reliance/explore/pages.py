@@ -21,7 +21,7 @@ def html(shelf: Shelf, sheet: Sheet, own: Picture | None = None, whole: bool = T
     """An answer as a page, or as a part of one. Names, labels and paths are escaped; images are inside."""
     shown = [picture for block in sheet.blocks for row in block.rows for picture in row.pictures]
     shown += [picture for block in sheet.blocks for picture, _ in block.pictures]
-    pictures = thumbnails(shelf, [*shown, *([("", -1)] if own else [])], SIDE, own)
+    pictures = thumbnails(shelf, [*shown, *([("", -1)] if own else [])], SIDE, own, sheet.places)
     uris: dict[Shown, str] = {key: _uri(image) for key, image in pictures.items() if image}
     return _template().render(sheet=sheet, uris=uris, own=own is not None, whole=whole, side=SIDE)
 

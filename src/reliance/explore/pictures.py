@@ -29,7 +29,7 @@ def figure(shelf: Shelf, sheet: Sheet, own: Picture | None = None) -> Figure:
 
     shown = [picture for block in sheet.blocks for row in block.rows for picture in row.pictures[:6]]
     shown += [picture for block in sheet.blocks for picture, _ in block.pictures]
-    images = thumbnails(shelf, [*shown, *([("", -1)] if own else [])], SIDE, own)
+    images = thumbnails(shelf, [*shown, *([("", -1)] if own else [])], SIDE, own, sheet.places)
     height = HEAD + 0.2 + LINE * (len(sheet.lead) + len(sheet.notes)) + sum(map(_height, sheet.blocks))
     height += 1.0 if own else 0.0
     with style.rc():

@@ -15,6 +15,7 @@ from reliance.explore.answers import Explanation
 from reliance.explore.attribute import cosines
 from reliance.explore.briefs import plain
 from reliance.explore.explain import explained
+from reliance.explore.model import ENCODER, LABELLER
 from reliance.explore.picture import STORED, Picture, see, stored
 from reliance.explore.prompts import Asked, ask, main_set
 from reliance.explore.study import Study
@@ -43,6 +44,12 @@ class Desk:
         self._images: OrderedDict[str, Picture] = OrderedDict()
         self._count = 0
         self._lock = Lock()
+
+    def warm(self) -> None:
+        """Load both models, so that nobody waits for them. Raises RelianceError if one cannot be used."""
+        with self._lock:
+            for which in (LABELLER, ENCODER):
+                self.study.models.texts(which, ["a"])
 
     def take(self, content: bytes) -> dict[str, Any]:
         """Keep an image file that was handed over; its key. Raises RelianceError for what is no image."""

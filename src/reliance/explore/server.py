@@ -8,6 +8,7 @@ Nothing is written: an image that is handed over lies in a temporary file while 
 
 import json
 import secrets
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,8 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
 
     token = secrets.token_urlsafe(18)
     shown = f"[{host}]" if ":" in host else host
-    app = application(study, token, hosts=() if host in EVERY else (shown.lower(), *LOCAL))
+    desk = Desk(study)
+    app = application(desk, token, hosts=() if host in EVERY else (shown.lower(), *LOCAL))
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -75,19 +77,29 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
             next_step="say --port 0",
         ) from error
     say(f"{study.variant} at http://{shown}:{listening.getsockname()[1]}/{token}/ (stop with Ctrl-C)")
+    threading.Thread(target=_warm, args=(desk, say), daemon=True).start()
     uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
 
 
-def application(study: Study, token: str, hosts: tuple[str, ...] = LOCAL) -> Starlette:
+def _warm(desk: Desk, say: Callable[[str], None]) -> None:
+    """Load the models while somebody looks at the atlas."""
+    try:
+        desk.warm()
+    except RelianceError as error:
+        say(f"what is looked up can be asked, a model not: {error}")
+
+
+def application(desk: Desk, token: str, hosts: tuple[str, ...] = LOCAL) -> Starlette:
     """The server of a study, for requests to one of `hosts`, or to any if none is named.
 
     Raises RelianceError if there is no atlas, or it is of other results.
     """
+    study = desk.study
     folder = study.path("atlas").parent
     _, made = read_json(folder / "atlas.json", KIND, SCHEMA)
     own = study.path("components")
     check_same("components", (folder / "atlas.json", made.inputs["components"]), (own, read_stamp(own).id))
-    desk, page = Desk(study), rendered(study.variant, live=__version__)
+    page = rendered(study.variant, live=__version__)
 
     async def index(request: Request) -> Response:
         return HTMLResponse(page)

@@ -1,6 +1,6 @@
 """An answer laid out once, in blocks of rows with words, a bar and pictures: for terminal, page, figure."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from reliance.explore.unit import Name, Near, Unit
 from reliance.naming.stability import said
 
 Shown = tuple[str, int]  # an image: (split, image_id); split "" is the image that was handed over
+WHERE = "where"  # in the place of a split: a map over an image, by its number
 
 
 class Row(NamedTuple):
@@ -40,6 +41,7 @@ class Sheet(NamedTuple):
     lead: list[str]
     blocks: list[Block]
     notes: list[str]
+    places: tuple[Any, ...] = ()  # maps over an image (where.Place), which blocks name as (WHERE, number)
 
 
 def of_explanation(found: Explained, top: int) -> Sheet:
@@ -61,11 +63,10 @@ def _of_prompt(found: Explained, answer: Answer, top: int) -> Block:
     most = max((abs(effect.ablation) for effect in shown), default=0.0) or 1.0
     less = f"y({answer.prompt}) - y({found.against})" if found.against else "y"
     lead = [f"{less} = {number(answer.y, 4)}{_usual(answer)}"]
-    rest = f"with all {len(answer.units)} active units removed {less} is {number(answer.without, 4)}"
-    share = (
-        f" ({percent(answer.carried_by_none)} of it): this no unit carries but the SAE's error and the biases"
-    )
-    lead.append(f"{rest}{share}; biases alone give {number(answer.bias, 4)}")
+    rest = f"without all {len(answer.units)} active units {less} is {number(answer.without, 4)}"
+    lead.append(f"{rest}, of the SAE's error and the biases; of the biases alone {number(answer.bias, 4)}")
+    if not found.against:
+        lead.append("y is a cosine: effects and what is left are no parts that add up to it")
     if len(answer.units) > len(shown):
         lead.append(f"{len(answer.units) - len(shown)} more active units are not shown")
     columns = ["unit", "name", "sure", "effect", "share", "act x grad", "activation", "z", "alignment"]
@@ -273,7 +274,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     )
     expected = [
         Row(
-            [str(e.component), e.name, percent(e.share), number(e.mean, 4), percent(e.rate)],
+            [str(e.component), e.name, percent(e.share), number(e.effect, 4), percent(e.rate)],
             float(np.clip(e.share, -1, 1)),
         )
         for e in card.expected
@@ -284,7 +285,7 @@ def of_classes(variant: str, found: list[ClassCard]) -> Sheet:
     ]
     blocks = [
         Block(
-            "Expected: what it relies on", [], ["unit", "name", "share of y", "mean", "fires on"], expected
+            "Expected: what it relies on", [], ["unit", "name", "share of y", "effect", "fires on"], expected
         ),
         Block("Not expected: what fools it", [], ["unit", "name", "images", "mean", "mean z"], unexpected),
     ]

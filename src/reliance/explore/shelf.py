@@ -5,7 +5,7 @@ Everything is read when it is first asked for, checked against what it belongs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,8 @@ class Shelf(Tables):
         text, seen = self.prompts(prompt_set), self.seen(split, image_id)
         place = np.flatnonzero(text.class_ids == class_id)
         if not len(place):
-            raise _no(f"class {class_id}", "a class is asked for by its class_id", self.path("classes"))
+            where, known = self.path("classes"), few(self.class_names["class_id"])
+            raise _no(f"class {class_id}", "a class is asked for by its class_id", where, known)
         found = self.attribute(seen, text.vectors[place])
         columns = {
             "component": seen.component,
@@ -151,7 +152,7 @@ class Shelf(Tables):
         parts = self.embeddings(split)
         if 0 <= image_id < parts.rows and parts.read("valid", image_id, image_id + 1)[0]:
             return parts
-        raise _no(f"image {image_id}", f"an image of split {split!r} that could be read", self.path("index"))
+        raise self._no_image(image_id, split, "an image that could be read")
 
     def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
         """What the active units of an image add to the outputs of text vectors [C, p]."""
@@ -242,8 +243,13 @@ class Shelf(Tables):
     def _class_of(self, image_id: int, split: str) -> int:
         own = self.index[(self.index["split"] == split) & (self.index["image_id"] == image_id)]
         if own.empty:
-            raise _no(f"image {image_id}", f"an image of split {split!r}", self.path("index"))
+            raise self._no_image(image_id, split, "an image")
         return int(own["class_id"].iloc[0])
+
+    def _no_image(self, image_id: int, split: str, what: str) -> RelianceError:
+        splits = self.index["split"].value_counts()
+        allowed = ", ".join(f"{name}:0 to {name}:{n - 1}" for name, n in sorted(splits.items()))
+        return _no(f"image {image_id} in {split}", f"{what} of a split", self.path("index"), allowed)
 
     def _once(self, name: str, key: str, read: Any) -> Any:
         return self.once(name, name, key, read)
@@ -255,7 +261,13 @@ class Shelf(Tables):
         return self._opened[what, key]
 
 
-def _no(found: str, rule: str, where: Path) -> RelianceError:
+def few(known: Sequence[object] | pd.Series, most: int = 8) -> str:
+    """The first of some values, and how many more there are."""
+    said = ", ".join(str(value) for value in list(known)[:most])
+    return said + (f" and {len(known) - most} more" if len(known) > most else "")
+
+
+def _no(found: str, rule: str, where: Path, allowed: str) -> RelianceError:
     return RelianceError(
-        where, rule, found=f"no {found}", allowed="what is listed there", next_step="look it up in this table"
+        where, rule, found=f"no {found}", allowed=allowed, next_step="look it up in this table"
     )

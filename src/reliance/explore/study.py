@@ -15,17 +15,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reliance.explore import cards, explain, maps, search, unit
-from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard, UnitMap
+from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard
 from reliance.explore.attribute import Relevances, Rest, Seen, relevances
 from reliance.explore.describe import read_description
+from reliance.explore.mapped import UnitMap
 from reliance.explore.model import Models
 from reliance.explore.picture import ImageLike
+from reliance.explore.prompts import ask
 from reliance.explore.search import Filters
 from reliance.explore.shelf import Shelf
+
+if TYPE_CHECKING:
+    from reliance.explore.explain import Explained
+    from reliance.explore.where import Place
+
+
+MAPPED, EXAMPLES = 3, 7  # units of a prompt, and images of a unit, that have a map
 
 
 class Study(Shelf):
@@ -58,20 +68,51 @@ class Study(Shelf):
         prompts: str | int | Sequence[str | int],
         against: str | int | None = None,
         top: int = 10,
+        contrast: bool = False,
+        where: bool = False,
     ) -> Explanation:
         """What every active unit of an image adds to its output for each prompt.
 
         image : a path, a PIL image, an array uint8 [h, w, 3], or (split, image_id).
         prompts : texts, or class_ids. against : explain the difference to the output for this prompt.
+        contrast : explain the difference to the mean of all classes' prompts.
+        where : with maps of the prompts, and of the units that add most, over the image.
         """
         asked = [prompts] if isinstance(prompts, str | int) else list(prompts)
-        return Explanation(self, explain.explain(self, self.models, image, asked, against, top), top)
+        found = explain.explain(self, self.models, image, asked, against, top, contrast)
+        return Explanation(self, found, top, self._where(found, asked) if where else ())
+
+    def _where(self, found: Explained, asked: Sequence[str | int]) -> list[Place]:
+        """Maps of the prompts of an explanation, and of the units that add most to each."""
+        from reliance.explore import where
+
+        seen, texts = found.picture.seen, ask(self, self.models, asked)
+        names, vectors = [text.text for text in texts], np.stack([text.vector for text in texts])
+        units = [effect.component for answer in found.answers for effect in answer.units[:MAPPED]]
+        shown = where.of_prompts(self.models, seen, names, vectors)
+        return shown + where.of_units(self, self.models, seen, list(dict.fromkeys(units)))
 
     def component(
-        self, component: int, examples: int = 20, split: str = "train", pooling: str | None = None
+        self,
+        component: int,
+        examples: int = 20,
+        split: str = "train",
+        pooling: str | None = None,
+        where: bool = False,
     ) -> UnitCard:
-        """One unit: examples, names, how it fires, what it drives and fools, what is near it."""
-        return UnitCard(self, unit.unit(self, component, examples, split, pooling))
+        """One unit: examples, names, how it fires, what it drives and fools, what is near it.
+
+        where : with maps of the unit over its strongest images.
+        """
+        card = unit.unit(self, component, examples, split, pooling)
+        if not where:
+            return UnitCard(self, card)
+        from reliance.explore.where import of_units
+
+        shown = [self.seen(split, image_id) for image_id, _ in card.examples[:EXAMPLES]]
+        places = [of_units(self, self.models, seen, [component])[0] for seen in shown]
+        named = zip(places, card.examples, strict=False)
+        return UnitCard(self, card, [place._replace(caption=f"{split}:{i}") for place, (i, _) in named])
 
     def find(
         self,

@@ -25,6 +25,7 @@ TIES = (
     Tie("failures", "outliers", "outliers"),
     Tie("failure_samples", "failures", "failures"),
     Tie("outliers", "expectations", "expectations"),
+    Tie("effects", "expectations", "expectations"),
     Tie("outlier_samples", "outliers", "outliers"),
     Tie("audit", "accuracies", "audit_accuracies"),
     Tie("audit", "probe", "audit_relevances", "probe"),

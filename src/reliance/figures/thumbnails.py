@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import BOX
 from reliance.images.decode import Unreadable, load_image
+from reliance.images.slices import take
 from reliance.images.source import Held, located, stored_bytes
-from reliance.images.tables import INDEX, with_places
 
 COLORS = 128
 DATASET = "dataset"  # the name of one that is alone
@@ -61,11 +60,7 @@ class Album:
         self.reading = reading
         self.indexes = dict(zip(pictured.datasets, pictured.indexes, strict=True))
         self.roots = dict(zip(pictured.datasets, map(Path, pictured.roots), strict=True))
-        tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
-        self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
-        # a picture's place in a figure is another one than that of an image in its container
-        indexed = {name: with_places(table.frame) for name, table in tables.items()}
-        self._rows = {name: rows.rename(columns={"place": "inside"}) for name, rows in indexed.items()}
+        self.ids = {f"index_{name}": take(path, {})[1].id for name, path in self.indexes.items()}
         for name, root in self.roots.items():
             if not root.is_dir():
                 raise _no_root(name, root)
@@ -75,7 +70,7 @@ class Album:
 
         Raises RelianceError for an image that no index has.
         """
-        wanted = [_rows_of(rows, name, samples) for name, rows in self._rows.items()]
+        wanted = [_rows_of(path, name, samples) for name, path in self.indexes.items()]
         columns = [*KEY, "path", "inside", "bytes"]
         known = pd.concat(wanted)[columns] if wanted else pd.DataFrame(columns=columns)
         found = samples.reset_index(drop=True).merge(known, how="left", on=KEY, validate="many_to_one")
@@ -165,9 +160,11 @@ def few_colors(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _rows_of(rows: pd.DataFrame, name: str, samples: pd.DataFrame) -> pd.DataFrame:
-    own = samples.loc[samples["dataset"] == name, ["split", "image_id"]].drop_duplicates()
-    return rows.merge(own, on=["split", "image_id"]).assign(dataset=name)
+def _rows_of(index: Path, name: str, samples: pd.DataFrame) -> pd.DataFrame:
+    own = samples[samples["dataset"] == name]
+    rows, _ = take(index, {str(split): ids.tolist() for split, ids in own.groupby("split")["image_id"]})
+    # a picture's place in a figure is another one than that of an image in its container
+    return rows.rename(columns={"place": "inside"}).assign(dataset=name)
 
 
 def _no_root(name: str, path: Path) -> RelianceError:

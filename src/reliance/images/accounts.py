@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from reliance.base.errors import RelianceError, printable
-from reliance.base.telling import tell
+from reliance.base.telling import mention, tell
 from reliance.images.scan import Scanner
 from reliance.images.tables import tolerated
 
@@ -40,9 +41,20 @@ def check_lost(scanner: Scanner, listed: int, max_invalid: float) -> None:
 def about(scanner: Scanner) -> dict[str, Any]:
     """What else was found, for the page: files that are no images by suffix, and lines that were told."""
     others = dict(sorted(scanner.others.items(), key=lambda item: (-item[1], item[0])))
-    if others:
-        log.info("no images: %s", ", ".join(f"{n} {suffix}" for suffix, n in others.items()))
     return {k: v for k, v in {"no_images": others, "told": scanner.told}.items() if v}
+
+
+def count(scanner: Scanner, splits: Mapping[str, int], classes: int) -> None:
+    """Tell how many images were found, and what else lies there that is passed over.
+
+    splits : number of images in each.
+    """
+    parts = ", ".join(f"{n:,} {split}" for split, n in sorted(splits.items(), key=lambda item: -item[1]))
+    found = f"{sum(splits.values()):,} images ({parts})" + (f" in {classes:,} classes" if classes else "")
+    others = [f"{n} {suffix}" for suffix, n in scanner.others.most_common(5)]
+    others += [printable(path) for path in sorted(scanner.of_systems)[:3]]
+    others += [f"{more} more of the system's" for more in [len(scanner.of_systems) - 3] if more > 0]
+    mention(log, "%s", found + (f"; no images, and passed over: {', '.join(others)}" if others else ""))
 
 
 def _advice(reasons: set[str]) -> str:

@@ -28,8 +28,8 @@ def changes(index: Path, root: str | None = None) -> Changes:
 
     A file is another one if its size differs or it was written at another time: after the index, if that does
     not keep times or in another folder. What the index left out is not new. Of images in containers it is the
-    container that counts, and a container that is new is named itself; images inside HDF5 files are not
-    looked at. Raises RelianceError if there is no root.
+    container that counts (in another folder its size alone), and one that is new is named itself; images
+    inside HDF5 files are not looked at. Raises RelianceError if there is no root.
     """
     table, stamp = read_table(index, INDEX)
     about = read_about(index)
@@ -43,7 +43,8 @@ def changes(index: Path, root: str | None = None) -> Changes:
             next_step="name it with --root PATH, or mount the disk it is on",
         )
     if containers := about.get("containers"):
-        return _of_containers(table, containers, Scanner(root, follow_links=about.get("follow_links", True)))
+        scanner = Scanner(root, follow_links=about.get("follow_links", True))
+        return _of_containers(table, containers, scanner, elsewhere)
     made = index.stat().st_mtime_ns
     times = itertools.repeat(0) if elsewhere or "modified" not in table else table["modified"].tolist()
     gone, changed, listed = [], [], set()
@@ -64,10 +65,17 @@ def changes(index: Path, root: str | None = None) -> Changes:
     return Changes(sorted(gone), sorted(changed), sorted(found - known))
 
 
-def _of_containers(table: pd.DataFrame, containers: Mapping[str, Any], scanner: Scanner) -> Changes:
-    """Images of containers that are gone or were written since, and the containers that are new."""
-    listed = {path: tuple(state) for path, state in containers["listed"].items()}
-    now = {file.path: (file.bytes, file.modified) for file in scanner.files(containers["suffix"])}
+def _of_containers(
+    table: pd.DataFrame, containers: Mapping[str, Any], scanner: Scanner, elsewhere: bool
+) -> Changes:
+    """Images of containers that are gone or were written since, and the containers that are new.
+
+    elsewhere : whether they lie in another folder, where a copy may have another time.
+    """
+    parts = 1 if elsewhere else 2  # of (bytes, time)
+    listed = {path: tuple(about)[:parts] for path, about in containers["listed"].items()}
+    found = scanner.files(containers["suffix"])
+    now = {file.path: (file.bytes, file.modified)[:parts] for file in found}
     of = table["place"].str.rpartition("#")[0]
     lost, other = ([p for p in listed if p not in now], [p for p in listed if now.get(p) != listed[p]])
     gone = sorted(table.loc[of.isin(lost), "path"])

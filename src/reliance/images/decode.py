@@ -110,11 +110,13 @@ class Images:
 
 def crop_of(preprocess: Mapping[str, Any]) -> Any:
     """open_clip's own transform for this preprocessing, up to the last step that is still an RGB image."""
-    from open_clip.transform import image_transform
+    from reliance.base.openclip import open_clip
 
     mean, std = (tuple(preprocess[name]) for name in ("mean", "std"))
     options = {name: preprocess[name] for name in ("resize_mode", "interpolation", "fill_color")}
-    transform = image_transform(preprocess["size"], is_train=False, mean=mean, std=std, **options)
+    transform = open_clip.transform.image_transform(
+        preprocess["size"], is_train=False, mean=mean, std=std, **options
+    )
     return type(transform)(transform.transforms[:-2])  # ToTensor and Normalize are the encoder's part
 
 

@@ -102,8 +102,10 @@ def read_ids(path: Path) -> list[tuple[str, Ids]]:
     return found
 
 
-def match(source: Path, listed: Sequence[tuple[str, Ids]], paths: Sequence[str]) -> list[Ids]:
-    """The ids of the images with these paths, from the rows of the CSV `source`.
+def match(
+    source: Path, listed: Sequence[tuple[str, Ids]], paths: Sequence[str], what: str = "ids"
+) -> list[Ids]:
+    """The ids of the images with these paths, from the rows of the CSV `source`; `what` they are, for errors.
 
     Raises RelianceError if no row is about one of the images, or as `_row` and `_join` do.
     """
@@ -116,10 +118,10 @@ def match(source: Path, listed: Sequence[tuple[str, Ids]], paths: Sequence[str])
         else:
             _join(source, entry, known[row], own)
     if len(strangers) == len(listed):
-        example = f"none of the {len(paths)} images is among the {len(listed)} rows with an image and an id"
+        example = f"none of the {len(paths)} images is among the {len(listed)} rows with an image and {what}"
         raise RelianceError(
             source,
-            "a table of ids lists images of the data set",
+            f"a table of {what} lists images of the data set",
             found=f"{example}; listed: {strangers[0] if strangers else 'nothing'}",
             allowed=f"paths below the root, such as {paths[0]}, or names, such as {image_name(paths[0])}",
             next_step="write the column of the image in one of these forms",

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pandas as pd
 from reliance.base.artifacts import check_same, hash_file, read_table, write_table
 from reliance.base.errors import RelianceError, printable
 from reliance.base.rows import Parts
-from reliance.images.accounts import about, check_lost
+from reliance.images.accounts import about, check_lost, count
+from reliance.images.captions import captioned
 from reliance.images.classes import class_table
 from reliance.images.foresight import check_index
 from reliance.images.layouts import AS_USUAL, Asked, Looking, layout_of
-from reliance.images.scan import Scanner
+from reliance.images.scan import File, Scanner
 from reliance.images.shapes import Group
+from reliance.images.slices import paths_of, take
 from reliance.images.suffixes import SUFFIXES
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, KEPT, read_split
 from reliance.images.tree import Fields, Tree
@@ -65,6 +68,8 @@ def index_images(
     table = read_table(classes_from, CLASSES).frame if classes_from else None
     groups = row.groups(scanner, Asked(split, table, Fields(**(looking.fields or {}))))
     check_lost(scanner, sum(len(group.files) for group in groups), max_invalid)
+    if looking.captions:
+        groups = captioned(looking.captions, groups)
     if per_class is not None:
         groups = [group._replace(files=sorted(group.files)[:per_class]) for group in groups]
     if not any(group.files for group in groups):
@@ -81,7 +86,7 @@ def index_images(
     left_out = sorted(set(scanner.left_out))
     for path, reason in left_out[:20]:
         log.warning("left out: %s (%s)", printable(path), reason)
-    log.info("%d images, %d left out, %d classes", len(frame), len(left_out), len(table))
+    count(scanner, Counter(map(str, frame["split"])), len(table))
     content = _hash_rows(frame[[name for name, _ in INDEX.columns]])
     listed_as = "folder" if in_tree else layout  # one identity, whatever holds the images
     params = {"layout": listed_as, "content": content, "left_out": left_out[:LEFT_OUT_LIMIT]}
@@ -106,15 +111,17 @@ def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, s
     excluded : output, EXCLUDED, sorted; image_id is -1 for what the index left out.
     Raises RelianceError if a manifest was made from another index.
     """
-    stamp = read_table(index, INDEX, columns=["split"]).stamp
+    _, stamp = take(index, {})
     rows = [("", -1, path, reason) for path, reason in stamp.params["left_out"]]
     inputs = {"index": stamp.id}
     for number, (manifest, split) in enumerate(zip(manifests, splits, strict=True)):
         parts = Parts(manifest, "embeddings")
         check_same("index", (manifest, parts.stamp.inputs["index"]), (index, stamp.id))
         inputs[f"embeddings_{number}"] = parts.stamp.id
-        paths = read_split(index, split).paths
-        rows += [(split, row, str(paths[row]), reason) for row, reason in parts.excluded]
+        paths = paths_of(index, split, [row for row, _ in parts.excluded])
+        rows += [
+            (split, row, path, reason) for path, (row, reason) in zip(paths, parts.excluded, strict=True)
+        ]
     frame = pd.DataFrame(sorted(set(rows)), columns=[name for name, _ in EXCLUDED.columns])
     write_table(excluded, frame, EXCLUDED, {"splits": list(splits)}, inputs)
 
@@ -122,7 +129,7 @@ def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, s
 def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.DataFrame:
     """Rows of INDEX and KEPT, sorted by split, class and path; class -1 where a group has no class.
 
-    `place` is there if images lie in containers.
+    `place` is there if images lie in containers, and `caption` if there are texts.
     """
     ids = [g.class_id if g.class_id is not None else class_ids.get(g.folder, -1) for g in groups]
     rows = sorted(
@@ -130,10 +137,10 @@ def index_frame(groups: Sequence[Group], class_ids: Mapping[str, int]) -> pd.Dat
         for group, class_id in zip(groups, ids, strict=True)
         for file in group.files
     )
-    frame = pd.DataFrame(rows, columns=["split", "class_id", "path", "bytes", "modified", "place"])
+    frame = pd.DataFrame(rows, columns=["split", "class_id", *File._fields])
     frame["image_id"] = frame.groupby("split").cumcount().astype(np.int64)
-    held = bool((frame["place"] != "").any())
-    return frame[[name for name, _ in (*INDEX.columns, *KEPT) if name != "place" or held]]
+    empty = [name for name in ("place", "caption") if not (frame[name] != "").any()]
+    return frame[[name for name, _ in (*INDEX.columns, *KEPT) if name not in empty]]
 
 
 def _no_images(scanner: Scanner, layout: str) -> RelianceError:

@@ -23,6 +23,7 @@ class Looking(NamedTuple):
 
     follow_links: bool = True  # whether symbolic links lead anywhere, see Scanner
     fields: Mapping[str, Any] | None = None  # of containers, see tree.Fields
+    captions: Path | None = None  # a table of texts about the images, see captions.captioned
 
 
 AS_USUAL = Looking()

@@ -1,8 +1,8 @@
 """Layout `parquet`: tables with a column of images, as the hub of Hugging Face has them.
 
 A column holds bytes, or {bytes, path}; another one the class, as a name or as a number that the schema's
-metadata gives names to. Splits are told by the names of files and folders, or by a column. To know the bytes
-of every image, all of them are read once when they are listed.
+metadata gives names to; one of texts says what images show. Splits are told by the names of files and
+folders, or by a column. To know the bytes of every image, all of them are read once when they are listed.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from reliance.base.errors import RelianceError
+from reliance.images.captions import USUAL, one_text
 from reliance.images.containers.columns import checksum, values_of
 from reliance.images.scan import File
 from reliance.images.shapes import split_of
@@ -35,6 +36,7 @@ class Columns(NamedTuple):
     label: str | None
     split: str | None
     name: str | None
+    caption: str | None
     classes: list[str] | None  # names by label
 
 
@@ -75,15 +77,17 @@ def columns_of(tree: Tree, path: str, schema: Any, fields: Fields) -> Columns:
         raise _refused(
             tree, path, "a parquet file of images has a column of bytes, or of {bytes, path}", found
         )
-    asked = {"label": fields.label, "split": fields.split, "name": fields.name}
+    texts = [n for n, kind in zip(schema.names, schema.types, strict=True) if n in USUAL and _is_text(kind)]
+    caption = fields.caption or next(iter(texts), None)
+    asked = {"label": fields.label, "split": fields.split, "name": fields.name, "caption": caption}
     usual = {"label": Fields().label}
     for key, name in asked.items():
         if name and name not in schema.names and name != usual.get(key):
             rule = f"the column that `fields.{key}` names is there"
             raise _refused(tree, path, rule, f"no {name} among {', '.join(schema.names)}")
-    label, split, name = (name if name in schema.names else None for name in asked.values())
+    label, split, name, caption = (name if name in schema.names else None for name in asked.values())
     classes = _class_names(schema.metadata or {}, label)
-    return Columns(image, is_.is_struct(schema.field(image).type), label, split, name, classes)
+    return Columns(image, is_.is_struct(schema.field(image).type), label, split, name, caption, classes)
 
 
 def labelled(tree: Tree, fields: Fields) -> bool:
@@ -120,7 +124,7 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                     tree, path, "a parquet file is whole", f"{type(error).__name__}: {error}"
                 ) from error
             cursor = 0
-            for i, (label, split, name) in enumerate(told):
+            for i, (label, split, name, said) in enumerate(told):
                 row += 1
                 shown = f"{path}, row {row}"
                 content = values[i].as_buffer() if values[i].is_valid else None
@@ -137,7 +141,8 @@ def _samples(tree: Tree, path: str, file: Any, columns: Columns) -> Iterator[Sam
                 else:
                     where = f"{column}@{group}.{i}"
                 place = f"{path}#{where}+{len(content)}+{checksum(content)}"
-                own = File(_name(name, f"{stem}-{row:07}", content), len(content), modified, place)
+                named = _name(name, f"{stem}-{row:07}", content)
+                own = File(named, len(content), modified, place, _caption(tree, path, row, said))
                 yield Sample(split_of(split) or split if split else "", label, own)
 
 
@@ -150,9 +155,9 @@ def _check_size(tree: Tree, path: str, file: Any, column: str, group: int) -> No
         raise _refused(tree, path, "a group of rows has less than 2 GiB of images", size)
 
 
-def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:
-    """(label, split, name) of the rows of a group."""
-    named = [columns.label, columns.split, columns.name]
+def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """(label, split, name, caption) of the rows of a group."""
+    named = [columns.label, columns.split, columns.name, columns.caption]
     path = f"{columns.image}.path" if columns.nested and not columns.name else None
     wanted = [name for name in (*named, path) if name]
     table = file.read_row_group(group, columns=wanted)
@@ -161,6 +166,22 @@ def _told(file: Any, group: int, columns: Columns) -> Iterator[tuple[Any, Any, A
     if path and columns.image in table.column_names:
         lists[2] = [(value or {}).get("path") for value in table.column(columns.image).to_pylist()]
     return zip(*lists, strict=True)
+
+
+def _caption(tree: Tree, path: str, row: int, said: Any) -> str:
+    """The caption of a row. Raises RelianceError if it is none."""
+    try:
+        return one_text(said)
+    except ValueError as error:
+        raise _refused(tree, path, "captions are text", f"{error} in row {row}") from error
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a column has a text, or several, in every row."""
+    import pyarrow.types as is_
+
+    kind = kind.value_type if is_.is_list(kind) or is_.is_large_list(kind) else kind
+    return bool(is_.is_string(kind) or is_.is_large_string(kind))
 
 
 def _chunk(file: Any, raw: Any, column: str, group: int) -> tuple[int, bytes] | None:

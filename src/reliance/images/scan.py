@@ -37,6 +37,7 @@ class File(NamedTuple):
     bytes: int
     modified: int = 0  # nanoseconds, when it was last written
     place: str = ""  # where in which container it lies; "" for a file of its own
+    caption: str = ""  # what is said about it; several texts on lines of their own
 
 
 class Scanner:
@@ -57,6 +58,7 @@ class Scanner:
         self.lost: set[str] = set()
         self.others: Counter[str] = Counter()
         self.told: list[str] = []
+        self.of_systems: set[str] = set()  # folders and files that is_system passes over, but for dot files
         if not self.root.is_dir():
             raise RelianceError(
                 where,
@@ -215,7 +217,7 @@ class Scanner:
         folder = os.path.join(self.root, relative)
         try:
             with os.scandir(folder) as entries:
-                return [e for e in entries if not is_system(e.name)]
+                found = list(entries)
         except OSError as error:
             raise RelianceError(
                 folder,
@@ -224,6 +226,9 @@ class Scanner:
                 allowed="a folder this user may list",
                 next_step="check the permissions and that the disk is mounted",
             ) from error
+        systems = {e.name for e in found if is_system(e.name)}
+        self.of_systems |= {joined(relative, name) for name in systems if not name.startswith(".")}
+        return [e for e in found if e.name not in systems]
 
     def _refused(self, path: str, found: str) -> RelianceError:
         return RelianceError(

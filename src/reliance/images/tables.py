@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 KEPT = (
     ("modified", "int64"),  # nanoseconds, when the file or its container was last written
     ("place", "string"),  # of an image in a container, see images.source; "" for a file of its own
+    ("caption", "string"),  # several texts about one image on lines of their own; "" where there is none
 )
 INDEX = TableSpec(
     "index",

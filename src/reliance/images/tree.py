@@ -25,6 +25,7 @@ class Fields(NamedTuple):
     label: str = "label"
     split: str | None = None
     name: str | None = None
+    caption: str | None = None  # None: one that is usual, if it is there
 
 
 class Sample(NamedTuple):
@@ -113,7 +114,8 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
     """Add samples to a tree as SPLIT/CLASS/NAME, by their labels.
 
     classes : names by label, if containers have them. Numbers without names become folders of as many digits,
-    so that their order is that of the numbers. A name that is there already gets that of its container.
+    so that their order is that of the numbers. Folders in the names of images say nothing beside labels, nor
+    without any: "a/b.jpg" becomes "a_b.jpg". A name that is there already gets that of its container.
     """
     samples = _without_untold_test(tree, samples)
     numbers = [s.label for s in samples if isinstance(s.label, int) and s.label >= 0]
@@ -128,6 +130,9 @@ def as_folders(tree: Tree, samples: Sequence[Sample], classes: Sequence[str] | N
             for folder, name in zip(folders, classes, strict=True)
         }
     for sample in sorted(samples, key=lambda s: s.file.place):
+        if reason := _problem(sample.file.path, sample.file.path.split("/")):
+            tree.leave_out(sample.file.path, reason)
+            continue
         folder = _folder(sample.label, folders, digits)
         if not folder and (told or numbers):
             tree.leave_out(f"{sample.file.place.rpartition('#')[0]}: {sample.file.path}", "it has no class")
@@ -195,12 +200,12 @@ def no_containers(tree: Tree, layout: str, suffix: str, step: str) -> RelianceEr
 
 
 def _own_name(sample: Sample, folder: str) -> str:
-    """The name of an image without the folders of its split and class, which are said already."""
+    """The name of an image as one word, without folders of its split and class, which are said already."""
     parts = sample.file.path.split("/")
     for said in (sample.split, folder):
         if len(parts) > 1 and parts[0] == said:
             parts = parts[1:]
-    return "/".join(parts)
+    return "_".join(parts)
 
 
 def _folder(label: str | int | None, folders: Sequence[str], digits: int) -> str:

@@ -1,8 +1,9 @@
 """Layout `webdataset`: tar shards, in which files of one name but for the ending are one image.
 
 `a/b.jpg` is the image of key `a/b`, `a/b.cls` its class (a number or a name), `a/b.json` has it under the
-name of `fields.label`, `a/b.txt` is a caption and not read. Without any of these, the folders in the shards
-are the classes. Shards are read once, for headers and small files; then every image is known by its place.
+name of `fields.label`, `a/b.txt` is what is said about it (or .json has it, under `fields.caption`). Without
+any of these, the folders in the shards are the classes. Shards are read once, for headers and small files;
+then every image is known by its place.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from reliance.base.errors import RelianceError
+from reliance.images.captions import USUAL, one_text
 from reliance.images.containers.tar import BLOCK, place
 from reliance.images.scan import File
 from reliance.images.source import Handle
@@ -123,15 +125,15 @@ def _sample(tree: Tree, path: str, entry: Key, fields: Fields) -> Sample | None:
         tree.left_out.append((f"{path}/{entry.files[ending].path}", "another image of its key"))
     file = entry.files[endings[0]]
     try:
-        label = _told(entry.told, fields)
+        label, caption = _told(entry.told, fields)
     except ValueError as error:
         tree.leave_out(f"{path}/{file.path}", f"what is said about it cannot be read: {error}")
         return None
-    return Sample("", label, file)
+    return Sample("", label, file._replace(caption=caption))
 
 
-def _told(told: dict[str, bytes], fields: Fields) -> str | int | None:
-    """The label from the small files of an image. Raises ValueError."""
+def _told(told: dict[str, bytes], fields: Fields) -> tuple[str | int | None, str]:
+    """(label, caption) from the small files of an image. Raises ValueError."""
     for ending, content in told.items():
         if len(content) > MOST:
             raise ValueError(f".{ending} has more than {MOST} bytes")
@@ -142,4 +144,6 @@ def _told(told: dict[str, bytes], fields: Fields) -> str | int | None:
         label = int(label)
     if isinstance(label, bool) or not isinstance(label, int | str | None):
         raise ValueError(f"a class is a number or a name, found {type(label).__name__}")
-    return label
+    said = [record.get(name) for name in ([fields.caption] if fields.caption else USUAL)]
+    text = told["txt"].decode() if "txt" in told else next((s for s in said if s is not None), None)
+    return label, one_text(text)

@@ -35,6 +35,7 @@ def to_browse(plan: Plan, w: Wildcards) -> Paths:
         "name_stability": at(paths.NAME_STABILITY, variant=name),
         "alignments": alignments(plan, name),
         "expectations": at(paths.EXPECTATIONS, variant=name),
+        "effects": at(paths.EFFECTS, variant=name),
         "failures": at(paths.FAILURES, variant=miner),
         "failure_samples": at(paths.FAILURE_SAMPLES, variant=miner),
         "mined_components": at(paths.COMPONENTS, variant=miner),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reliance.config.models import Encoder, Variant
 from reliance.config.read_at import parts_needed
-from reliance.config.resolve import BUILT_IN, check_file, known
+from reliance.config.resolve import BUILT_IN, CAPTIONS, check_file, known
 from reliance.config.sites import SITES, block_of, kind_of, rule_of
 from reliance.encoders.families.table import FAMILIES
 from reliance.encoders.registry import check_encoder
@@ -158,6 +158,8 @@ def _names(plan: Plan, dataset: str, name: str) -> Paths:
     if name == "drawn":
         plan.planted(dataset)
         return {"vocabulary": at(paths.VOCABULARY, dataset=base_name(dataset))}
+    if name == CAPTIONS:
+        return {"vocabulary": at(paths.CAPTION_NAMES, dataset=dataset)}
     file = plan.config.vocabularies[name]
     check_file(f"vocabularies.{name}", file)
     read_lines(Path(file))
@@ -195,7 +197,7 @@ def at_site(site: str) -> tuple[Stage, ...]:
         },
         resumes=True,
         together=together,
-        memory=lambda s: 10000 + 0.001 * s.train,
+        memory=lambda s: 10000 + 0.002 * s.images,
         minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
         threads=True,
         gpu=True,

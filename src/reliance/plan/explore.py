@@ -14,7 +14,8 @@ from reliance.plan.robustness import probe_of
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
 SPLITS = ("train", "test")
-OF_CLASSES = ("atlas", "attributions", "expectations", "outliers", "outlier_samples", "references", "served")
+MINED = ("outliers", "outlier_samples")
+OF_CLASSES = (*MINED, "atlas", "attributions", "effects", "expectations", "references", "served")
 PROMPT_SETS = ("short", "templated", "extended", "both", "words")
 
 
@@ -71,6 +72,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "sae": at(paths.SAE, variant=name),
         "views": at(paths.VIEWS, variant=name),
         "expectations": at(paths.EXPECTATIONS, variant=name),
+        "effects": at(paths.EFFECTS, variant=name),
         "served": at(paths.SERVED, variant=name),
         "references": at(paths.REFERENCES, variant=name),
         "labeller_weights": at(paths.WEIGHTS, encoder=labeller),
@@ -117,10 +119,13 @@ STAGES = (
     Stage(
         name="index_expectations",
         entry="reliance.explore.indexing:index_expectations",
-        inputs=lambda plan, w: {"expectations": at(paths.EXPECTATIONS, variant=w.variant)},
-        outputs={"served": paths.SERVED, "references": paths.REFERENCES},
-        memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
-        minutes=10,
+        inputs=lambda plan, w: {
+            "expectations": at(paths.EXPECTATIONS, variant=w.variant),
+            "attributions": at(paths.ATTRIBUTIONS, variant=w.variant, attributed="subset"),
+        },
+        outputs={"effects": paths.EFFECTS, "served": paths.SERVED, "references": paths.REFERENCES},
+        memory=lambda s: 2000 + 1.6e-4 * s.classes * s.latents,
+        minutes=20,
         message="Listing which classes every component of {wildcards.variant} serves",
     ),
     Stage(

@@ -3,22 +3,31 @@
 A group says what figures are drawn from, for one variant or several, and which settings they get beside.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from reliance.config.resolve import Resolved
 from reliance.figures.table import FIGURES, Row, numbered
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
-from reliance.plan.faithfulness import BASES, of
+from reliance.plan.lens import lens
 from reliance.plan.naming import components_of
-from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.paths import Wildcards, at, beside, each, sheet
 from reliance.plan.persisting import mining, persistence
-from reliance.plan.plan import Plan, each, some
+from reliance.plan.plan import Plan, some
+from reliance.plan.repair import covered, tried
 from reliance.plan.robustness import listed
+from reliance.plan.shown import (
+    Names,
+    compared_bases,
+    curves,
+    curves_of_bases,
+    lens_accuracies,
+    lens_blocks,
+    lens_neurons,
+    shown,
+)
 from reliance.plan.stage import Listed, Paths, Stage, Values
-
-Names = Sequence[str]  # of variants
 
 
 class Group(NamedTuple):
@@ -28,11 +37,6 @@ class Group(NamedTuple):
     settings: Callable[[Plan, Names], Values]
     of_comparison: Callable[[Plan, str], Paths] | None = None  # by its name, instead of `inputs`
     members: Callable[[Plan, str], list[str]] | None = None  # the variants of a comparison that have it
-
-
-def shown(plan: Plan, names: Names) -> Values:
-    """Which variants a figure shows, and which of them have encoders that were never trained."""
-    return {"variants": names, "random_weights": [plan.untrained(name) for name in names]}
 
 
 def benchmarked(plan: Plan, names: Names) -> Values:
@@ -48,32 +52,6 @@ def robustness(plan: Plan, names: Names) -> Paths:
         "robustness": each(paths.ROBUSTNESS, names),
         "failures": each(paths.FAILURES, list(dict.fromkeys(mined))),
     }
-
-
-def curves(plan: Plan, names: Names) -> Paths:
-    """Deletion and insertion curves."""
-    return {
-        "faithfulness": each(paths.FAITHFULNESS, names),
-        "summary": each(paths.FAITHFULNESS_SUMMARY, names),
-    }
-
-
-def curves_of_bases(plan: Plan, names: Names) -> Paths:
-    """The same of the SAE's latents and of each other basis, for one variant."""
-    (name,) = names
-    tables, summaries = (
-        [at(sae, variant=name), *(at(of(other, basis), variant=name) for basis in BASES)]
-        for sae, other in (
-            (paths.FAITHFULNESS, paths.BASIS_FAITHFULNESS),
-            (paths.FAITHFULNESS_SUMMARY, paths.BASIS_FAITHFULNESS_SUMMARY),
-        )
-    )
-    return {"faithfulness": tables, "summary": summaries}
-
-
-def compared_bases(plan: Plan, names: Names) -> Values:
-    """Which variant, and which bases stand side by side."""
-    return {**shown(plan, names), "bases": ["sae", *BASES]}
 
 
 def bases(plan: Plan, names: Names) -> Paths:
@@ -214,14 +192,19 @@ GROUPS = {
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
     "persistence": Group(lambda plan, names: {}, shown, persistence, mining),
+    "repairs": Group(tried, shown),
+    "coverage": Group(covered, shown),
     "audit": Group(audited, shown),
     "audited images": Group(audited_images, pictures),
+    "lens": Group(lens_accuracies, lens_blocks),
+    "neurons of the lens": Group(lens_neurons, lens_blocks),
 }
 
 
 def has(v: Resolved, row: Row) -> bool:
     """Whether a variant has a figure."""
-    return {"cases": True, "sae": bool(v.sae), "audit": bool(v.audit)}[row.of]
+    has_own = {"sae": bool(v.sae), "audit": bool(v.audit), "lens": bool(v.lens)}
+    return {"cases": True, "repair": False, **has_own}[row.of]
 
 
 def figures_of(v: Resolved) -> list[str]:
@@ -231,10 +214,10 @@ def figures_of(v: Resolved) -> list[str]:
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
     """The variant alone; a clear error if it does not have the figure."""
-    if row.of == "sae":
-        plan.sae(name)
-    elif row.of == "audit":
-        plan.audit(name)
+    if row.of == "lens":
+        lens(plan, name)
+    else:
+        {"audit": plan.audit, "cases": plan.variant}.get(row.of, plan.sae)(name)
     return [name]
 
 
@@ -263,7 +246,7 @@ def figure(row: Row) -> Stage:
         listed=Listed("csv" if row.table else "png", row.name, row.category, labels, row.about),
         group="figures",
         memory=1000 if row.table else 2000,
-        minutes=5 if row.table else 10,
+        minutes=5 if row.table else lambda s: 10 + s.train / 1000000,
         message=f"{'Writing' if row.table else 'Drawing'} {row.title} of {{wildcards.variant}}",
     )
 

@@ -28,20 +28,24 @@ def to_index(plan: Plan, w: Wildcards) -> Paths:
     check_root("datasets", base_name(w.dataset), d.root)
     if d.names and d.names != FOLDER_NAMES:
         check_file(f"datasets.{base_name(w.dataset)}.names", d.names)
+    captions: Paths = {"captions": plan.users(d.captions)} if d.captions else {}
+    if d.captions:
+        check_file(f"datasets.{base_name(w.dataset)}.captions", d.captions)
     if d.names == FOLDER_NAMES:
-        return {}
+        return captions
     beside = os.path.join(str(d.root), "names.csv")  # a user's own file, taken if there is one
     names = d.names or (beside if os.path.isfile(beside) else None)
     if names is None:
-        return {}
+        return captions
     read_names(Path(names))
-    return {"names": plan.users(names)}
+    return {**captions, "names": plan.users(names)}
 
 
 def looking(plan: Plan, fields: Fields | None = None) -> Values:
     """How one looks below a root; what is at its default is left out, so that a new key reruns nothing."""
     links: Values = {} if plan.config.images.follow_links else {"follow_links": False}
-    return {**links, **({"fields": fields.model_dump()} if fields else {})}
+    unset = {"caption"} if fields and fields.caption is None else None
+    return {**links, **({"fields": fields.model_dump(exclude=unset)} if fields else {})}
 
 
 def indexing(plan: Plan, w: Wildcards) -> Values:
@@ -136,6 +140,15 @@ STAGES = (
         minutes=lambda s: 10 + s.train / 25000,
         message="Listing the images of {wildcards.dataset}",
     ),
+    Stage(
+        name="count_captions",
+        entry="reliance.images.captions:count_captions",
+        inputs=lambda plan, w: {"index": at(paths.INDEX, dataset=w.dataset)},
+        outputs={"vocabulary": paths.CAPTION_NAMES},
+        first=True,
+        memory=lambda s: 3000 + 0.001 * s.train,
+        message="Counting what the captions of {wildcards.dataset} name",
+    ),
     checking(
         "check_data",
         paths.CHECKED,
@@ -150,7 +163,7 @@ STAGES = (
         inputs=to_exclude,
         outputs={"excluded": paths.EXCLUDED},
         settings=lambda plan, w: {"splits": SPLITS},
-        minutes=5,
+        minutes=lambda s: 5 + s.train / 500000,
         message="Listing the images of {wildcards.dataset} that {wildcards.encoder} could not read",
     ),
     Stage(

@@ -5,9 +5,10 @@ from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.faithfulness import BASES, of
 from reliance.plan.naming import components_of
-from reliance.plan.paths import Wildcards, at, base_name, beside
+from reliance.plan.paths import Wildcards, at, base_name, beside, each
 from reliance.plan.persisting import mining
-from reliance.plan.plan import Plan, each
+from reliance.plan.plan import Plan
+from reliance.plan.planted import drawn
 from reliance.plan.report import of_planted_data
 from reliance.plan.stage import Paths, Stage, Values
 from reliance.units.sae.activations import ENCODERS
@@ -69,6 +70,13 @@ def to_judge(plan: Plan, w: Wildcards) -> Paths:
     return files
 
 
+def to_score_units(plan: Plan, w: Wildcards) -> Paths:
+    """A dictionary of a variant, and what was planted."""
+    files = drawn(plan, plan.variant(w.variant).dataset, "truth", "plants")
+    planted = {"truth_table": files["truth"], "plants": files["plants"]}
+    return {**to_judge(plan, w), **planted, "classes": plan.path(paths.CLASSES, w.variant)}
+
+
 def untrained(plan: Plan, names: list[str]) -> list[tuple[str, str]]:
     """(variant, basis) of the dictionaries that nobody trained, once per encoder and site."""
     first = {(plan.variant(n).encoder, plan.variant(n).site): n for n in reversed(names)}
@@ -101,7 +109,11 @@ def of_classes(plan: Plan, names: list[str]) -> Paths:
         return {}
     others = untrained(plan, names)
     axes = [pair for pair in others if pair[1] in BASES]
+    planted = plan.dataset(plan.variant(names[0]).dataset).planted
+    scored = planted is not None and planted.world == "objects"
     return {
+        "purities": each(paths.PURITY, names, basis="sae") if scored else [],
+        "other_purities": [at(paths.PURITY, variant=name, basis=basis) for name, basis in others * scored],
         "judged": each(paths.JUDGED, names, basis="sae"),
         "curves": each(paths.FAITHFULNESS, names),
         "others": [at(paths.JUDGED, variant=name, basis=basis) for name, basis in others],
@@ -162,6 +174,18 @@ STAGES = (
         memory=lambda s: 6000 + 0.1 * s.latents,
         minutes=30,
         message="Judging {wildcards.basis} of {wildcards.variant} as a dictionary",
+    ),
+    Stage(
+        name="score_units",
+        entry="reliance.planted.purity:score_units",
+        also=tuple(ENCODERS.values()),
+        inputs=to_score_units,
+        outputs={"purity": paths.PURITY},
+        constraints={"basis": "sae|neurons|pca|vocabulary"},
+        settings=lambda plan, w: {"basis": w.basis, "min_active": plan.config.naming.min_active},
+        memory=lambda s: 6000 + 0.1 * s.latents,
+        minutes=10,
+        message="Holding {wildcards.basis} of {wildcards.variant} against what was planted",
     ),
     Stage(
         name="compare_dictionaries",

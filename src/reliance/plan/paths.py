@@ -3,6 +3,7 @@
 `at` fills a pattern in; a stage's outputs are the patterns themselves.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from reliance.config.sites import SITES
@@ -16,6 +17,7 @@ TRUTH_TABLE = f"{DATASET}/truth.parquet"
 NAMES = f"{DATASET}/names.csv"
 PLANTS = f"{DATASET}/plants.json"
 VOCABULARY = f"{DATASET}/vocabulary.txt"
+CAPTION_NAMES = f"{DATASET}/captions.txt"  # what captions often name
 PLANTED = f"{DATASET}/planted.tsv"
 PLANTED_SAMPLES = f"{DATASET}/planted_samples.parquet"
 CASES = f"{DATASET}/cases.tsv"  # cases found elsewhere
@@ -52,6 +54,7 @@ TOP_SAMPLES = f"{VARIANT}/top_samples.parquet"
 COMPONENTS = f"{VARIANT}/components.parquet"
 OTHER_COMPONENTS = f"{VARIANT}/components/{{basis}}/{{split}}.parquet"
 JUDGED = f"{VARIANT}/dictionary/{{basis}}.json"
+PURITY = f"{VARIANT}/dictionary/{{basis}}.purity.json"  # against planted truth
 NAME_STABILITY = f"{VARIANT}/name_stability.parquet"
 HIDDEN = f"{VARIANT}/hidden.parquet"
 ATTRIBUTIONS = f"{VARIANT}/attributions/{{attributed}}.parquet"
@@ -62,10 +65,29 @@ OUTLIERS = f"{VARIANT}/outliers.parquet"
 OUTLIER_SAMPLES = f"{VARIANT}/outlier_samples.parquet"
 VIEWS = f"{VARIANT}/explore/views.safetensors"  # what questions look up
 SERVED = f"{VARIANT}/explore/served.parquet"
+EFFECTS = f"{VARIANT}/explore/effects.parquet"
 REFERENCES = f"{VARIANT}/explore/references.parquet"
 FAILURES = f"{VARIANT}/failures.tsv"
 FAILURE_SAMPLES = f"{VARIANT}/failure_samples.parquet"
 TRUTH = f"{VARIANT}/truth.json"
+FAMILIES = f"{VARIANT}/repair/families.parquet"
+FAMILY_OUTLIERS = f"{VARIANT}/repair/outliers.parquet"
+FAMILY_SAMPLES = f"{VARIANT}/repair/outlier_samples.parquet"
+CONFIDENT = f"{VARIANT}/repair/confident.parquet"
+FAMILY_CASES = f"{VARIANT}/repair/cases.parquet"
+CARRIERS = f"{VARIANT}/repair/carriers.parquet"
+CASE_IMAGES = f"{VARIANT}/repair/case_images.parquet"
+PROOF = f"{VARIANT}/repair/proof.parquet"
+COVERAGE = f"{VARIANT}/repair/coverage.parquet"
+UNEXPLAINED = f"{VARIANT}/repair/unexplained.parquet"
+REPAIRS = f"{VARIANT}/repair/repairs.parquet"
+REPAIR_VECTORS = f"{VARIANT}/repair/repairs.safetensors"
+OWN_TEXT = f"{VARIANT}/repair/own_prompts.parquet"
+GROUP_SCORES = f"{VARIANT}/repair/groups.json"
+REPAIR_PAGE = f"{VARIANT}/repair.html"
+REPAIRED = f"{VARIANT}/repaired/classifier.safetensors"
+REPAIRED_PROMPTS = f"{VARIANT}/repaired/prompts.yaml"
+REPAIRED_EDITS = f"{VARIANT}/repaired/edits.json"
 ROBUSTNESS = f"{VARIANT}/robustness.parquet"
 FAITHFULNESS = f"{VARIANT}/faithfulness.parquet"
 FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness.json"
@@ -84,6 +106,22 @@ FINDINGS = f"{VARIANT}/findings.json"
 DESCRIPTION = f"{VARIANT}/variant.json"
 ATLAS = f"{VARIANT}/atlas/index.html"
 ATLAS_FILES = f"{VARIANT}/atlas/atlas.json"
+LENS = f"{VARIANT}/lens/block{{block}}"  # of the neurons of a block
+LENS_PART = f"{LENS}/{{split}}/{PART}"
+LENS_COEFFICIENTS = f"{LENS}/{{split}}/manifest.json"
+LENS_STRONGEST = f"{LENS}/strongest/part-{{part}}-of-{{parts}}.safetensors"
+LENS_DIRECTIONS = f"{LENS}/directions.safetensors"
+LENS_TOPS = f"{LENS}/tops.parquet"
+LENS_WORDS = f"{LENS}/words.parquet"
+LENS_NEURONS = f"{LENS}/neurons.parquet"
+LENS_ACCURACY = f"{LENS}/accuracy.parquet"
+LENS_TRUTH = f"{LENS}/truth.parquet"  # planted data only
+LENS_MAPS = f"{VARIANT}/lens/maps.parquet"  # planted data only
+LENS_SEGMENTS = f"{VARIANT}/lens/segments.parquet"  # planted data only
+LENS_BRIDGE = f"{VARIANT}/lens/bridge.parquet"  # heads and neurons that write latents
+LENS_HEADS = f"{VARIANT}/lens/heads.parquet"
+LENS_CASES = f"{VARIANT}/lens/cases.parquet"  # what is left of failure cases without heads and neurons
+LENS_PAGE = f"{VARIANT}/lens/report.html"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"
 STABILITY = f"{COMPARISON}/stability.parquet"
@@ -93,6 +131,7 @@ DICTIONARIES_TABLE = f"{COMPARISON}/dictionaries.csv"
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
+OWN_PROMPTS = "config/prompts/{variant}.yaml"  # the same
 REVIEW = "config/reviews/{variant}.tsv"  # written by a user, below the folder that snakemake is started in
 
 CONSTRAINTS = {  # regular expressions of what may stand for a name
@@ -104,6 +143,7 @@ CONSTRAINTS = {  # regular expressions of what may stand for a name
     "split": "train|test|cases",
     "part": r"\d+",
     "parts": r"\d+",
+    "block": r"-?\d+",
 }
 CHANGED_SPLIT = r"(train|test|cases)(@[a-z0-9_]+)?"  # {split}@{transform}: images changed before embedding
 
@@ -121,11 +161,17 @@ class Wildcards(NamedTuple):
     parts: str = ""
     attributed: str = ""
     basis: str = ""
+    block: str = ""
 
 
 def at(pattern: str, **names: str) -> str:
     """The pattern with the names in their places."""
     return pattern.format(**names)
+
+
+def each(pattern: str, names: Sequence[str], **others: str) -> list[str]:
+    """The same file of several variants."""
+    return [at(pattern, variant=name, **others) for name in names]
 
 
 def beside(*patterns: str) -> tuple[str, ...]:

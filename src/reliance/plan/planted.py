@@ -22,7 +22,8 @@ def training(plan: Plan, w: Wildcards) -> Values:
     """What shapes a small CLIP, the captioned pool that it learns from included."""
     section = plan.training(w.encoder)
     pool = plan.planted(section.dataset).model_dump(include={"world", "classes"}, exclude_none=True)
-    return {**section.model_dump(exclude={"dataset"}), **pool, "threads": 1}
+    usual = {"blocks"} if section.blocks == type(section).model_fields["blocks"].default else set()
+    return {**section.model_dump(exclude={"dataset", *usual}), **pool, "threads": 1}
 
 
 def to_list(plan: Plan, w: Wildcards) -> Paths:

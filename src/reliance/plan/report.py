@@ -5,6 +5,7 @@ import os
 from reliance.figures.table import FIGURES, numbered
 from reliance.plan import paths
 from reliance.plan.figures import GROUPS, bases, figures_of, reading
+from reliance.plan.lens import each_block, lens
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
@@ -135,6 +136,52 @@ def measured(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
+    """Everything that the page of the lens shows."""
+    here, name = at(paths.VARIANT, variant=w.variant), w.variant
+    sheets = [sheet(here, row.name) for row in FIGURES if row.of == "lens"]
+    v = plan.variant(name)
+    drawn = plan.dataset(v.dataset).planted
+    objects = drawn is not None and drawn.world == "objects"
+    mapped = objects and v.sae is not None and v.site == "class_token"
+    return {
+        "accuracies": each_block(plan, name, paths.LENS_ACCURACY),
+        "neurons": each_block(plan, name, paths.LENS_NEURONS),
+        "tops": each_block(plan, name, paths.LENS_TOPS),
+        **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if objects else {}),
+        **bridged(plan, name),
+        **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
+        **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
+        "figures": [files["png"] for files in sheets],
+        "captions": [files["caption"] for files in sheets],
+        "numbers": [files["csv"] for files in sheets],
+        "index": plan.path(paths.INDEX, name),
+    }
+
+
+def bridged(plan: Plan, name: str) -> Paths:
+    """What heads and neurons do to latents and failure cases, where there is an SAE at the class token."""
+    v = plan.variant(name)
+    if v.sae is None or v.site != "class_token":
+        return {}
+    patterns = {"bridge": paths.LENS_BRIDGE, "heads": paths.LENS_HEADS, "components": paths.COMPONENTS}
+    patterns |= {"cases": paths.LENS_CASES} if plan.labelled(v.dataset) else {}
+    return {key: at(pattern, variant=name) for key, pattern in patterns.items()}
+
+
+def looking_inside(plan: Plan, w: Wildcards) -> Values:
+    """What the page of the lens is of."""
+    section, v = lens(plan, w.variant), plan.variant(w.variant)
+    return {
+        "variant": w.variant,
+        "blocks": section.layers,
+        "configuration": {"encoder": v.encoder, "dataset": v.dataset, **section.model_dump()},
+        "random_weights": plan.untrained(w.variant),
+        "dataset_root": plan.root(v.dataset),
+        **reading(plan),
+    }
+
+
 def default_targets(plan: Plan, name: str) -> list[str]:
     """What the demo shows of a variant."""
     here = at(paths.VARIANT, variant=name)
@@ -187,5 +234,16 @@ STAGES = (
         reads=("report/page.html.j2",),
         memory=4000,
         message="Writing the page of {wildcards.variant}",
+    ),
+    Stage(
+        name="lens_report",
+        entry="reliance.report.lens:lens_report",
+        inputs=to_look_inside,
+        outputs={"html": paths.LENS_PAGE},
+        beside=beside(paths.LENS_PAGE),
+        settings=looking_inside,
+        reads=("report/lens.html.j2",),
+        memory=4000,
+        message="Writing the page of the inside of {wildcards.variant}",
     ),
 )

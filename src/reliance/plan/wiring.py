@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from reliance.base.errors import RelianceError
 from reliance.plan import paths
-from reliance.plan.paths import Wildcards
+from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.sizes import size_of
 from reliance.plan.stage import Need, Paths, Stage, Values, plain
@@ -72,7 +72,15 @@ class Wired:
     @told
     def after(self, wildcards: Named) -> list[str]:
         """Files that must be there before a job starts, whatever their age; it does not get them."""
-        return self.stage.after(self.plan, _names(wildcards)) if self.stage.after else []
+        names = _names(wildcards)
+        waited = self.stage.after(self.plan, names) if self.stage.after else []
+        return [*waited, *self._carried(names)] if self.plan.remote else waited
+
+    def _carried(self, names: Wildcards) -> list[str]:
+        """Parts of the manifests that a job reads: a bucket hands over nothing that is not asked for."""
+        files = self.stage.inputs(self.plan, names).values()
+        each = [f for file in files for f in (file if isinstance(file, list) else [file])]
+        return [part for file in dict.fromkeys(each) for part in parts_of(self.plan, file)]
 
     @told
     def literal(self, wildcards: Named) -> Values:
@@ -149,6 +157,17 @@ class Wired:
             return math.ceil(attempt * each)
 
         return asked
+
+
+def parts_of(plan: Plan, manifest: str) -> list[str]:
+    """The parts beside a manifest of embeddings or codes; none of another file, or of another run's."""
+    folder, own, _ = manifest.rpartition("manifest.json")
+    if not own or not folder.startswith("results/"):
+        return []
+    names = folder.split("/")
+    dataset = names[-3] if names[1] == "encoders" else plan.variant(names[1]).dataset
+    parts = str(plan.parts(dataset))
+    return [f"{folder}{at(paths.PART, part=str(part), parts=parts)}" for part in range(int(parts))]
 
 
 def _known(file: str | list[str]) -> str | list[str] | None:

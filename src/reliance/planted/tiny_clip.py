@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from open_clip.model import CLIP
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reliance.base.openclip import open_clip
 from reliance.base.tensors import write_tensors
 
-CONTEXT = 16
+CONTEXT, BLOCKS = 16, 2
 ARCHITECTURE: dict[str, Any] = {
     "embed_dim": 64,
     "vision_cfg": {
         "image_size": 48,
         "patch_size": 12,
         "width": 96,
-        "layers": 2,
+        "layers": BLOCKS,
         "head_width": 32,
         "mlp_ratio": 4,
     },
@@ -51,16 +50,21 @@ class Tokens(NamedTuple):
     used: Tensor  # int64 [tokens]: the original numbers
 
 
-def build(seed: int) -> Any:
-    """An untrained CLIP of ARCHITECTURE."""
+def architecture(blocks: int = BLOCKS) -> dict[str, Any]:
+    """ARCHITECTURE with an image tower of so many blocks."""
+    return {**ARCHITECTURE, "vision_cfg": {**ARCHITECTURE["vision_cfg"], "layers": blocks}}
+
+
+def build(seed: int, blocks: int = BLOCKS) -> Any:
+    """An untrained CLIP."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CLIP(**ARCHITECTURE)
+        return open_clip.CLIP(**architecture(blocks))
 
 
 def tokenize(captions: list[str]) -> Tokens:
     """Tokens of captions, cut to the longest of them."""
-    tokens = SimpleTokenizer(context_length=CONTEXT)(captions)
+    tokens = open_clip.SimpleTokenizer(context_length=CONTEXT)(captions)
     tokens = tokens[:, : int((tokens != 0).sum(1).max())]
     used, rows = torch.unique(tokens, return_inverse=True)
     return Tokens(rows, used)
@@ -148,7 +152,10 @@ def rate(step: int, steps: int) -> float:
     return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def write_checkpoint(path: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_checkpoint(
+    path: Path, state: dict[str, Tensor], metadata: dict[str, str], blocks: int = BLOCKS
+) -> None:
     """A safetensors file with the architecture and preprocessing in its metadata, equal bytes every time."""
-    extra = {"architecture": json.dumps(ARCHITECTURE), "preprocess": json.dumps(PREPROCESS), **metadata}
+    said = {"architecture": architecture(blocks), "preprocess": PREPROCESS}
+    extra = {**{name: json.dumps(value) for name, value in said.items()}, **metadata}
     write_tensors(path, {name: tensor.detach().numpy() for name, tensor in state.items()}, extra)

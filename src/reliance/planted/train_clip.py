@@ -59,6 +59,13 @@ class Training(NamedTuple):
     captions: str = "ambiguous"  # for the model that is examined; "plain" for the labeller
     pool: int = 120_000  # captioned pictures
     batch_size: int = 128
+    blocks: int = tiny_clip.BLOCKS  # of the image tower
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a checkpoint says of it; the usual number of blocks is left out, as ever."""
+        values = self._asdict()
+        return {name: v for name, v in values.items() if name != "blocks" or v != tiny_clip.BLOCKS}
 
 
 def train_clip(
@@ -83,14 +90,14 @@ def train_clip(
     """
     _check(training)
     chosen, steps = drawn.choose(world, **shape), training.steps
-    settings = {**training._asdict(), "threads": threads, "device": device, **chosen.pooled_as}
+    settings = {**training.recorded, "threads": threads, "device": device, **chosen.pooled_as}
     torch.set_num_threads(threads)
     target = torch.device(choose_device(device))
     key = {**settings, "fingerprint": fingerprint}
     partial = claim(checkpoint, derived_stamp("training", 1, key, {}).id[:16])
     partial.mkdir(parents=True, exist_ok=True)
     data = make_pool(chosen, training.seed, training.pool, training.captions)
-    model = tiny_clip.build(training.seed)
+    model = tiny_clip.build(training.seed, training.blocks)
     table = tiny_clip.keep_tokens(model, data.tokens.used)
     model.to(target)
     progress = Progress(model, *tiny_clip.optimisers(model), [])
@@ -240,7 +247,8 @@ def _save_weights(path: Path, model: Any, table: Tensor, data: Pool, params: dic
     state = tiny_clip.full_state(model, table, data.tokens.used)
     content = hash_arrays({name: value.numpy() for name, value in state.items()})
     stamp = content_stamp("clip", 1, content, params, {})
-    tiny_clip.write_checkpoint(path, state, {"reliance": stamp.to_json()})
+    blocks = len(model.visual.transformer.resblocks)
+    tiny_clip.write_checkpoint(path, state, {"reliance": stamp.to_json()}, blocks)
 
 
 def _report(progress: Progress, step: int, steps: int, seconds: float) -> None:

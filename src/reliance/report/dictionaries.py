@@ -27,7 +27,8 @@ from reliance.naming.table import COMPONENTS
 from reliance.report.dictionary_page import COLUMNS, page_of
 from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA
 
-SCHEMA = 2
+SCHEMA = 3
+PURITY_KIND, PURITY_SCHEMA = "unit_purity", 1
 TRUTH_KIND, TRUTH_SCHEMA = "truth_score", 2
 DELETION = {"protocol": "local_deletion", "method": "act_x_grad", "error_term": "frozen"}
 
@@ -47,6 +48,8 @@ class Files(NamedTuple):
     others: Sequence[Path] = ()  # of the dictionaries `bases`, judged
     other_components: Sequence[Path] = ()  # of those of them that are axes
     other_curves: Sequence[Path] = ()
+    purities: Sequence[Path] = ()  # on planted data, of each variant
+    other_purities: Sequence[Path] = ()  # and of `bases`
 
 
 def compare_dictionaries(
@@ -115,7 +118,11 @@ def _row(files: Files, i: int, stability: pd.DataFrame, images: int) -> dict[str
         record, _ = read_json(files.judged[i], judged.KIND, judged.SCHEMA)
         found |= {name: record.get(name) for name in ("kept", "absorption")}
         found["faithful"] = faithful(files.curves[i])
-    return found
+    return found | _purity(files.purities, i)
+
+
+def _purity(paths: Sequence[Path], i: int) -> dict[str, Any]:
+    return {"purity": read_json(paths[i], PURITY_KIND, PURITY_SCHEMA)[0]["purity"]} if paths else {}
 
 
 def _of_components(components: pd.DataFrame) -> dict[str, Any]:
@@ -132,10 +139,11 @@ def _others(files: Files, bases: Sequence[Sequence[str]]) -> list[dict[str, Any]
     """Rows of the dictionaries that nobody trained."""
     rows = []
     axes = iter(zip(files.other_components, files.other_curves, strict=True))
-    for (variant, basis), path in zip(bases, files.others, strict=True):
+    for i, ((variant, basis), path) in enumerate(zip(bases, files.others, strict=True)):
         record, _ = read_json(path, judged.KIND, judged.SCHEMA)
         row = {name: record.get(name) for name in ("l0", "explained_variance", "kept", "absorption")}
         row |= {"latents": record["units"], "monosemanticity": record["monosemanticity"]}
+        row |= _purity(files.other_purities, i)
         if basis == "vocabulary":
             row |= {"concepts": record["used"]}
         else:

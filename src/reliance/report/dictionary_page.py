@@ -48,6 +48,9 @@ COLUMNS = {
         "stable", "share of the dictionaries compared here in which a latent is found again", True
     ),
     "universal": Column("universal", "share of the other models in which a latent is found again", True),
+    "purity": Column(
+        "pure", "share of a latent's activation that falls on its one planted thing, mean over latents", True
+    ),
     "recall": Column("recall", "share of planted failures that were found", True),
     "precision": Column("precision", "share of found failures that were planted", True),
 }
@@ -172,7 +175,8 @@ body{{font:15px/1.5 sans-serif;max-width:1250px;margin:2em auto;padding:0 1em;co
 th,td{{padding:.3em .5em;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}}
 th:first-child,td:nth-child(2),th:nth-child(2){{text-align:left}} .best{{background:#dcecf7;font-weight:bold}}
 th:first-child{{position:sticky;left:0;background:#fff}} .other td,.other th{{color:#666}}
-svg{{width:100%;max-width:760px;font-size:12px}} text{{fill:#222}} .on{{fill:#0072b2}} .off{{fill:#a3a3a3}}
+svg{{width:100%;min-width:600px;max-width:760px;font-size:12px}} text{{fill:#222}}
+.on{{fill:#0072b2}} .off{{fill:#a3a3a3}}
 .lead{{stroke:#ccc;fill:none}}
 </style></head><body>
 <h1>Dictionaries side by side</h1>
@@ -182,7 +186,7 @@ svg{{width:100%;max-width:760px;font-size:12px}} text{{fill:#222}} .on{{fill:#00
 columns may disagree, and what matters depends on the audit.</p>
 {others}
 <h2>What is explained with how many active latents</h2>
-{front}
+<div class="wide" tabindex="0">{front}</div>
 <p>The line joins those that none beats in both.</p>
 <h2>Columns</h2>
 <ul>{notes}</ul>

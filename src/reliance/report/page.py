@@ -223,9 +223,18 @@ def paper_shown(csv: Path) -> dict[str, Any]:
     """The paper's numbers beside those that the variant has; whether any is of this very model and data."""
     grid = read_grid(csv, ROWS)
     places = [grid.columns.index(name) for name in PAPER_COLUMNS]
-    shown = [[row[i] for i in places] for row in grid.rows if row[grid.columns.index("here")]]
+    shown = [[_short(row[i]) for i in places] for row in grid.rows if row[grid.columns.index("here")]]
     same = any(row[grid.columns.index("same")] == "yes" for row in grid.rows)
     return {"paper": Grid([*PAPER_COLUMNS.values()], shown), "paper_same": same}
+
+
+def _short(cell: str) -> str:
+    """A number of a CSV to three digits, whole from a thousand on; words as they are."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return cell
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def truth_shown(study: Tables) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from open_clip.transformer import ResidualAttentionBlock
 
 from reliance.base.errors import RelianceError
+from reliance.base.openclip import open_clip
 from reliance.encoders.model import Clip
 from reliance.encoders.sites.block import place_of
 from reliance.encoders.sites.class_token import behind, head_of
@@ -105,7 +105,7 @@ class Remaining:
     @staticmethod
     def _class_token(block: Any, tokens: torch.Tensor) -> torch.Tensor:
         """What a block makes of the class token [b, d]: its query alone, where the block is the usual one."""
-        if type(block) is not ResidualAttentionBlock:
+        if type(block) is not open_clip.transformer.ResidualAttentionBlock:
             whole: torch.Tensor = block(tokens)
             return whole[:, 0]
         normed = block.ln_1(tokens)

@@ -27,12 +27,13 @@ def config_misfit(config: Mapping[str, Any]) -> str | None:
 
 def model_misfit(model: Any) -> str | None:
     """Why the model's image tower is not what the config promises."""
-    from open_clip.transformer import VisionTransformer
     from torch import nn
+
+    from reliance.base.openclip import open_clip
 
     tower = model.visual
     fits = (
-        isinstance(tower, VisionTransformer)
+        isinstance(tower, open_clip.transformer.VisionTransformer)
         and tower.attn_pool is None
         and tower.pool_type == "tok"
         and isinstance(tower.ln_post, nn.LayerNorm)

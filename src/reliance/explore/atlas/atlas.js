@@ -51,7 +51,7 @@
     caseOf = new Map(data.cases.map((one, place) => [one.id, place]));
     casesOfUnit = group(core.own ? data.cases : [], (one) => one.unit);
     casesOfClass = group(data.cases, (one) => one.class);
-    text = units.id.map((id, row) => `#${id} ${name(row)} ${units.drives[row] < 0 ? "" : className(units.drives[row])}`.toLowerCase());
+    text = units.id.map((id, row) => [`#${id}`, name(row), units.drives[row] < 0 ? "" : className(units.drives[row]), ...(casesOfUnit.get(id) || []).map((one) => className(one.class))].join(" ").toLowerCase());
     units.score = units.id.map((id) => (casesOfUnit.get(id) || [{ score: null }])[0].score);
     units.kind = units.id.map((id) => (casesOfUnit.has(id) ? casesOfUnit.get(id)[0].kind : null));
   }
@@ -256,7 +256,10 @@
     const row = shownRows[place], id = units.id[row];
     const clarity = units.clarity[row];
     const said = [clarity === null ? "fires rarely" : `clarity ${fixed(clarity / 1000)}`, ...(units.sure[row] === null ? [] : [isToss(row) ? `name a coin toss (${units.sure[row]} %)` : `name ${units.sure[row]} % sure`]), `activation ${fixed(units.activation[row] / 100, 1)}`];
-    const drives = units.drives[row] >= 0 && units.share[row] >= 5 ? ` → ${className(units.drives[row])}` : "";
+    const driven = units.drives[row] < 0 ? "" : className(units.drives[row]), asked = state.q.trim().toLowerCase();
+    const drives = driven && (units.share[row] >= 5 || (asked && driven.toLowerCase().includes(asked))) ? ` → ${driven}` : "";
+    const fooled = (casesOfUnit.get(id) || []).map((one) => `“${className(one.class)}”`);
+    if (fooled.length) said.unshift(`fools ${fooled.slice(0, 2).join(", ")}`);
     return h("a", { class: "row", href: unitHref(id), "data-key": key, style: { top: `${place * ROW}px` } }, face(id),
       h("span", { class: "who" }, h("span", { class: "line" }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
         h("small", {}, said.join(" · "), h("bdi", {}, drives))),
@@ -290,7 +293,7 @@
     }, soon ? 60 : 0);
   }
 
-  const search = h("input", { type: "search", id: "search", placeholder: "search names, numbers, classes", "aria-label": "search units by name, number or class", autocomplete: "off", spellcheck: "false",
+  const search = h("input", { type: "search", id: "search", placeholder: "search names, numbers, classes, fooled prompts", "aria-label": "search units by name, number or class", autocomplete: "off", spellcheck: "false",
     oninput: (event) => changed({ q: event.target.value }, true) });
   const reset = h("button", { class: "plain", hidden: true, onclick: () => { state = { ...START, color: state.color, places: state.places }; controls(); changed({}); } }, "clear filters");
   const panel = h("div", { class: "panel" });
@@ -410,7 +413,7 @@
       lit += listed;
     }
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    dots(pen, groups[0], 1, 0.13);
+    dots(pen, groups[0], 1, isDark() ? 0.3 : 0.13);
     if (isDark() && lit < 4000) for (const [wider, alpha] of [[2.6, 0.07], [1.7, 0.16]]) dots(pen, groups[1], wider, alpha);
     dots(pen, groups[1], 1, 0.92);
     pen.globalAlpha = 1;
@@ -608,7 +611,7 @@
       h("nav", { class: "steps", "aria-label": "units in the order of the list" }, step(-1, "← previous"), place >= 0 && h("span", { class: "muted" }, `${count(place + 1)} of ${count(shownRows.length)}`), step(1, "next →")),
       h("h1", {}, h("span", { class: "muted" }, `#${id} `), h("bdi", {}, name(row))),
       h("p", { class: "lead" }, isNamed(row) ? ["next best name: ", h("bdi", {}, unit.next || "none")] : "It fires on too few images to be given a name.",
-        units.hidden[row] ? h("span", { class: "badge" }, "hidden concept") : "", [...new Set(cases.map((one) => one.kind))].map(kindBadge)),
+        " ", units.hidden[row] ? h("span", { class: "badge", title: "it matters for a class or fires strongly, and fits none of the names that were asked for (Figs. 10 and 11)" }, "hidden concept") : "", [...new Set(cases.map((one) => one.kind))].map(kindBadge)),
       facts([
         ["clarity", fixed(units.clarity[row] === null ? null : units.clarity[row] / 1000), testClarity === null || testClarity === undefined ? "" : `${fixed(testClarity)} on test`],
         ["alignment", units.alignment[row] === null ? "–" : signed(units.alignment[row] / 1000), "of its name"],
@@ -620,7 +623,7 @@
         h("div", { class: "gallery" }, unit.examples.map(([n, image, activation, label]) => imageLink([n, "train", image], `${className(label)}, activation ${fixed(activation, 2)}`)))),
       cases.length ? section("Failure cases through it", "", caseGrid(cases)) : "",
       h("div", { class: "two" },
-        section("Drives", "Its share of the mean output of a class, over all images of the class.",
+        section("Drives", "What leaving it out takes from the mean output of a class (exact, over all images of the class), as a share of that output.",
           unit.drives.length ? shares(unit.drives, classLink, largest(unit.drives, unit.against), "its images") : h("p", { class: "muted" }, "no class"),
           unit.against.length ? [h("h3", {}, "Speaks against"), shares(unit.against, classLink, largest(unit.drives, unit.against), "its images")] : ""),
         section("How strongly it fires", "", histogram(unit.histogram, unit.max))),
@@ -645,7 +648,7 @@
       h("div", { class: "gallery" }, found.images.map((entry) => imageLink(entry, className(Number(id))))),
       cases.length ? section("Failure cases of this prompt", "Images of something else that reach it.", caseGrid(cases)) : "",
       h("div", { class: "two" },
-        section("What is expected", "Units by their share of the mean output of the class's own images.", found.expected.length ? shares(found.expected, unitLink, most, "its images") : h("p", { class: "muted" }, "nothing"),
+        section("What is expected", "Units by what leaving them out takes from the mean output of the class's own images (exact), as a share of it.", found.expected.length ? shares(found.expected, unitLink, most, "its images") : h("p", { class: "muted" }, "nothing"),
           found.against.length ? [h("h3", {}, "What speaks against it"), shares(found.against, unitLink, most, "its images")] : ""),
         section("What is not expected", "Units through which images of other classes reach this prompt, though its own images do not explain it.",
           found.unexpected.length ? h("div", { class: "shares" }, found.unexpected.map(([unit, n, z, relevance]) => h("div", {}, unitLink(unit),
@@ -735,18 +738,20 @@
     return h("div", { class: "quote", role: "alert" }, h("b", {}, `${where}: `), rule, h("dl", {}, [["found", found], ["allowed", allowed], ["next", next_step]].map(([term, words]) => words && [h("dt", {}, term), h("dd", {}, h("bdi", {}, words))])));
   }
 
+  const moment = () => h("p", { class: "lead", role: "status" }, "One moment", live ? ": the first question loads a model, which takes some seconds." : ".");
   const served = (key, label, extra = "") => h("img", { class: `pic ${extra}`, src: `api/image?image=${encodeURIComponent(key)}`, alt: label, loading: "lazy" });
 
   async function findPage(words) {
     const [found, failed] = await api(`find?text=${encodeURIComponent(words || "")}`).then((data) => [data, null], (error) => [null, error]);
     const box = h("input", { type: "search", class: "wide", value: words || "", placeholder: "a written word; a striped background", "aria-label": "look for units and images", onkeydown: (event) => event.key === "Enter" && go(`#/find/${encodeURIComponent(event.target.value)}`) });
-    const head = [h("h1", {}, "Look for anything"), h("p", { class: "lead" }, "The labeller reads the text; units whose strongest images look like it come first."), box];
+    const head = [h("h1", {}, "Look for anything"), h("p", { class: "lead" }, "The labeller reads the text: units that are called so, units whose strongest images look like it, and images."), box];
     if (failed) return ["find", "Find", ...head, trouble(failed)];
-    const rows = (hits) => h("div", { class: "nears" }, hits.map((hit) => h("div", {}, unitLink(hit.about.component), bar(hit.alignment, Math.max(...hits.map((other) => Math.abs(other.alignment))), signed(hit.alignment)))));
+    const rows = (hits, most) => h("div", { class: "nears" }, hits.map((hit) => h("div", {}, unitLink(hit.about.component), bar(hit.alignment, most, signed(hit.alignment)))));
+    const highest = (one) => Math.max(...[...one.hits, ...one.named].map((hit) => Math.abs(hit.alignment)));
     return ["find", `Find ${words}`, ...head,
       found.units.map((one) => h("div", { class: "two" },
-        section(h("span", {}, "Units that look like “", h("bdi", {}, one.text || "their own names"), "”"), "By alignment with it.", rows(one.hits.slice(0, 12))),
-        one.named.length ? section("Units with such a name", "", rows(one.named.slice(0, 12))) : "")),
+        one.named.length ? section("Units with such a name", "Bars: alignment, on one scale.", rows(one.named.slice(0, 12), highest(one))) : "",
+        section(h("span", {}, "Units that look like “", h("bdi", {}, one.text || "their own names"), "”"), "By alignment with it, whatever their name.", rows(one.hits.slice(0, 12), highest(one))))),
       section("Images", "Test images nearest to the text for the model itself. Click one to ask about it.",
         h("div", { class: "gallery" }, found.images.map((image) => h("a", { href: `#/ask/${image.split}:${image.image_id}`, title: `${image.class_name}, cosine ${fixed(image.score, 3)}` }, served(`${image.split}:${image.image_id}`, image.class_name)))))];
   }
@@ -783,8 +788,9 @@
       if (!asking.image) return;
       if (route().page === "ask") history.replaceState(null, "", `#/ask/${asking.image}${query.size ? `?${query}` : ""}`);
       query.set("image", asking.image);
+      const slow = setTimeout(() => mine === turn && note.replaceChildren(moment()), 400);
       try {
-        const found = await api(`explain?${query}`);
+        const found = await api(`explain?${query}`).finally(() => clearTimeout(slow));
         if (mine === turn) tell(found);
       } catch (error) { if (mine === turn) note.replaceChildren(trouble(error)); }
     }
@@ -793,17 +799,17 @@
       const prompts = found.prompts, off = asking.off, now = found.switched;
       note.replaceChildren(...found.notes.map((words) => h("p", { class: "note" }, words)));
       head.replaceChildren(...prompts.map((one, i) => h("div", {}, h("span", {}, "“", h("bdi", {}, one.prompt), "”"), h("b", {}, fixed(off.size ? now.y[i] : one.y, 3)),
-        h("small", {}, off.size ? `${fixed(one.y, 3)} with all units on, ${signed(now.y[i] - one.y)}` : `${fixed(one.without, 3)} of it rests on no unit`))));
+        h("small", {}, off.size ? `${fixed(one.y, 3)} with all units on, ${signed(now.y[i] - one.y)}` : `${fixed(one.without, 3)} without all its units`))));
       const most = Math.max(...now.classes.map((c) => Math.max(c.before, c.after)), 1e-9);
       top.replaceChildren(...now.classes.map((c) => h("div", {}, classLink(c.class_id), h("span", { class: "bar" }, h("i", { class: "was", style: { width: `${Math.max(0, 100 * c.before / most)}%` } }), h("i", { style: { width: `${Math.max(0, 100 * c.after / most)}%` } }), h("em", {}, fixed(c.after, 3))), h("small", { class: "muted" }, off.size ? signed(c.after - c.before) : ""))));
       const effect = prompts.map((one) => new Map(one.units.map((unit) => [unit.component, unit])));
       const difference = (unit) => unit.ablation - (effect[1] ? effect[1].get(unit.component).ablation : 0);
-      const order = [...effect[0].values()].sort((a, b) => difference(b) - difference(a));
-      const high = Math.max(...prompts.flatMap((one) => one.units.map((unit) => Math.abs(unit.ablation))), 1e-9), wide = Math.max(...order.map((unit) => Math.abs(difference(unit))), 1e-9);
+      const order = [...effect[0].values()].sort((a, b) => Math.abs(difference(b)) - Math.abs(difference(a)));
+      const high = Math.max(...prompts.flatMap((one) => one.units.map((unit) => Math.abs(unit.ablation))), ...order.map((unit) => Math.abs(difference(unit))), 1e-9);
       const line = (unit) => h("div", { class: off.has(unit.component) ? "off" : "" },
         h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: !off.has(unit.component), "aria-label": `unit ${unit.component}`, onchange: (event) => { if (event.target.checked) off.delete(unit.component); else off.add(unit.component); ask(); } })),
         h("span", { class: "told" }, unitLink(unit.component), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z > 3 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
-        effect.map((units, i) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4), prompts[i].prompt)), effect[1] ? diverging(difference(unit), wide, signed(difference(unit), 4), "difference") : "");
+        effect.map((units, i) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4), prompts[i].prompt)), effect[1] ? diverging(difference(unit), high, signed(difference(unit), 4), "difference") : "");
       table.className = `switches n${prompts.length}`;
       table.replaceChildren(h("div", { class: "heads" }, h("span", {}, "on"), h("span", {}, "unit"), prompts.map((one) => h("span", {}, "“", h("bdi", {}, one.prompt), "”")), effect[1] ? h("span", {}, "difference") : ""), ...order.map(line),
         h("p", {}, off.size ? h("button", { onclick: () => { off.clear(); ask(); } }, "all on again") : h("span", { class: "note" }, "Switch units off and see the outputs move. Bars: by how much the output falls without the unit.")));
@@ -857,7 +863,8 @@
       }
       found = ["", "Map", map];
     } else {
-      found = await pages[page](...rest).catch((error) => ["missing", "Error", h("h1", {}, "This page could not be shown"), h("p", { class: "quote" }, error.message)]);
+      const slow = setTimeout(() => mine === turn && main.replaceChildren(moment()), 400);
+      found = await pages[page](...rest).finally(() => clearTimeout(slow)).catch((error) => ["missing", "Error", h("h1", {}, "This page could not be shown"), h("p", { class: "quote" }, error.message)]);
     }
     if (mine !== turn) return;
     const [kind, title, ...content] = found;
@@ -892,7 +899,10 @@
     const field = event.target.matches("input, select, textarea");
     if (field) {
       if (event.key === "Escape") event.target.blur();
-      if (event.target === search && event.key === "Enter" && shownRows.length) go(unitHref(units.id[shownRows[Math.max(0, cursor)]]));
+      if (event.target === search && event.key === "Enter") filter().then(() => {
+        search.blur();
+        if (shownRows.length) go(unitHref(units.id[shownRows[Math.max(0, Math.min(cursor, shownRows.length - 1))]]));
+      });
       if (event.target === search && (event.key === "ArrowDown" || event.key === "ArrowUp")) { move(event.key === "ArrowDown" ? 1 : -1); event.preventDefault(); }
       return;
     }

@@ -29,6 +29,7 @@ from reliance.explore.atlas.layout import layout
 from reliance.explore.atlas.neighbours import by_direction, by_images
 from reliance.explore.atlas.pictures import Shown, examples_per_unit, side_of, write_sheets
 from reliance.explore.atlas.relevances import image_records
+from reliance.explore.indexing import EFFECTS
 from reliance.explore.shelf import Shelf
 from reliance.failures.schema import OUTLIERS
 from reliance.figures.thumbnails import AS_STORED, Reading
@@ -48,6 +49,7 @@ class Browsed(NamedTuple):
     hidden: Path
     alignments: Path
     expectations: Path
+    effects: Path
     failures: Path
     failure_samples: Path
     mined_components: Path
@@ -122,7 +124,7 @@ def write_data(
     outliers = (
         study.outliers if study.has("outliers") else pd.DataFrame(columns=[n for n, _ in OUTLIERS.columns])
     )
-    effects = of_units.effects_of(study.expectations, outliers)
+    effects = of_units.Effects(study.table("effects", EFFECTS), outliers)
     named = of_units.with_confidence(study)
     ordered = of_units.in_order(named, study.failures if own else study.failures.iloc[:0])
     firing = ordered["component"].to_numpy()

@@ -15,18 +15,10 @@ DRIVEN, OPPOSED, FOOLED = 6, 3, 6  # classes listed of a unit
 
 
 class Effects(NamedTuple):
-    """What units add to the outputs of classes: mean relevances, and where they stand out."""
+    """What units add to the outputs of classes, and where they stand out."""
 
-    expected: pd.DataFrame  # class_id, component, mean, n, n_active, share: mean / mean output of the class
+    expected: pd.DataFrame  # columns of EFFECTS
     unexpected: pd.DataFrame  # columns of OUTLIERS; empty if the variant mined no cases
-
-
-def effects_of(expectations: pd.DataFrame, outliers: pd.DataFrame) -> Effects:
-    """Expectations with shares of the mean output; nan where that is not positive."""
-    whole = expectations[expectations["component"] < 0].set_index("class_id")["y_mean"]
-    pairs = expectations[expectations["component"] >= 0]
-    output = pairs["class_id"].map(whole.where(whole > 0))
-    return Effects(pairs.assign(share=pairs["mean"] / output), outliers)
 
 
 def with_confidence(study: Shelf) -> pd.DataFrame:

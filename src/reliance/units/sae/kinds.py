@@ -34,6 +34,7 @@ KINDS = {
     "batch_top_k": Kind("reliance.units.sae.batch_top_k"),
     "matryoshka": Kind("reliance.units.sae.matryoshka"),
     "jump_relu": Kind("reliance.units.sae.jump_relu"),
+    "archetypal": Kind("reliance.units.sae.archetypal"),
     "imported": Kind("reliance.units.sae.imported", trained=False),
 }
 

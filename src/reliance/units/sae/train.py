@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 # (parameters, x, objective, indices of dead latents, a buffer [n, m] for pre-activations), as `step.step`
 OneStep = Callable[[Any, Tensor, Objective, Tensor, Tensor], Step]
-Adapt = Callable[[Any, Data, Any], Thresholded]  # (parameters, data, settings)
+Adapt = Callable[[Any, Data, Any], Parameters | Thresholded]  # (parameters, data, settings)
 
 
 class Files(NamedTuple):

@@ -1,0 +1,93 @@
+"""What the paper on the second-order lens found, held against numbers of each block.
+
+Accuracies are of the same images, so that a difference of d has a standard error below sqrt(|d| / n); the
+binomial error of one accuracy is taken, which is larger where d is small. A difference counts as small within
+two points.
+"""
+
+from collections.abc import Mapping
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+
+from reliance.base.claims import Finding, positive, small
+
+MARGIN, WIDE = 0.02, 1.96
+FEW = 0.02  # share of images: "for few"
+MANY = 0.05  # a fall that there must be for something to be kept
+
+
+def at(accuracy: pd.DataFrame, method: str, value: float | None = None) -> float:
+    """The accuracy of a method, nan if it was not computed."""
+    own = accuracy[accuracy["method"] == method]
+    if value is not None:
+        own = own[np.isclose(own["value"], value)]
+    return float(own["accuracy"].iloc[0]) if len(own) else float("nan")
+
+
+def few(accuracy: pd.DataFrame) -> float:
+    """The share of images nearest to FEW that accuracies were computed for."""
+    shares = accuracy.loc[accuracy["method"] == "significant", "value"]
+    return float(shares.iloc[(shares - FEW).abs().argmin()]) if len(shares) else float("nan")
+
+
+def error(accuracy: pd.DataFrame) -> float:
+    """Half of the 95 % interval of the baseline."""
+    base, n = at(accuracy, "baseline"), max(1, int(accuracy["images"].max()))
+    return WIDE * sqrt(max(base * (1 - base), 1 / n) / n)
+
+
+def percent(value: float) -> str:
+    """A share in percent."""
+    return "unknown" if np.isnan(value) else f"{100 * value:.1f} %"
+
+
+def findings(accuracies: Mapping[str, pd.DataFrame], truths: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Of each block by its name: columns of ACCURACY and, of planted data, of LENS_TRUTH."""
+    found = []
+    for block, accuracy in accuracies.items():
+        found += [_matters(block, accuracy), _few(block, accuracy), _direction(block, accuracy)]
+    found += [_polysemous(block, truth) for block, truth in truths.items()]
+    return found
+
+
+def _matters(block: str, accuracy: pd.DataFrame) -> Finding:
+    base, without, half = at(accuracy, "baseline"), at(accuracy, "second_order"), error(accuracy)
+    fall = base - without
+    claim = "what neurons write through later attention matters: accuracy falls without it"
+    numbers = f"in {block} ({percent(base)} to {percent(without)})"
+    return Finding(f"lens_matters:{block}", positive(fall - half, fall + half), claim, numbers)
+
+
+def _few(block: str, accuracy: pd.DataFrame) -> Finding:
+    share = few(accuracy)
+    base, rest = at(accuracy, "baseline"), at(accuracy, "insignificant", share)
+    half, fall = error(accuracy), base - rest
+    claim = "a neuron matters on few images: accuracy stays without its effects on the others"
+    kept = f"with effects on {percent(share)} of images alone"
+    numbers = f"in {block} ({percent(base)} to {percent(rest)} {kept})"
+    return Finding(f"lens_few:{block}", _kept(accuracy, fall, half), claim, numbers)
+
+
+def _direction(block: str, accuracy: pd.DataFrame) -> Finding:
+    base, along, half = at(accuracy, "baseline"), at(accuracy, "direction"), error(accuracy)
+    claim = "one direction per neuron suffices: accuracy stays with effects along it alone"
+    numbers = f"in {block} ({percent(base)} to {percent(along)})"
+    return Finding(f"lens_direction:{block}", _kept(accuracy, base - along, half), claim, numbers)
+
+
+def _kept(accuracy: pd.DataFrame, fall: float, half: float) -> bool | None:
+    """Whether accuracy is kept; undecided where there was little to lose."""
+    lost = at(accuracy, "baseline") - at(accuracy, "second_order")
+    return None if lost < MANY else small(fall - half, fall + half, MARGIN)
+
+
+def _polysemous(block: str, truth: pd.DataFrame) -> Finding:
+    known = truth[truth["images"] > 0]
+    share, n = (known["things"] > 1).mean(), max(1, len(known))
+    half = WIDE * sqrt(max(share * (1 - share), 1 / n) / n)
+    claim = "most neurons are polysemous: their strongest images show several things"
+    numbers = f"in {block} ({percent(share)} of {len(known)} neurons, by what was drawn)"
+    verdict = positive(share - half - 0.5, share + half - 0.5)
+    return Finding(f"lens_polysemous:{block}", verdict, claim, numbers)

@@ -1,0 +1,56 @@
+"""Tables of the lens against what was drawn: planted data has them, pages and findings read them."""
+
+import pandas as pd
+
+from reliance.base.artifacts import TableSpec
+
+LENS_TRUTH = TableSpec(
+    "lens_truth",
+    1,
+    (
+        ("component", "int32"),
+        ("images", "int32"),
+        ("factor", "string"),  # object:spade, word:sale, background:waves; "" without images
+        ("share", "float32"),  # of its images; nan without any
+        ("base", "float32"),  # of all images
+        ("things", "int32"),
+        ("named", "bool"),  # whether the label by its images says the factor
+        ("worded", "bool"),  # whether its largest positive word does
+    ),
+)
+MAPS = TableSpec(
+    "lens_maps",
+    1,
+    (
+        ("of", "string"),  # latent | prompt
+        ("about", "string"),  # object | word | background
+        ("method", "string"),
+        ("unit", "int32"),  # component, or class
+        ("image_id", "int64"),
+        ("mass", "float32"),  # nan for a map without anything positive
+        ("pointing", "bool"),
+        ("area", "float32"),
+    ),
+)
+
+
+SEGMENTS = TableSpec(
+    "lens_segments",
+    1,
+    (
+        ("method", "string"),
+        ("image_id", "int64"),
+        ("accuracy", "float32"),  # of pixels; nan where the mask is empty
+        ("iou", "float32"),  # mean of inside and outside
+        ("precision", "float32"),  # average precision of pixels
+    ),
+)
+
+
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means by what the maps are of and about, and by method; n is how many maps."""
+    grouped = scores.groupby(["of", "about", "method"], sort=False)
+    found = grouped.agg(
+        mass=("mass", "mean"), pointing=("pointing", "mean"), area=("area", "mean"), n=("mass", "size")
+    )
+    return found.reset_index()

@@ -1,0 +1,60 @@
+"""What figures read of one variant or several: deletion curves, and the lens; which variants they show."""
+
+from collections.abc import Sequence
+
+from reliance.plan import paths
+from reliance.plan.faithfulness import BASES, of
+from reliance.plan.lens import each_block, lens
+from reliance.plan.paths import at, each
+from reliance.plan.plan import Plan
+from reliance.plan.stage import Paths, Values
+
+Names = Sequence[str]  # of variants
+
+
+def shown(plan: Plan, names: Names) -> Values:
+    """Which variants a figure shows, and which of them have encoders that were never trained."""
+    return {"variants": names, "random_weights": [plan.untrained(name) for name in names]}
+
+
+def curves(plan: Plan, names: Names) -> Paths:
+    """Deletion and insertion curves."""
+    return {
+        "faithfulness": each(paths.FAITHFULNESS, names),
+        "summary": each(paths.FAITHFULNESS_SUMMARY, names),
+    }
+
+
+def curves_of_bases(plan: Plan, names: Names) -> Paths:
+    """The same of the SAE's latents and of each other basis, for one variant."""
+    (name,) = names
+    tables, summaries = (
+        [at(sae, variant=name), *(at(of(other, basis), variant=name) for basis in BASES)]
+        for sae, other in (
+            (paths.FAITHFULNESS, paths.BASIS_FAITHFULNESS),
+            (paths.FAITHFULNESS_SUMMARY, paths.BASIS_FAITHFULNESS_SUMMARY),
+        )
+    )
+    return {"faithfulness": tables, "summary": summaries}
+
+
+def compared_bases(plan: Plan, names: Names) -> Values:
+    """Which variant, and which bases stand side by side."""
+    return {**shown(plan, names), "bases": ["sae", *BASES]}
+
+
+def lens_accuracies(plan: Plan, names: Names) -> Paths:
+    """Accuracies without effects of each block's neurons."""
+    (name,) = names
+    return {"accuracies": each_block(plan, name, paths.LENS_ACCURACY)}
+
+
+def lens_neurons(plan: Plan, names: Names) -> Paths:
+    """Neurons of each block as described."""
+    (name,) = names
+    return {"neurons": each_block(plan, name, paths.LENS_NEURONS)}
+
+
+def lens_blocks(plan: Plan, names: Names) -> Values:
+    """Which variant, and which blocks."""
+    return {**shown(plan, names), "blocks": lens(plan, names[0]).layers}
