@@ -212,3 +212,14 @@ def test_jobs_of_heads_do_not_reach_the_network() -> None:
 
 def test_names_are_left_as_they_are() -> None:
     assert named("class_token") == "class_token" and named({"block": 3, "token": "class"}) == "block3"
+
+
+def test_other_sites_are_recorded_beside_where_that_is_asked_for() -> None:
+    own = Wildcards(encoder="demo", dataset="planted", site="class_token", split="train", part="0", parts="1")
+    inside = {"inside": {"site": {"block": -2}}}
+    assert encoders.together(planned(**inside), own) == {}
+    plan = planned(**inside)
+    section = plan.config.embedding.model_copy(update={"one_pass": True})
+    asked = Plan(plan.config.model_copy(update={"embedding": section}))
+    assert list(encoders.together(asked, own)) == ["block-2"]
+    assert encoders.together(asked, own._replace(split="train@red_more")) == {}

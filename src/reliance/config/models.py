@@ -59,6 +59,7 @@ class Embedding(Section):
     workers: Annotated[int, Field(ge=0, le=1024)]
     chunk_rows: Positive
     tokens_per_image: Annotated[int, Field(ge=1, le=65535)] = 8
+    one_pass: bool = False
 
 
 class Preprocess(Section):

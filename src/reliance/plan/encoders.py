@@ -66,10 +66,11 @@ def to_embed(plan: Plan, w: Wildcards) -> Paths:
 
 def embedding(plan: Plan, w: Wildcards) -> Values:
     """How images are embedded. A key at its model's default is left out, so that a new one reruns nothing."""
+    apart = {"workers", "tokens_per_image", "one_pass"}
     return {
         **split_and_transform(plan, w.split),
         **some(plan.config.images, "apply_exif", "max_pixels"),
-        **plan.config.embedding.model_dump(exclude={"workers", "tokens_per_image"}, exclude_defaults=True),
+        **plan.config.embedding.model_dump(exclude=apart, exclude_defaults=True),
         **plan.compute,
         "dataset_root": plan.root(w.dataset),
         "part_index": int(w.part),
@@ -81,6 +82,8 @@ def embedding(plan: Plan, w: Wildcards) -> Values:
 
 def together(plan: Plan, w: Wildcards) -> Values:
     """The other sites that variants read the same images at by the same encoder: one pass serves all."""
+    if not plan.config.embedding.one_pass:
+        return {}
     variants = [v for v in plan.config.variants.values() if v.encoder == w.encoder]
     read = {v.site for v in variants if base_name(w.dataset) in (v.dataset, *_learned(v))} - {w.site}
     return {} if "@" in w.split else {site: _site(plan, site) for site in sorted(read)}

@@ -104,7 +104,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
         "configuration": {
             **chosen(plan, w.variant),
             "images": reading(plan),
-            "embedding": plan.config.embedding.model_dump(exclude={"workers"}),
+            "embedding": plan.config.embedding.model_dump(exclude={"workers", "one_pass"}),
             **some(plan.config, "templates", "naming", "probe", "faithfulness", "hidden", "galleries"),
         },
     }
