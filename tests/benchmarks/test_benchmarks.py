@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -160,6 +161,15 @@ def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_layouts() -> None:
     text = said("layouts", "--images", "8", "--rounds", "1")
     assert all(re.search(rf"{name} .*\d", text) for name in ("files", "shards", "zip", "parquet", "packed"))
+
+
+def test_sites(tmp_path: Path) -> None:
+    from tests.encoders.conftest import variant
+
+    model = tmp_path / "model.json"
+    model.write_text(json.dumps(variant(layers=3)))
+    text = said("sites", "--model", str(model), "--images", "3", "--k", "4", "--rounds", "1")
+    assert re.search(r"two sites in one pass: \d+\.\d+ of one", text)
 
 
 def test_planning_says_no_less_than_it_takes() -> None:

@@ -98,10 +98,11 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "embed_images",
         "embed_images_embedding",
         "embed_images_block",
+        "embed_images_patches",
         "train_sae",
-        "encode",
-        "encode_of_imported",
-        *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode") for kind in others),
+        "lens_part",
+        *("encode", "encode_patches", "encode_of_imported", "encode_patches_of_imported"),
+        *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode", "encode_patches") for kind in others),
     }
 
 

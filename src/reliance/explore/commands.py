@@ -69,7 +69,12 @@ def show(
     component: Annotated[str, typer.Argument(metavar="ID[,ID...]", help="numbers of units")],
     split: Split = "train",
     images: Annotated[int, typer.Option(min=0, max=100, help="examples of each")] = 20,
-    pooling: Annotated[str, typer.Option(help="max | mean, over the tokens of an image")] = "max",
+    over: Annotated[
+        str | None, typer.Option(help="an image, as a file or test:12: the unit on each of its patches")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="max | mean, over the tokens of an image, as its codes are")
+    ] = None,
     where: Where = False,
     png: Png = None,
     html: Html = None,
@@ -79,6 +84,8 @@ def show(
     """Show units: examples, names, how they fire, what they drive and fool, and what is near them."""
 
     def answers(study: Study) -> list[Answer]:
+        if over is not None:
+            return [study.map(one, over) for one in _numbers(component)]
         return [study.component(one, images, split, pooling, where) for one in _numbers(component)]
 
     _answer(results, variant, answers, ("units", as_json, png, html))

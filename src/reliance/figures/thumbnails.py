@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from reliance.base.errors import RelianceError
+from reliance.codes.top_samples import BOX
 from reliance.images.decode import Unreadable, load_image
 from reliance.images.slices import take
 from reliance.images.source import Held, located, stored_bytes
@@ -88,10 +89,14 @@ class Album:
     def thumbnails(self, found: pd.DataFrame, size: int) -> list[Thumbnail]:
         """Squares of `size` pixels of the rows that `find` returned, in their order.
 
+        A patch that the rows name (`codes.top_samples.BOX`) is outlined.
         Raises RelianceError if not one file of a data set is there any more.
         """
         rows = zip(found["dataset"], found["path"], found["inside"], found["bytes"], strict=True)
         shown = [self._thumbnail(located(self.roots[d], path, at), n, size) for d, path, at, n in rows]
+        if set(BOX) <= set(found.columns):
+            places = found[list(BOX)].to_numpy(float)
+            shown = [outlined(picture, box) for picture, box in zip(shown, places, strict=True)]
         drawn = pd.Series([picture.drawn for picture in shown], dtype=object)
         for name in found["dataset"].unique():
             own = (found["dataset"] == name).to_numpy()
@@ -119,7 +124,21 @@ def strongest(chosen: pd.DataFrame, top: pd.DataFrame, most: int) -> pd.DataFram
     order = first["component"].map({c: i for i, c in enumerate(chosen["component"])})
     first = first.assign(order=order, place=first["rank"] + 1).sort_values(["order", "rank"])
     renamed = first.rename(columns={"activation": "image_activation"})
-    return renamed[["component", "place", "image_id", "image_activation"]].reset_index(drop=True)
+    patch = [name for name in BOX if name in top.columns]
+    return renamed[["component", "place", "image_id", "image_activation", *patch]].reset_index(drop=True)
+
+
+def outlined(picture: Thumbnail, box: np.ndarray) -> Thumbnail:
+    """A thumbnail with a patch outlined, a light line around a dark one; `box` is BOX."""
+    if picture.pixels is None or not np.isfinite(box).all():
+        return picture
+    pixels, side = picture.pixels.copy(), len(picture.pixels)
+    left, top, right, bottom = (min(max(round(share * side), 0), side) for share in box.tolist())
+    for inset, shade in ((0, 255), (1, 0)):
+        rows, columns = slice(top + inset, bottom - inset), slice(left + inset, right - inset)
+        pixels[rows, columns][[0, -1]] = shade
+        pixels[rows, columns][:, [0, -1]] = shade
+    return picture._replace(pixels=pixels)
 
 
 def square(image: Image.Image, size: int) -> Image.Image:

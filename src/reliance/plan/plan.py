@@ -189,13 +189,14 @@ class Plan:
             next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
         )
 
-    def of_kind(self, kind: str) -> str:
-        """Pattern of the variants whose SAE is of a kind, with or without a rehearsal suffix.
+    def of_kind(self, kind: str, patches: bool | None = None) -> str:
+        """Pattern of the variants whose SAE is of a kind, all, or those that are of patches, or not.
 
-        The default kind has all that no other kind has, so that a wrong name reaches its clear error.
+        The default kind has all that no other has: a wrong name reaches its clear error.
         """
-        saes = {name: self.config.sae_of(name) for name in self.config.variants}
-        return pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
+        own, apart = self.config.variants.items(), "@patches" if patches is not None else ""
+        kinds = {n: sae.kind + apart * v.patches for n, v in own if (sae := self.config.sae_of(n))}
+        return pattern(kinds, kind + apart * bool(patches), DEFAULT)
 
     def behind(self, tail: str) -> str:
         """Pattern of the variants with a tail behind their site; the closed form has all others."""

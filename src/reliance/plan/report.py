@@ -103,7 +103,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
         "configuration": {
             **chosen(plan, w.variant),
             "images": reading(plan),
-            "embedding": plan.config.embedding.model_dump(exclude={"workers"}),
+            "embedding": plan.config.embedding.model_dump(exclude={"workers", "one_pass"}),
             **some(plan.config, "templates", "naming", "probe", "faithfulness", "hidden", "galleries"),
         },
     }
@@ -112,7 +112,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
 def chosen(plan: Plan, name: str) -> Values:
     """The sections of the configuration that are the variant's own."""
     v = plan.variant(name)
-    sections = ("sae", "failures", "audit", "probe")
+    sections = ("sae", "failures", "audit", "probe", "lens")
     return {
         "variant": {key: value for key, value in v._asdict().items() if key not in sections},
         "encoders": {e: plan.encoder(e).model_dump() for e in (v.encoder, v.labeller) if e},
@@ -121,6 +121,7 @@ def chosen(plan: Plan, name: str) -> Values:
         "failures": plan.variant(v.failures_from).failures.model_dump(),
         "audit": v.audit.model_dump() if v.audit else "none",
         **({"probe": v.probe.model_dump()} if v.probe else {}),
+        **({"lens": v.lens.model_dump()} if v.lens else {}),
     }
 
 

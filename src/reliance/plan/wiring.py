@@ -129,8 +129,14 @@ class Wired:
         values = dict(self.stage.untracked(self.plan, _names(wildcards)))
         if self.stage.guard:
             values |= self.stage.settings(self.plan, _names(wildcards))
+        if others := self.stage.together(self.plan, _names(wildcards)):
+            keys = {name: self._code_of(row["job"]) for name, row in others.items()}
+            values["together"] = {name: {**row, "fingerprint": keys[name]} for name, row in others.items()}
         found: Values = plain(values)
         return found
+
+    def _code_of(self, entry: str) -> str:
+        return code_key(told(fingerprints)(self._script, self._src, entry))
 
     def about(self, wildcards: Named, resources: object) -> str:
         """One sentence on the output, for its caption in Snakemake's report; not compared either."""
