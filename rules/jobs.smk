@@ -8,6 +8,7 @@ for wired in WIRED:
             wired.stage.name
         input:
             ancient(wired.after),
+            wired.along,
             unpack(wired.inputs),
         output:
             *wired.stage.beside,

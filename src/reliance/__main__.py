@@ -57,6 +57,8 @@ def list_variants(results: Results = Path(RESULTS), as_json: AsJson = False) -> 
 @app.command("verify")
 def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
     """Check every artifact of a variant, and all it was made from, against its checksum; reads all bytes."""
+    from reliance.base.commands import build
+    from reliance.explore.describe import options_of
     from reliance.images.changes import sources_gone
     from reliance.running.verify import verify
 
@@ -66,10 +68,8 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
     gone = told(lambda: sources_gone(outcome.checked))
     for line in gone:
         typer.echo(f"ERROR {line}", err=True)
-    for path, name in outcome.orphans:
-        typer.echo(
-            f"note: {path} was made from {name} that is not here any more, or was rebuilt since", err=True
-        )
+    for note in outcome.notes():
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         record = {
             "variant": variant,
@@ -80,10 +80,13 @@ def verify_variant(variant: str, results: Results = Path(RESULTS), as_json: AsJs
         }
         typer.echo(json.dumps(record))
     else:
-        verdict = f"{len(outcome.broken)} broken" if outcome.broken else "all whole"
+        verdict = outcome.verdict()
         verdict += ", but images are not those that were indexed" if gone else ""
         typer.echo(f"{variant}: {len(outcome.checked)} artifacts checked, {verdict}")
-    raise typer.Exit(1 if outcome.broken or gone else 0)
+        if outcome.stale:
+            page, options = f"{RESULTS}/{variant}/report.html", options_of(results / variant)
+            typer.echo(f"next: {build(page, options=options)}")
+    raise typer.Exit(1 if outcome.broken or gone or outcome.stale else 0)
 
 
 @app.command("check-data")

@@ -1,5 +1,6 @@
 """Only new and changed images are embedded when a list of images changed."""
 
+import logging
 import os
 import shutil
 
@@ -38,7 +39,8 @@ def counted(monkeypatch):
     return seen
 
 
-def test_what_stayed_is_not_read_again(photos, weights, monkeypatch):
+def test_what_stayed_is_not_read_again(photos, weights, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
     root, again = photos
     before = again(weights)
     seen = counted(monkeypatch)
@@ -49,6 +51,8 @@ def test_what_stayed_is_not_read_again(photos, weights, monkeypatch):
     (root / "train/a/03.png").write_bytes((root / "train/b/04.png").read_bytes())  # another picture
     found = again(weights)
     assert len(seen) == 2
+    told = [r.getMessage() for r in caplog.records if getattr(r, "told", False)]
+    assert any("images stayed as they were" in line and "are embedded" in line for line in told)
     monkeypatch.undo()
     assert len(list(root.parent.glob("embedded/train/.kept-*"))) == 2  # of this list alone
     for folder in root.parent.glob("embedded/train/.kept-*"):

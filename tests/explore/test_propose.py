@@ -13,6 +13,7 @@ from reliance.__main__ import app
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load, resolve
 from reliance.explore.propose import SHIPPED, _merged, propose, sizes
+from reliance.images.foresight import Needs, proposal
 
 
 def folder(root, *files):
@@ -47,7 +48,7 @@ def test_a_proposal_passes_the_models(tmp_path, name):
     config = merged(proposal)
     assert proposal.variant == "my_photos_2024_x"
     own = resolve(config, proposal.variant)
-    assert (own.encoder, own.labeller, own.sae.m) == ("vit_b16", "mobileclip_s2", 64)
+    assert (own.encoder, own.labeller, own.sae.m) == ("vit_b16", "mobileclip_s2", 16)
     data = config.datasets[own.dataset]
     assert data.root == str(root) and data.layout == ("imagenet" if name == "imagenet" else "folder")
     assert (data.split is not None) == (name in ("classes", "flat", "odd names"))
@@ -55,7 +56,7 @@ def test_a_proposal_passes_the_models(tmp_path, name):
 
 def test_what_was_seen_is_said(tmp_path):
     saw = "\n".join(propose(folder(tmp_path / "birds", *FOLDERS["classes"]), "vit_b16").saw)
-    assert "10 images below" in saw and "2 classes with 5 to 5 images: cat, dog" in saw
+    assert "10 images below" in saw and "2 classes with 5 images each: cat, dog" in saw
     assert re.search(r"train \d, test \d \(test is divided off\)", saw)
 
 
@@ -90,7 +91,8 @@ def test_settings_that_few_images_ask_for(tmp_path):
     assert 2 <= config.faithfulness.subsets <= 5
     assert resolve(config, "few").failures.min_samples == 2
     flat = propose(folder(tmp_path / "flat", *(f"{i}.jpg" for i in range(30))), "vit_b16")
-    assert "min_samples" not in flat.text and merged(flat).datasets["flat"].vocabulary == "general"
+    assert not {"min_samples", "failures", "faithfulness"} & set(re.findall(r"^ *(\w+):", flat.text, re.M))
+    assert merged(flat).datasets["flat"].vocabulary == "general"
 
 
 def test_weights_of_ones_own(tmp_path):
@@ -100,8 +102,16 @@ def test_weights_of_ones_own(tmp_path):
     (own / "open_clip_model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     (own / "open_clip_config.json").write_text('{"model_cfg": {}}')
     found = merged(propose(folder(tmp_path / "birds", *FOLDERS["flat"]), str(own)))
-    assert found.encoders["birds"].file == str(own)
-    assert found.variants["birds"].labeller == "birds"
+    assert found.encoders["my_clip"].file == str(own)
+    assert (found.variants["birds"].encoder, found.variants["birds"].labeller) == ("my_clip", "my_clip")
+
+
+def test_a_folder_that_lies_here_is_recognised(tmp_path, monkeypatch):
+    monkeypatch.chdir(folder(tmp_path, "my_clip/open_clip_config.json"))
+    with pytest.raises(RelianceError, match=r"a folder of that name is here: write \./my_clip"):
+        propose(folder(tmp_path / "birds", *FOLDERS["flat"]), "my_clip")
+    with pytest.raises(RelianceError, match="a folder of open_clip"):
+        propose(tmp_path / "birds", "./my_clop")
 
 
 def test_a_name_that_is_taken_is_another(tmp_path):
@@ -112,9 +122,10 @@ def test_a_name_that_is_taken_is_another(tmp_path):
 @given(images=st.integers(1, 10**8))
 def test_sizes_grow_with_the_images(images):
     found, more = sizes(images), sizes(2 * images)
-    assert 64 <= found.m <= more.m <= 30_000 and 4 <= found.k <= more.k <= 64
-    assert found.k <= found.m // 8
-    assert found.m == 64 or found.m * 20 <= images
+    assert 16 <= found.m <= more.m <= 30_000 and 4 <= found.k <= more.k <= 64
+    assert found.k <= max(4, found.m // 8)
+    assert found.m <= 64 or found.m * 20 <= images
+    assert found.m == 16 or found.m * 25 <= images * 4
 
 
 def test_sizes_are_those_of_the_demo_and_of_imagenet():
@@ -130,3 +141,38 @@ def test_the_command_writes_what_it_prints(tmp_path):
     assert printed.stdout == out.read_text() + "\n" and "2 classes" in printed.stderr
     record = json.loads(CliRunner().invoke(app, ["init", str(root), "--encoder", "vit_b16", "--json"]).stdout)
     assert record["config"] == out.read_text()
+
+
+def test_what_is_proposed_is_not_found_too_large(tmp_path):
+    """The settings for a folder are those that the pipeline finds to fit it."""
+    for images in (24, 186, 400):
+        root = folder(tmp_path / f"of_{images}", *(f"{i}.jpg" for i in range(images)))
+        sae = resolve(merged(propose(root, "vit_b16")), f"of_{images}").sae
+        train = round(images * 0.8)
+        asked = Needs(m=sae.m, k=sae.k, batch_size=sae.batch_size)
+        assert not proposal(train, images - train, asked)
+
+
+def test_a_file_that_is_there_is_kept_and_a_folder_that_is_not_is_told(tmp_path):
+    root, out = folder(tmp_path / "birds", *FOLDERS["classes"]), tmp_path / "mine.yaml"
+    out.write_text("mine")
+    asked = ["init", str(root), "--encoder", "vit_b16", "-o"]
+    done = CliRunner().invoke(app, [*asked, str(out)])
+    assert done.exit_code == 1 and "--force" in done.stderr and out.read_text() == "mine"
+    assert CliRunner().invoke(app, [*asked, str(out), "--force"]).exit_code == 0
+    assert out.read_text() != "mine"
+    done = CliRunner().invoke(app, [*asked, str(tmp_path / "nowhere/mine.yaml")])
+    assert done.exit_code == 1 and "no folder" in done.stderr and not (tmp_path / "nowhere").exists()
+
+
+def test_the_command_is_one_that_is_found(tmp_path, monkeypatch):
+    proposal = propose(folder(tmp_path / "birds", *FOLDERS["flat"]), "vit_b16")
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/snakemake").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.prefix", str(tmp_path / ".venv"))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert proposal.command("a b.yaml").startswith(".venv/bin/snakemake --cores 2 results/birds/report.html")
+    assert proposal.command("a b.yaml").endswith("--configfile 'a b.yaml'")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert proposal.command("x.yaml").startswith("snakemake --cores 2")

@@ -13,6 +13,8 @@ import reliance
 from reliance.base.artifacts import derived_stamp, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.concepts.schema import HIDDEN
+from reliance.explore.catalogue import catalogue
+from reliance.explore.describe import describe_variant
 from reliance.failures.case_list import FAILURE_SAMPLES
 from reliance.naming.table import COMPONENTS
 from reliance.tails.relevance import attribute
@@ -157,3 +159,25 @@ def test_equal_descriptions_are_equal_bytes(built):
     built.describe()
     assert (built.home / "variant.json").read_bytes() == before
     assert derived_stamp("variant", 1, {}, {}).kind == "variant"
+
+
+def test_commands_that_build_more_have_the_configuration_of_the_run(built):
+    built.describe()
+    bare = reliance.open(built.home)
+    name, key = next(pair for pair in bare.listed() if not bare.has(*pair))
+    described = {"variant": "demo", "files": built.files, "about": {"encoder": "toy"}}
+    options = "--configfile mine.yaml"
+    describe_variant(description=built.home / "variant.json", **described, options=options)
+    study = reliance.open(built.home)
+    with pytest.raises(RelianceError, match=rf"{options}$"):
+        study.path(name, key)
+    assert study.missing(name).endswith(options) or key
+    assert "configfile" not in bare.missing(name)
+
+
+def test_pages_that_an_older_version_wrote_are_told(tmp_path):
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "report.html").touch()
+    with pytest.raises(RelianceError, match="pages of pets") as caught:
+        catalogue(tmp_path)
+    assert "results/pets/variant.json" in str(caught.value)

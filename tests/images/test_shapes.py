@@ -129,3 +129,11 @@ def test_images_beside_the_folders_of_the_splits_are_named(plant):
     _, scanner = listed(plant("r", *paths("train/cat", "test/cat"), "overview.jpg"))
     assert scanner.left_out == [("overview.jpg", "lies beside the folders of the splits")]
     assert os.fspath("overview.jpg") in scanner.lost
+
+
+def test_a_root_one_level_too_high_is_told_first(plant):
+    """A data set among other folders of images."""
+    root = plant("data", *paths("pets/cat", "pets/dog", "thirty/cat", "thirty/dog"))
+    with pytest.raises(RelianceError) as caught:
+        listed(root)
+    assert caught.value.next_step.startswith(f"if you meant {root / 'pets'}, give that path; if these are")

@@ -52,7 +52,8 @@ def test_one_job_tells_what_an_audit_asks_for_in_vain(raw: dict[str, Any], tmp_p
     plan = planned(raw, tmp_path, (1, 64), {"positive": ["0"]})
     assert not {"positive", "negative", "probe"} & set(images.needing(plan, W))
     assert images.naming(plan, W)["positive"] == ("0",)
-    assert audits.to_split(plan, W)["guarded"] == "results/mine/guarded.json"
+    split = audits.STAGES[0]
+    assert split.along and split.along(plan, W) == ["results/mine/guarded.json"]
     told = {stage.name: stage.untracked(plan, W) for stage in images.STAGES if stage.name == "check_data"}
     assert told == {"check_data": {"guarded": "results/mine/guarded.json"}}
 

@@ -14,8 +14,9 @@ from reliance.__main__ import app
 from reliance.base.artifacts import TableSpec, derived_stamp, hash_file, write_json, write_meta, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, write_manifest
+from reliance.base.stamps import read_stamp
 from reliance.encoders.head import Head, save_head
-from reliance.running.verify import verify
+from reliance.running.verify import Outcome, verify
 from reliance.units.sae.files import Sae, save_sae
 
 THING = TableSpec("thing", 1, (("a", "int64"),))
@@ -118,10 +119,36 @@ def test_a_forged_stamp_is_found(results):
     assert [error.where for error in verify(results, "mine").broken] == [str(path)]
 
 
-def test_an_input_that_is_gone_is_told(results, capsys):
+def test_what_is_out_of_date_is_no_success(results, capsys):
     (results / "encoders/e/weights.json").unlink()
-    assert command(["mine", "--results", str(results)]) == 0
-    assert "sae.safetensors was made from encoder" in capsys.readouterr().err
+    assert command(["mine", "--results", str(results)]) == 1
+    said = capsys.readouterr()
+    assert "note: encoder is not here any more, or was rebuilt since: " in said.err
+    assert "sae.safetensors made from it" in said.err
+    assert "whole, but 1 out of date" in said.out and "next: snakemake --cores 2 results/mine/" in said.out
+
+
+def test_an_input_that_is_named_by_its_path_is_missed_though_another_is_the_same(results):
+    """checked.json of a page, which guarded.json is equal to."""
+    stamp = read_stamp(results / "mine/t.parquet")
+    write_meta(results / "mine/fig.pdf", derived_stamp("fig", 1, {}, {"results/mine/u.parquet": stamp.id}))
+    outcome = verify(results, "mine")
+    assert [path.name for path in outcome.stale] == ["fig.pdf"]
+    assert outcome.verdict() == "whole, but 1 out of date"
+
+
+def test_notes_are_one_line_for_an_input():
+    made = [(Path(f"results/mine/{i}.pdf"), "index") for i in range(9)]
+    outcome = Outcome([], [], [*made, (Path("results/mine/report.html"), "index")])
+    (note,) = outcome.notes()
+    assert note.startswith("index is not here") and "and 7 more were made from it" in note
+    assert outcome.verdict() == "whole, but 10 out of date, report.html among them"
+
+
+def test_a_variant_that_there_is_not_is_told_without_folders_of_others(results):
+    with pytest.raises(RelianceError) as caught:
+        verify(results, "mina")
+    assert "mine" in caught.value.allowed and "encoders" not in caught.value.allowed
 
 
 def test_an_input_may_be_named_by_the_hash_of_its_file(results):
@@ -139,7 +166,7 @@ def test_an_unknown_variant_is_an_error(results, capsys):
     with pytest.raises(RelianceError, match="no such folder"):
         verify(results, "your")
     assert command(["your", "--results", str(results)]) == 1
-    assert "encoders, mine, other" in capsys.readouterr().err
+    assert "allowed: mine, other" in capsys.readouterr().err
 
 
 def test_unfinished_work_is_left_alone(results):

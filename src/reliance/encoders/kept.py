@@ -19,6 +19,7 @@ import numpy as np
 
 from reliance.base.errors import RelianceError
 from reliance.base.rows import verify_part
+from reliance.base.telling import mention
 from reliance.images.tables import SplitRows
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ def earlier(part: Path, key: str, states: Sequence[State | None], first: int, na
             pieces[name].append(found[name][readable])
     if not place:
         return NOTHING
-    log.info("%d of %d images stayed as they were when they were embedded", len(place), len(states))
+    stayed, new = len(place), len(states) - len(place)
+    mention(log, "%d of %d images stayed as they were, %d are embedded", stayed, len(states), new)
     return Kept(place, {name: np.concatenate(found) for name, found in pieces.items()})
 
 

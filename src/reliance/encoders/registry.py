@@ -215,7 +215,7 @@ def _check_sources(
             f"{where}.file",
             "a file of weights must exist",
             found=f"{file}: no such file",
-            allowed="a .safetensors, .bin or .pt file",
+            allowed="a folder of open_clip or transformers, or a .safetensors, .bin or .pt file",
             next_step="correct the path, or mount the disk it is on",
         )
 

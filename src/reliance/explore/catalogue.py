@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from reliance.base.commands import build
 from reliance.base.errors import RelianceError
 from reliance.explore.describe import DESCRIPTION, read_description
 from reliance.explore.tables import Tables
@@ -28,14 +29,32 @@ def catalogue(results: Path) -> list[Entry]:
     """
     folders = sorted(path.parent for path in results.glob(f"*/{DESCRIPTION}"))
     if not folders:
+        pages = _pages(results)
         raise RelianceError(
             results,
             f"a folder of results has a folder with {DESCRIPTION} per variant",
-            found="none" if results.is_dir() else "no such folder",
+            found=_found(results),
             allowed="the folder `results` of a run",
-            next_step="name it with --results, or build something first: snakemake --cores 2",
+            next_step=f"name it with --results, or build something first: {_first(pages)}",
         )
     return [_entry(folder) for folder in folders]
+
+
+def _pages(results: Path) -> list[str]:
+    """Variants that have a page, described or not."""
+    return sorted(path.parent.name for path in results.glob("*/report.html"))
+
+
+def _first(pages: list[str]) -> str:
+    command = build(*(f"results/{name}/{DESCRIPTION}" for name in pages[:1]))
+    return f"{command} with the --configfile and --config of its run" if pages else command
+
+
+def _found(results: Path) -> str:
+    if not results.is_dir():
+        return "no such folder"
+    pages = ", ".join(_pages(results))
+    return f"none, though there are pages of {pages}, which an older version wrote" if pages else "none"
 
 
 def _entry(folder: Path) -> Entry:

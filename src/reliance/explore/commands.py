@@ -165,11 +165,14 @@ def init(
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="file to write; else it is printed")] = None,
     name: Annotated[str | None, typer.Option(help="of the variant; the folder's name without it")] = None,
+    force: Annotated[bool, typer.Option("--force", help="write over a file that is there")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at a folder of images and propose a configuration for it, with a comment per line."""
     from reliance.explore.propose import propose
 
+    if out:
+        told(lambda: _check_new(out, force))
     proposal = told(lambda: propose(folder, encoder, name))
     if out:
         told(lambda: _write(out, proposal.text.encode()))
@@ -237,6 +240,22 @@ def _drawn(answer: Answer, file: Path) -> bytes:
 
 def _numbered(file: Path, place: int, count: int) -> Path:
     return file if count == 1 else file.with_name(f"{file.stem}-{place + 1}{file.suffix}")
+
+
+def _check_new(out: Path, force: bool) -> None:
+    """Raise RelianceError unless a configuration is written to a new file, in a folder that is there."""
+    if out.parent.is_dir() and (force or not out.exists()):
+        return
+    found = "there is such a file" if out.exists() else f"no folder {out.parent}"
+    raise RelianceError(
+        out,
+        "a proposal is written to a new file in a folder that there is",
+        found=found,
+        allowed="a path of a new file; --force writes over one",
+        next_step="choose another name, or say --force"
+        if out.exists()
+        else "make the folder, or correct the path",
+    )
 
 
 def _write(file: Path, content: bytes) -> None:

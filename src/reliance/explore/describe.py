@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reliance.base.artifacts import derived_stamp, read_json, write_json
+from reliance.base.commands import build
 from reliance.base.errors import RelianceError
 
 DESCRIPTION = "variant.json"
@@ -13,7 +14,7 @@ KIND, SCHEMA = "variant", 1
 
 
 def describe_variant(
-    *, description: Path, variant: str, files: Mapping[str, Any], about: Mapping[str, Any]
+    *, description: Path, variant: str, files: Mapping[str, Any], about: Mapping[str, Any], options: str = ""
 ) -> None:
     """Write what a variant is and where its files lie, built or not.
 
@@ -22,11 +23,13 @@ def describe_variant(
     description : output, `variant.json` in the folder of the variant, which lies in the folder of results.
     files : name -> path, or a mapping of paths by split, prompt set, ...; as the job sees them.
     about : what else is to be known, plain JSON values.
+    options : the --configfile and --config that it was built with, for commands that build more of it.
 
     Paths below the folder of results are stored relative to it, so that the whole of it can be moved.
     """
     results = description.absolute().parent.parent
-    record = {"variant": variant, "files": _stored(files, results), "about": dict(about)}
+    known = {**about, **({"options": options} if options else {})}
+    record = {"variant": variant, "files": _stored(files, results), "about": known}
     write_json(description, record, derived_stamp(KIND, SCHEMA, record, {}))
 
 
@@ -44,10 +47,18 @@ def read_description(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]
             found="no such file" if folder.is_dir() else "no such folder",
             allowed=", ".join(described) or "a folder that the pipeline made, results/<variant>",
             next_step="`reliance variants` lists what was built; one of the configuration is written by "
-            f"snakemake --cores 2 results/{folder.name}/{DESCRIPTION}",
+            f"{build(f'results/{folder.name}/{DESCRIPTION}')} with the --configfile and --config of its run",
         )
     record, _ = read_json(path, KIND, SCHEMA)
     return record["variant"], _seen(record["files"], folder.parent), record["about"]
+
+
+def options_of(folder: Path) -> str:
+    """The --configfile and --config that a variant was described with; "" where that is not known."""
+    try:
+        return str(read_description(folder)[2].get("options", ""))
+    except RelianceError:
+        return ""
 
 
 def _stored(value: Any, results: Path) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reliance.base.artifacts import read_table
+from reliance.base.commands import build
 from reliance.base.errors import RelianceError
 from reliance.explore.prompts import main_set
 from reliance.explore.study import Study, open_study
@@ -34,7 +35,8 @@ def mend(folder: Path, case: str | None = None, to: Path | None = None) -> Mende
             "repairs are tried before they are shown",
             found="no such file",
             allowed="the table of repairs of a variant with an SAE",
-            next_step=f"make it: snakemake --cores 2 {folder.as_posix()}/repaired/classifier.safetensors",
+            next_step="make it: "
+            + build(f"{folder.as_posix()}/repaired/classifier.safetensors", options=study.options),
         )
     home = to or folder / "repaired"
     home.mkdir(parents=True, exist_ok=True)

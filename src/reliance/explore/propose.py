@@ -6,6 +6,7 @@ demo, ImageNet's 1.28 million 30,000 and 64 in the paper.
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from reliance.base.commands import build, program
 from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
 from reliance.encoders.registry import check_encoder
@@ -23,7 +25,7 @@ from reliance.images.scan import Scanner
 from reliance.images.shapes import Group
 
 SHIPPED = Path(__file__).parents[3] / "config" / "config.yaml"
-MOST_UNITS, MOST_ACTIVE = 30_000, 64
+FEWEST_UNITS, MOST_UNITS, MOST_ACTIVE = 16, 30_000, 64
 IMAGES_PER_UNIT = 20
 WHY = {
     "min_active": "a component that fires on so many has a name",
@@ -41,7 +43,8 @@ class Proposal(NamedTuple):
 
     def command(self, file: Path) -> str:
         """What builds its page."""
-        return f"snakemake --cores 2 results/{self.variant}/report.html --configfile {file}"
+        page, options = f"results/{self.variant}/report.html", f"--configfile {shlex.quote(str(file))}"
+        return build(page, options=options).replace("snakemake", program(), 1)
 
 
 class Sizes(NamedTuple):
@@ -90,8 +93,10 @@ def propose(folder: Path, encoder: str, name: str | None = None) -> Proposal:
 
 def sizes(images: int) -> Sizes:
     """The SAE for so many training images."""
-    m = 64
-    while m * 2 * IMAGES_PER_UNIT <= images:
+    m = FEWEST_UNITS
+    while m < 64 and m * 2 * 25 <= images * 4:  # so few that one which fires on four images in m has enough
+        m *= 2
+    while m >= 64 and m * 2 * IMAGES_PER_UNIT <= images:
         m *= 2
     m = min(m, MOST_UNITS)
     k = max(4, min(MOST_ACTIVE, round(5 * (images / 11_000) ** 0.53), m // 8))
@@ -127,7 +132,8 @@ def _saw(facts: _Facts, scanner: Scanner) -> list[str]:
     lines = [f"{images} images below {facts.root}, layout {facts.layout}"]
     if facts.classes:
         fewest, most = min(each.values()), max(each.values())
-        lines.append(f"{len(facts.classes)} classes with {fewest} to {most} images: {_listed(facts.classes)}")
+        spread = f"{fewest} to {most} images" if fewest < most else f"{most} images each"
+        lines.append(f"{len(facts.classes)} classes with {spread}: {_listed(facts.classes)}")
     else:
         lines.append("no class folders: there will be components and names, but no attributions and no cases")
     splits = ", ".join(f"{split} {count}" for split, count in sorted(facts.counts.items(), reverse=True))
@@ -152,12 +158,19 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
     vocabulary = "general             # what components can be called: its classes, and words of ImageNet-21k"
     if facts.layout == "imagenet":
         vocabulary = "imagenet21k         # what components can be called; needs no file"
-    needs = Needs(bool(facts.classes), every, 20, 10, (), None, 20, sae.m, sae.k, sae.batch_size, 9)
+    mines = bool(facts.classes)
+    needs = Needs(mines, every, 20, 10, (), None, 20, sae.m, sae.k, sae.batch_size, 9 * mines)
     fit = proposal(facts.counts["train"], facts.counts["test"], needs)
     own_sizes = {key: fit[f"sae.{key}"] for key in ("m", "k", "batch_size") if f"sae.{key}" in fit}
     sae = sae._replace(**own_sizes)
-    name = "mobileclip_s2" if encoder != variant or "file" not in own else encoder
+    name = encoder if "file" in own else "mobileclip_s2"
+    each = max(1, round(facts.counts["train"] / sae.m))
     labeller = f"{name:<21} # the CLIP that names components; any will do, also {encoder} itself"
+    failures = (
+        "    failures:",
+        f"      prompt_set: {prompts:<17} # whose output is explained: names as they are, or full names",
+        f"      every_nth: {every:<18} # training images that failures are looked for in: every n-th",
+    )
     root = json.dumps(str(facts.root), ensure_ascii=False)
     lines = [
         f"# Proposed for {root}: {facts.counts['train']} images to train on, {len(facts.classes)} classes.",
@@ -176,16 +189,14 @@ def _text(variant: str, facts: _Facts, own: str, encoder: str) -> str:
         f"    labeller: {labeller}",
         "    sae:",
         "      preset: default               # the keys below are others than there",
-        f"      m: {sae.m:<26} # components: one for about {IMAGES_PER_UNIT} images or more",
+        f"      m: {sae.m:<26} # components: one for about {each} images",
         f"      k: {sae.k:<26} # of these, active on an image",
         f"      batch_size: {sae.batch_size:<17} # images per step",
         f"      epochs: {sae.epochs:<21} # passes over its share of the data",
         f"      epoch_share: {sae.epoch_share:<16} # of the images, drawn for each",
         f"      {schedule:<29} # epochs after which the learning rate falls",
         f"      aux_k: {min(512, sae.m // 4):<22} # dead components that learn from what is left over",
-        "    failures:",
-        f"      prompt_set: {prompts:<17} # whose output is explained: names as they are, or full names",
-        f"      every_nth: {every:<18} # training images that failures are looked for in: every n-th",
+        *(failures if mines else ()),  # images without classes have none
         *_few(fit),
     ]
     return "\n".join(line for line in lines if line) + "\n"
@@ -229,9 +240,10 @@ def _encoder(encoder: str, variant: str, shipped: dict[str, Any]) -> tuple[str, 
         return "", encoder
     if "/" in encoder:
         own = str(Path(encoder).expanduser().resolve())
-        check_encoder(None, file=own, encoder=variant)
+        name = _name(Path(own).stem if Path(own).is_file() else Path(own).name, shipped)
+        check_encoder(None, file=own, encoder=name)
         file = json.dumps(own, ensure_ascii=False)
-        return f"encoders:\n  {variant}: {{file: {file}}}  # and what is said beside it", variant
+        return f"encoders:\n  {name}: {{file: {file}}}  # and what is said beside it", name
     architecture, colon, tag = encoder.partition(":")
     if colon and re.fullmatch(r"[\w.\-]+", architecture) and re.fullmatch(r"[\w.\-/]+", tag):
         about = f"    {{architecture: {architecture}, pretrained: {tag}}}  # as open_clip calls them"
@@ -242,7 +254,10 @@ def _encoder(encoder: str, variant: str, shipped: dict[str, Any]) -> tuple[str, 
         found=encoder,
         allowed=f"{', '.join(known)}, for example ViT-B-16:datacomp_xl_s13b_b90k, or the path of a folder of "
         "weights with its configuration",
-        next_step="choose one; weights that say nothing are written in by hand, as docs/own_data.md says",
+        next_step=f"a {'folder' if Path(encoder).is_dir() else 'file'} of that name is here: write "
+        f"./{encoder}"
+        if encoder and Path(encoder).exists()
+        else "choose one; weights that say nothing are written in by hand, as docs/own_data.md says",
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from reliance.attribution.prompts import Prompts, read_prompts
 from reliance.attribution.schema import ATTRIBUTIONS
 from reliance.base.artifacts import check_same, read_table
+from reliance.base.commands import build
 from reliance.base.errors import RESULTS, RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.codes.store import Codes, open_codes
@@ -46,6 +47,7 @@ class Shelf(Tables):
     ) -> None:
         super().__init__(files, variant, results)
         self.about = dict(about or {})
+        self.options = str(self.about.get("options", ""))
         self._opened: dict[tuple[str, str], Any] = {}
 
     def __repr__(self) -> str:
@@ -238,7 +240,7 @@ class Shelf(Tables):
     def missing(self, *names: str) -> str:
         """The one command that builds those of some files that the variant can have and has not; or ""."""
         targets = [self.target(name) for name in names if self.can_have(name) and not self.has(name)]
-        return f"snakemake --cores 2 {' '.join(targets)}" if targets else ""
+        return build(*targets, options=self.options) if targets else ""
 
     def _class_of(self, image_id: int, split: str) -> int:
         own = self.index[(self.index["split"] == split) & (self.index["image_id"] == image_id)]

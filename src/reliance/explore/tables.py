@@ -15,6 +15,7 @@ import pandas as pd
 
 from reliance.audits.schema import ACCURACIES, AUDIT_KIND, AUDIT_SCHEMA, RELEVANCES
 from reliance.base.artifacts import TableSpec, check_same, read_json, read_table, unreadable
+from reliance.base.commands import build
 from reliance.base.errors import RESULTS, RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.codes.top_samples import TOP_SAMPLES
@@ -54,6 +55,7 @@ class Tables:
 
     def __init__(self, files: Mapping[str, Any], variant: str, results: Path = Path(RESULTS)) -> None:
         self.variant, self.results = variant, results
+        self.options = ""  # --configfile and --config of the run, where they are known
         self._paths = {name: dict(_flat(given)) for name, given in files.items()}
 
     def listed(self) -> list[tuple[str, str]]:
@@ -96,7 +98,7 @@ class Tables:
                 f"{name} of {self.variant} must have been built to be read",
                 found="no such file",
                 allowed="a file that the pipeline wrote",
-                next_step=f"build it: snakemake --cores 2 {self.target(name, key)}",
+                next_step=f"build it: {build(self.target(name, key), options=self.options)}",
             )
         return path
 

@@ -98,7 +98,8 @@ def check_needs(index: Path, classes: Path, needs: Needs) -> list[str]:
         check_sides(head, needs.positive, needs.negative)
     warnings = []
     train = table[table["split"] == "train"]
-    if proposed := proposal(len(train), int((table["split"] == "test").sum()), needs):
+    asked = needs if (train["class_id"] >= 0).any() else needs._replace(mines=False, subsets=0)
+    if proposed := proposal(len(train), int((table["split"] == "test").sum()), asked):
         words = ", ".join(f"{key}: {value}" for key, value in proposed.items())
         warnings.append(
             f"for {len(train)} images to train on these settings fit better, all at once: {words}. Without "

@@ -132,8 +132,9 @@ def _check_nested(scanner: Scanner, above: str, group: Group, inside: Inside, co
             else f"it was unzipped into one more folder: move what is in {inside.path} up into {above}"
         )
     else:
+        meant = "" if above else f"if you meant {scanner.root / inside.path}, give that path; "
         step = (
-            f"if these are the classes, move them up into {above or 'the root'} (as {group.folder}_"
+            f"{meant}if these are the classes, move them up into {above or 'the root'} (as {group.folder}_"
             f"{inside.folders[0]}, for example); if they divide the images of one class, move the images up"
         )
     raise _mistake(f"{scanner.where}: {inside.path}", holds, step)

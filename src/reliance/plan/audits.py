@@ -9,14 +9,10 @@ from reliance.units.kinds import KINDS
 
 
 def to_split(plan: Plan, w: Wildcards) -> Paths:
-    """Images, classes, and the ids that keep images together, if the audit has them do so.
-
-    The guard is waited for, so that a class that there is not is told by one job.
-    """
+    """Images, classes, and the ids that keep images together, if the audit has them do so."""
     files: Paths = {
         "index": plan.path(paths.INDEX, w.variant),
         "classes": plan.path(paths.CLASSES, w.variant),
-        "guarded": at(paths.GUARDED, variant=w.variant),
     }
     return {**files, "groups": plan.path(paths.GROUPS, w.variant)} if plan.audit(w.variant).group else files
 
@@ -92,6 +88,7 @@ STAGES = (
         name="split_audit",
         entry="reliance.audits.split:split_audit",
         inputs=to_split,
+        along=lambda plan, w: [at(paths.GUARDED, variant=w.variant)],  # tells of classes that there are not
         outputs={"audit_split": paths.AUDIT_SPLIT},
         settings=splitting,
         memory=lambda s: 2000 + 0.002 * s.train,

@@ -1,8 +1,10 @@
 """What a variant has, by name, so that it can be opened by its folder; and what questions to it look up."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from reliance.base.commands import COMMAND, configured
 from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.figures import figures_of
@@ -133,6 +135,7 @@ STAGES = (
         entry="reliance.explore.describe:describe_variant",
         outputs={"description": paths.DESCRIPTION},
         settings=describing,
+        untracked=lambda plan, w: {"options": configured(os.environ.get(COMMAND, ""))},
         local=True,
         minutes=5,
         message="Describing the files of {wildcards.variant}",

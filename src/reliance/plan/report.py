@@ -2,6 +2,7 @@
 
 import os
 
+from reliance.base.commands import COMMAND
 from reliance.figures.table import FIGURES, numbered
 from reliance.plan import paths
 from reliance.plan.figures import GROUPS, bases, figures_of, reading
@@ -10,8 +11,6 @@ from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values
-
-COMMAND = "RELIANCE_COMMAND"  # set by the Snakefile that is called first; its jobs inherit it
 
 
 def of_everyone(plan: Plan, name: str) -> Paths:
@@ -137,6 +136,11 @@ def measured(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def described(plan: Plan, w: Wildcards) -> list[str]:
+    """What opens a variant for questions: it is there wherever its page is."""
+    return [at(paths.DESCRIPTION, variant=w.variant)]
+
+
 def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the page of the lens shows."""
     here, name = at(paths.VARIANT, variant=w.variant), w.variant
@@ -227,6 +231,7 @@ STAGES = (
         name="report",
         entry="reliance.report.page:report",
         inputs=to_show,
+        along=described,
         outputs={"html": paths.PAGE, "findings": paths.FINDINGS},
         beside=beside(paths.PAGE),
         variants=lambda plan: plan.without_classes(False),

@@ -47,6 +47,7 @@ class Stage(NamedTuple):
     inputs: Callable[[Plan, Wildcards], Paths] = nothing
     settings: Callable[[Plan, Wildcards], Values] = nothing  # plain values that shape the result
     after: Callable[[Plan, Wildcards], list[str]] | None = None  # files that must be there; it reads them not
+    along: Callable[[Plan, Wildcards], list[str]] | None = None  # made before, and again; it reads them not
     guard: bool = False  # it only has others wait (`after`); no change of settings or code runs it again
     first: bool = False  # whether it comes before others that could run
     untracked: Callable[[Plan, Wildcards], Values] = nothing  # values that change speed or strictness alone

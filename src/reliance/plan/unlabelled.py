@@ -4,7 +4,7 @@ from reliance.plan import paths
 from reliance.plan.figures import reading, strongest_images
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan
-from reliance.plan.report import chosen
+from reliance.plan.report import chosen, described
 from reliance.plan.stage import Paths, Stage, Values
 
 FIGURE = "fig9"  # the one that needs no class
@@ -84,6 +84,7 @@ STAGES = (
         name="report_of_unlabelled",
         entry="reliance.report.unlabelled:report_unlabelled",
         inputs=to_show,
+        along=described,
         outputs={"html": paths.PAGE},
         beside=beside(paths.PAGE),
         settings=showing,

@@ -76,6 +76,11 @@ class Wired:
         waited = self.stage.after(self.plan, names) if self.stage.after else []
         return [*waited, *self._carried(names)] if self.plan.remote else waited
 
+    @told
+    def along(self, wildcards: Named) -> list[str]:
+        """Files that are made before a job, which runs again after them; it does not get them."""
+        return self.stage.along(self.plan, _names(wildcards)) if self.stage.along else []
+
     def _carried(self, names: Wildcards) -> list[str]:
         """Parts of the manifests that a job reads: a bucket hands over nothing that is not asked for."""
         files = self.stage.inputs(self.plan, names).values()

@@ -20,10 +20,13 @@ from reliance.base.artifacts import (
     read_json,
     unreadable,
 )
-from reliance.base.errors import RelianceError, make_again
+from reliance.base.commands import build
+from reliance.base.errors import RESULTS, RelianceError, make_again
 from reliance.base.rows import Parts, verify_part
 from reliance.base.stamps import META, STAMPED, read_stamp
+from reliance.config.mistakes import nearest
 
+SHARED = ("benchmarks", "compare", "datasets", "encoders", "logs")  # folders of results that are no variant
 TEXTS = (".json", ".tsv")  # small files that others may name by the hash of their bytes
 HASHED = ("sae", "probe", "audit_probe", "clip")  # safetensors whose id is the hash of their tensors
 
@@ -35,6 +38,31 @@ class Outcome(NamedTuple):
     broken: list[RelianceError]
     orphans: list[tuple[Path, str]]  # artifacts, and the name of an input that is nowhere
 
+    @property
+    def stale(self) -> list[Path]:
+        """Artifacts that are whole, and made from what is not there any more."""
+        return sorted({path for path, _ in self.orphans})
+
+    def notes(self, most: int = 3) -> list[str]:
+        """A line for each input that is nowhere, with what was made from it."""
+        made: dict[str, list[str]] = {}
+        for path, name in self.orphans:
+            made.setdefault(name, []).append(str(path))
+        return [
+            f"{name} is not here any more, or was rebuilt since: {', '.join(files[:most])}"
+            + (f" and {len(files) - most} more were made from it" if len(files) > most else " made from it")
+            for name, files in made.items()
+        ]
+
+    def verdict(self) -> str:
+        """The outcome in a few words."""
+        if self.broken:
+            return f"{len(self.broken)} broken"
+        if not self.orphans:
+            return "all whole"
+        page = ", report.html among them" if any(p.name == "report.html" for p in self.stale) else ""
+        return f"whole, but {len(self.stale)} out of date{page}"
+
 
 def verify(results: Path, variant: str) -> Outcome:
     """Check every artifact below results/{variant} and everything it was made from, reading all bytes.
@@ -43,12 +71,14 @@ def verify(results: Path, variant: str) -> Outcome:
     """
     home = results / variant
     if not home.is_dir():
+        variants = [p.name for p in sorted(results.glob("*")) if p.is_dir() and p.name not in SHARED]
         raise RelianceError(
             home,
             "there must be something to verify",
             found="no such folder",
-            allowed=", ".join(sorted(p.name for p in results.glob("*") if p.is_dir())) or "a built variant",
-            next_step=f"build it first: snakemake --cores 2 results/{variant}/report.html",
+            allowed=", ".join(variants) or "a built variant",
+            next_step=nearest(variant, variants)
+            or f"build it first: {build(f'results/{variant}/report.html')}, and its --configfile",
         )
     stamps, broken = {}, []
     for path in artifacts(results):
@@ -61,8 +91,19 @@ def verify(results: Path, variant: str) -> Outcome:
     checked = reachable([p for p in stamps if home in p.parents], stamps, made)
     errors = [error for path, error in broken if home in path.parents]
     errors += [found for path in checked if (found := problem(path, stamps[path]))]
-    orphans = [(p, name) for p in checked for name, key in stamps[p].inputs.items() if key not in made]
+    orphans = [
+        (p, name)
+        for p in checked
+        for name, key in stamps[p].inputs.items()
+        if key not in made or _gone(results, name)
+    ]
     return Outcome(checked, errors, orphans)
+
+
+def _gone(results: Path, name: str) -> bool:
+    """Whether an input that is named by its path is not there; another file may have the same content."""
+    first, _, rest = name.partition("/")
+    return first == RESULTS and bool(rest) and not (results / rest).exists()
 
 
 def artifacts(folder: Path) -> Iterator[Path]:
