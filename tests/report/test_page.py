@@ -50,6 +50,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "note": text,
         "known": [text],
         "audit": text,
+        "audit_doubts": [text],
         "left_out": ["3", text],
         "command": text,
         "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),

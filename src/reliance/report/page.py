@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from reliance.audits.doubts import doubts
 from reliance.audits.findings import findings as audit_findings
 from reliance.base.artifacts import (
     Stamp,
@@ -170,7 +171,7 @@ def report(
         "random_weights": about.random_weights,
         "note": about.note,
         "known": known_of_data(study),
-        "audit": headline(study.audit) if study.has("audit") else "",
+        **audit_shown(study),
         "left_out": list(about.left_out),
         "command": jobs.command or f"snakemake --cores 2 results/{about.variant}/report.html",
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
@@ -205,6 +206,14 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
         compared = interpretability_findings(study.components, others, study.alignments)
         found["Interpretability"] = [*compared, *clarity_findings(study.tested)]
     return found
+
+
+def audit_shown(study: Tables) -> dict[str, Any]:
+    """The outcome of the audit, and why it may say nothing, if there was one."""
+    if not study.has("audit"):
+        return {"audit": "", "audit_doubts": []}
+    about, accuracies = study.audit, study.audit_accuracies
+    return {"audit": headline(about, accuracies), "audit_doubts": doubts(accuracies, about).all}
 
 
 def tables_shown(study: Tables) -> dict[str, Any]:

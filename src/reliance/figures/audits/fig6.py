@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.audits.doubts import doubts
 from reliance.audits.findings import findings, name_of
 from reliance.audits.schema import PLAIN, RELEVANCES, ROBUST
 from reliance.base.artifacts import check_same, derived_stamp, read_table
@@ -230,6 +231,7 @@ def _words(
         f"{about['alpha']:g}; from {about['n_low']} weak to {about['n_high']} strong samples).",
         f"(b) Accuracy per class on held-out images. {explained(about)} "
         "Error bars: standard error sqrt(p (1 − p) / n).",
+        *doubts(read.accuracies, about).all,
         f"Empty frames: {gone} of {len(pictures)} images could not be drawn." if gone else "",
     ]
     found = findings(read.accuracies, relevances, about)
