@@ -51,6 +51,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "known": [text],
         "audit": text,
         "audit_doubts": [text],
+        "names_doubts": [text],
         "left_out": ["3", text],
         "command": text,
         "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),

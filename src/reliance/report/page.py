@@ -28,6 +28,7 @@ from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.data import known_of_data
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
+from reliance.report.names import names_doubts
 from reliance.report.opening import opening, strong
 from reliance.robustness.findings import findings as robustness_findings
 
@@ -172,6 +173,7 @@ def report(
         "note": about.note,
         "known": known_of_data(study),
         **audit_shown(study),
+        "names_doubts": names_doubts(study, about.configuration["variant"], about.prompt_set),
         "left_out": list(about.left_out),
         "command": jobs.command or f"snakemake --cores 2 results/{about.variant}/report.html",
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
