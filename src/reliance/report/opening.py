@@ -26,6 +26,13 @@ PROMPT_SETS = {
     "both": "full name in templates",
 }
 SHOWN = 5  # classes
+TOWER = {  # what is said of an image tower, as open_clip's config has it
+    "timm_model_name": "{}",
+    "layers": "layers {}",
+    "width": "width {}",
+    "patch_size": "patches of {} px",
+    "image_size": "images of {} px",
+}
 
 
 class Opening(NamedTuple):
@@ -65,9 +72,8 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
     """What the page is about, in pairs of a name and a value."""
     counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
     unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
-    encoder, architecture = study.weights["encoder"], study.weights["architecture"]
     listed = [
-        ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
+        *encoder_facts(study.weights),
         ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
     ]
     if study.has("components") and isinstance(sae, Mapping):
@@ -81,6 +87,24 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
             )
         )
     return listed
+
+
+def encoder_facts(weights: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which model it is, where its weights come from, and its shape; weights : what weights.json says."""
+    name, known = str(weights["encoder"]), str(weights["architecture"])
+    listed = [("encoder", name if known == "from-file" else f"{name} ({known})")]
+    source = [str(weights.get(key) or "") for key in ("pretrained", "path")]
+    if any(source):
+        listed.append(("weights", ", ".join(filter(None, source))))
+    config = weights.get("config") or {}
+    tower = config.get("vision_cfg", {})
+    said = [
+        form.format(tower[key])
+        for key, form in TOWER.items()
+        if isinstance(tower.get(key), int | str | list | tuple)
+    ]
+    said += [f"embedding of {config['embed_dim']}"] if "embed_dim" in config else []
+    return [*listed, ("architecture", ", ".join(said))] if said else listed
 
 
 def published_of(study: Tables) -> float | None:
@@ -169,10 +193,14 @@ def sae_doubts(study: Tables) -> list[str]:
     """The same of its SAE."""
     found = []
     if study.has("components") and (explained := study.quality["explained_variance"]) < EXPLAINED:
+        share = (
+            f"{explained:.0%} of the variance of what it takes apart, less than {EXPLAINED:.0%}"
+            if explained > 0
+            else f"nothing of what it takes apart (explained variance {explained:.3f}; the mean has 0)"
+        ).replace("-", "−")
         found.append(
-            f"The SAE explains {explained:.0%} of the variance of what it takes apart, less than "
-            f"{EXPLAINED:.0%}: its latents say little about the model. Train it longer, on more images, or "
-            "with more active latents (sae.epochs, sae.k)."
+            f"The SAE explains {share}: its latents say little about the model. Train it longer, on more "
+            "images, or with more active latents (sae.epochs, sae.k)."
         )
     return found
 
