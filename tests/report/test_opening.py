@@ -100,12 +100,27 @@ def test_accuracies_stand_beside_what_knows_nothing_of_images():
     assert not opening.accuracy_rows(nothing).rows
 
 
+def next_steps(found, warnings=(), audited=False):
+    found.has = lambda name: audited or name != "audit"
+    return opening.steps(found, opening.strong(found.failures), list(warnings), "mine")
+
+
 def test_steps_count_what_waits_for_a_review():
     found = study([1e-9, 0.9])
-    listed = opening.steps(found.failures, opening.strong(found.failures), [], "mine")
-    assert "config/reviews/mine.tsv: 1 of 1 case beyond chance" in listed[0]
-    listed = opening.steps(found.failures, opening.strong(found.failures), ["weak"], "mine")
+    listed = next_steps(found)
+    assert "config/reviews/mine.tsv: 1 of 1 case beyond chance waits" in listed[0]
+    assert listed[-1].startswith("A classifier on these")
+    assert next_steps(found, audited=True)[-1].startswith("Another classifier on these")
+
+
+def test_no_step_contradicts_what_the_page_says():
+    """No finding where the model does not work, no review where none waits."""
+    listed = next_steps(study([1e-9, 0.9]), ["weak"])
     assert listed[0].startswith("First a model that works")
+    assert not any("review" in step or "prompts" in step for step in listed)
+    assert not any("review" in step for step in next_steps(study([0.9])))
+    assert not any("review" in step for step in next_steps(study([0.9], reviewed="yes")))
+    assert len(next_steps(study())) == 1
 
 
 def test_weights_far_below_what_was_published_are_told():

@@ -21,7 +21,10 @@ def names_doubts(study: Tables, variant: Mapping[str, Any], prompt_set: str) -> 
     """
     if not study.has("components"):
         return []
-    if not study.has("alignments") or (known := known_by_name(study.alignments["alignment"])) is None:
+    if (
+        not study.has("alignments")
+        or (known := known_by_name(study.alignments["alignment"].to_numpy())) is None
+    ):
         return [
             "The names of components are guesses: without classes nothing tells whether the labeller knows "
             f"what these images show. {ADVICE}"

@@ -59,7 +59,7 @@ def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_
         read_about(study.path("text")).get("twins", []),
         warnings,
         headline(study, cases, warnings),
-        steps(study.failures, cases, warnings, mined_by),
+        steps(study, cases, warnings, mined_by),
     )
 
 
@@ -226,25 +226,28 @@ def headline(study: Tables, cases: pd.DataFrame, warnings: Sequence[str]) -> str
     )
 
 
-def steps(failures: pd.DataFrame, cases: pd.DataFrame, warnings: Sequence[str], mined_by: str) -> list[str]:
-    """What can be done next, the most useful first."""
+def steps(study: Tables, cases: pd.DataFrame, warnings: Sequence[str], mined_by: str) -> list[str]:
+    """What can be done next, the most useful first; nothing that `warnings` forbid or that is done."""
     found = []
+    waiting = int((cases["reviewed"] != "yes").sum())
     if warnings:
         found.append(
             "First a model that works: other weights, or names that say what the images show (names.csv "
             "beside the class folders); then cases are worth a look."
         )
-    waiting = int((cases["reviewed"] != "yes").sum())
-    if len(failures):
+    elif waiting:
         found.append(
-            f"Look at the pictures of the cases, and write what they are to config/reviews/{mined_by}.tsv: "
-            f"{waiting} of {_cases(len(cases))} beyond chance wait for a review."
+            "Look at the pictures of the cases, and write what they are to "
+            f"config/reviews/{mined_by}.tsv: {waiting} of {_cases(len(cases))} beyond chance "
+            f"{'waits' if waiting == 1 else 'wait'} for a review."
         )
+    if len(study.failures) and not warnings:
         found.append(
             "Try richer prompts: the table of cases has the areas of the short name, of the full name in "
             "templates, and of a linear probe."
         )
-    found.append("A classifier on these embeddings can be audited for what it relies on: docs/audit.md.")
+    another = "Another classifier" if study.has("audit") else "A classifier"
+    found.append(f"{another} on these embeddings can be audited for what it relies on: docs/audit.md.")
     return found
 
 
