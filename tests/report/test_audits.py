@@ -7,9 +7,10 @@ from reliance.audits.findings import findings
 from reliance.audits.schema import RELEVANCES
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
+from reliance.config.stages import AuditSettings
 from reliance.explore.tables import Tables
 from reliance.report.audits import headline
-from reliance.report.page import audit_shown
+from reliance.report.page import NOT_ASKED, audit_shown
 
 NAMES = {"audit": "audit", "audit_accuracies": "accuracies", "audit_relevances": "relevances"}
 
@@ -81,6 +82,13 @@ def test_a_head_that_names_one_class_is_no_robust_one(tmp_path):
     tables = opened(paths)
     judged = findings(tables.audit_accuracies, tables.audit_relevances, tables.audit)
     assert {finding.holds for finding in judged} == {None}
+
+
+def test_a_change_that_nobody_asked_for_is_said_to_be_the_default(shortcut):
+    usual = AuditSettings(positive=("cat",)).intervention.model_dump()
+    assert audit_shown(opened(shortcut), {"intervention": usual})["audit"].endswith(NOT_ASKED)
+    asked = {"intervention": {**usual, "opposite": None}}
+    assert NOT_ASKED not in audit_shown(opened(shortcut), asked)["audit"]
 
 
 def test_few_strong_samples_leave_the_fall_a_verdict(tmp_path):
