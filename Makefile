@@ -3,6 +3,7 @@
 # make test   set up and run every check
 # make test-resume  kills, damage, other threads, two runs at once
 # make test-benchmarks  whether every benchmark still runs
+# make test-s3      results in a bucket, on a server of S3's protocol that it starts
 # make bench        all benchmarks on the CPU, scaled down to minutes
 # make bench-gpu    those that run on a GPU
 # make bench-others  our SAE step against other packages
@@ -14,7 +15,7 @@ GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm bench bench-gpu bench-others lint schema format unlock clean
+.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm test-s3 bench bench-gpu bench-others lint schema format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
 	@echo "make test-benchmarks  whether every benchmark still runs"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
+	@echo "make test-s3  the pipeline with its results in a bucket of S3, on a server that it starts"
 	@echo "make bench    time and memory of every heavy stage against the alternatives, scaled down to minutes"
 	@echo "make bench-gpu  the same where a GPU takes part, with any python that has torch"
 	@echo "make bench-others  one SAE training step against that of other packages, at full size"
@@ -53,7 +55,7 @@ demo-lesions: setup
 	@echo "Done. Open results/demo_lesions/report.html in a browser."
 
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm --ignore=tests/remote --ignore=tests/benchmarks
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/workflow --durations=5
 
 test-resume: setup
@@ -64,6 +66,14 @@ test-benchmarks: setup
 
 test-slurm: setup
 	tests/slurm/run
+
+# Packages of its own, in a folder: botocore and the pinned python-dateutil do not fit together.
+test-s3: setup .s3/installed
+	PYTHONPATH=.s3 $(BIN)/python -m pytest tests/remote --durations=2
+
+.s3/installed: tests/remote/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .s3 -r $<
+	touch $@
 
 bench: setup
 	$(BIN)/python benchmarks/sae_step.py --device cpu --batch 256 --m 8000 --rounds 3

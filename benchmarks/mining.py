@@ -143,10 +143,10 @@ def run(seed: int, cores: int, is_small: bool) -> tuple[Inputs, Path]:
     files = Explained(
         results / "datasets/planted/index.parquet",
         read / "class_token/planted/train/manifest.json",
-        read / encoder[0],
-        results / "demo" / wanted[0],
-        results / "demo" / wanted[1],
-        read / encoder[1],
+        head=read / encoder[0],
+        codes=results / "demo" / wanted[0],
+        sae=results / "demo" / wanted[1],
+        text=read / encoder[1],
     )
     return open_inputs(files, "train"), results
 

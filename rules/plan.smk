@@ -3,7 +3,7 @@ import yaml
 from snakemake.utils import update_config
 
 from reliance.config.resolve import load
-from reliance.plan.paths import CONSTRAINTS
+from reliance.plan.paths import CONSTRAINTS, IMAGES
 from reliance.plan.plan import Plan
 from reliance.plan.report import demo_targets
 from reliance.plan.wiring import Wired, told
@@ -11,7 +11,13 @@ from reliance.plan.stages import STAGES
 
 merged = yaml.safe_load(Path(SHIPPED).read_text(encoding="utf-8"))
 update_config(merged, config)
-PLAN = Plan(told(load)(merged), place=workflow.modifier.path_modifier.modify)
+REMOTE = workflow.storage_settings.default_storage_provider is not None  # results lie in a bucket
+modifier = workflow.modifier.path_modifier
+PLAN = Plan(
+    told(load)(merged),
+    place=modifier.replace_prefix if REMOTE else modifier.modify,
+    keep=local if REMOTE else None,
+)
 ENVIRONMENT = str(PROJECT / "envs" / "reliance.yaml").replace("{", "{{").replace("}", "}}")  # it is a pattern
 WIRED = [Wired(stage, PLAN, PROJECT) for stage in STAGES]
 
@@ -23,6 +29,8 @@ wildcard_constraints:
 def outputs(stage):
     """The outputs of a stage: which are folders, and what goes into Snakemake's report."""
     files = {name: directory(path) if name in stage.folders else path for name, path in stage.outputs.items()}
+    if REMOTE:  # drawn images are read where they lie, as all images are
+        files = {name: local(file) if stage.outputs[name] == IMAGES else file for name, file in files.items()}
     if shown := stage.listed:
         own = PROJECT / "workflow" / "report" / f"{shown.name}.rst"
         caption = f"../workflow/report/{shown.name if own.exists() else 'figure'}.rst"

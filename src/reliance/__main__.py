@@ -104,6 +104,36 @@ def check_data(
     raise typer.Exit(1 if any(found) else 0)
 
 
+@app.command("plan")
+def plan_run(
+    images: Annotated[list[int] | None, typer.Argument(min=1, help="numbers of images to train on")] = None,
+    parts: Annotated[int | None, typer.Option(min=1, help="of an embedding; else of four hours each")] = None,
+    width: Annotated[int, typer.Option(min=1, help="of what is read in the encoder")] = 1024,
+    embedding: Annotated[int, typer.Option(min=1, help="width of the image embedding")] = 768,
+    latents: Annotated[int, typer.Option(min=1, help="of the SAE")] = 30_000,
+    active: Annotated[int, typer.Option(min=1, help="latents per image")] = 64,
+    cpu: Annotated[bool, typer.Option("--cpu", help="without a GPU")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a run from images to named components asks for: parts, GPU hours, memory, bytes, jobs."""
+    from reliance.plan.outlook import Shape, outlook
+
+    shape = Shape(width, embedding, latents, active, gpu=not cpu)
+    found = [outlook(n, shape, parts) for n in images or (1_281_167, 14_000_000, 400_000_000)]
+    if as_json:
+        typer.echo(json.dumps([{**o._asdict(), "steps": [s._asdict() for s in o.steps]} for o in found]))
+        return
+    row = "{:18}{:>8}{:>12}{:>10}{:>12}{:>12}".format
+    for o in found:
+        typer.echo(f"{o.images:,} images in {o.parts} parts")
+        typer.echo(row("stage", "jobs", "hours each", "GB each", "GPU hours", "GiB written"))
+        for s in o.steps:
+            hours, written = f"{s.gpu_hours:,.0f}" if s.gpu_hours else "", s.bytes / 2**30
+            each = (f"{s.minutes / 60:,.1f}", f"{s.memory:,.0f}")
+            typer.echo(row(s.stage, f"{s.jobs:,}", *each, hours, f"{written:,.1f}" if s.bytes else ""))
+        typer.echo(row("all", f"{o.jobs:,}", "", "", f"{o.gpu_hours:,.0f}", f"{o.bytes / 2**30:,.1f}") + "\n")
+
+
 @app.command("check-weights")
 def check_weights(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
     """Test the weights of a variant's encoder: zero-shot accuracies, and what was published for them."""
@@ -165,6 +195,29 @@ def write_units(
 
     for path in told(lambda: export_units_of(results / variant, form, to)):
         typer.echo(path)
+
+
+@app.command("repair")
+def repair_variant(
+    variant: str,
+    case: Annotated[str | None, typer.Option(help="one case by its id")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="folder of the export; else repaired/ of the variant")
+    ] = None,
+    results: Results = Path(RESULTS),
+    as_json: AsJson = False,
+) -> None:
+    """Show what was tried against each failure case, and write the mended classifier."""
+    from reliance.explore.mended import mend, mend_lines
+
+    found = told(lambda: mend(results / variant, case, to))
+    if as_json:
+        typer.echo(
+            json.dumps({"variant": variant, "rows": found.rows, "written": list(map(str, found.files))})
+        )
+        return
+    for line in mend_lines(found):
+        typer.echo(line)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -160,6 +161,27 @@ def test_imports_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_layouts() -> None:
     text = said("layouts", "--images", "8", "--rounds", "1")
     assert all(re.search(rf"{name} .*\d", text) for name in ("files", "shards", "zip", "parquet", "packed"))
+
+
+def test_sites(tmp_path: Path) -> None:
+    from tests.encoders.conftest import variant
+
+    model = tmp_path / "model.json"
+    model.write_text(json.dumps(variant(layers=3)))
+    text = said("sites", "--model", str(model), "--images", "3", "--k", "4", "--rounds", "1")
+    assert re.search(r"two sites in one pass: \d+\.\d+ of one", text)
+
+
+def test_planning_says_no_less_than_it_takes() -> None:
+    """Bytes per image are what is planned, but for the last chunk and small files; memory is within it."""
+    text = said("planning", "--images", "16384", "--threads", "1")
+    rows = [
+        re.split(r"\s{2,}", line.strip()) for line in text.splitlines() if re.match(r"embed|encode", line)
+    ]
+    assert len(rows) == 2
+    for _, planned, measured, asked, needed in rows:
+        assert float(planned) <= float(measured) < 1.1 * float(planned) + 2
+        assert float(needed) < float(asked)
 
 
 def test_lens() -> None:

@@ -292,7 +292,7 @@ def test_the_job_reaches_few_modules():
     base = Path(__file__).parents[2]
     entry = SITES["class_token"].entry("embed_images")
     reached = reachable_modules(base / "scripts" / "job.py", base / "src", entry)
-    assert len(reached) <= 24, reached
+    assert len(reached) <= 27, reached
     assert not [name for name in reached if "sites.embedding" in name or "config" in name]
 
 

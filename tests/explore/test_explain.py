@@ -148,3 +148,19 @@ def test_what_was_not_built_is_left_out_with_its_command(built):
     built.describe(failures_from="demo")
     found = reliance.open(built.home).explain(("train", int(built.images[0])), 5)
     assert "snakemake --cores 2 results/demo/explore/served.parquet" in found.text()
+
+
+def test_the_contrast_is_what_is_beyond_the_mean_of_all_classes(asked, study):
+    for image_id in images_of(asked, 4):
+        image = ("train", image_id)
+        plain = study.explain(image, list(CLASS_IDS)).data.answers
+        beyond = study.explain(image, list(CLASS_IDS), contrast=True).data.answers
+        mean = np.mean([answer.y for answer in plain])
+        effects = [{unit.component: unit.ablation for unit in answer.units} for answer in plain]
+        for answer, own in zip(beyond, plain, strict=True):
+            assert answer.y == pytest.approx(own.y - mean, abs=1e-6)
+            for unit in answer.units:
+                common = np.mean([effect[unit.component] for effect in effects])
+                alone = next(u.ablation for u in own.units if u.component == unit.component)
+                assert unit.ablation == pytest.approx(alone - common, abs=1e-6)
+                assert np.isnan(unit.z)

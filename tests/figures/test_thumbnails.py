@@ -13,7 +13,9 @@ from reliance.figures.thumbnails import (
     Album,
     Pictured,
     Reading,
+    Thumbnail,
     few_colors,
+    outlined,
     square,
 )
 
@@ -105,3 +107,14 @@ def test_few_colours_stay_close_and_are_a_palette():
     assert (few_colors(image) == pixels).all()
     plain = Image.new("RGB", (5, 5), (1, 2, 3))
     assert (few_colors(plain) == [1, 2, 3]).all()
+
+
+def test_a_patch_is_outlined_in_its_place():
+    plain = Thumbnail(np.full((40, 40, 3), 128, np.uint8), "yes")
+    found = outlined(plain, np.array([0.25, 0.5, 0.5, 0.75])).pixels
+    changed = (found != plain.pixels).any(2)
+    rows, columns = np.nonzero(changed)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 29, 10, 19)
+    assert (found[20, 10:20] == 255).all() and (found[21, 11:19] == 0).all()
+    assert not changed[22:28, 12:18].any() and (plain.pixels == 128).all()
+    assert outlined(plain, np.full(4, np.nan)) is plain

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import orthogonal_mp
 
-from reliance.lens.words import dictionary, fitted, pursue, reconstructed, spread
+from reliance.lens.words import dictionary, first_words, fitted, pursue, reconstructed, spread
 
 RNG = np.random.default_rng(0)
 ATOMS = dictionary(RNG.normal(size=(200, 24)).astype(np.float32))
@@ -39,6 +39,8 @@ def test_more_words_come_nearer_and_the_first_stay() -> None:
     np.testing.assert_array_equal(long.atoms[:, :4], short.atoms)
     reached = [reconstructed(directions, ATOMS, long.atoms, m) for m in (1, 4, 12)]
     errors = [np.linalg.norm(directions - part, axis=1) for part in reached]
+    few = first_words(directions, ATOMS, long.atoms, 4)
+    np.testing.assert_allclose(few.coefficients, short.coefficients, atol=1e-5)
     assert (errors[0] > errors[1]).all() and (errors[1] > errors[2]).all()
     near, own = fitted(torch.from_numpy(directions), torch.from_numpy(ATOMS), short.atoms)
     np.testing.assert_allclose(own, short.coefficients, atol=1e-5)

@@ -18,7 +18,7 @@ ANY |= {
     "attributed": ["subset", "test"],
     "basis": ["neurons", "pca", "random", "untrained"],
     "block": ["1", "-2"],
-    "site": [*(SITES.keys() - {"block"}), "block-2"],
+    "site": [*(SITES.keys() - {"block", "patches"}), "block-2", "block-2-patches"],
 }
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from reliance.base.errors import RelianceError
 from reliance.figures.table import BY_NAME, FIGURES, markdown, numbered, sections
 from reliance.plan.figures import GROUPS, compared, figure, figures_of
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
-SHOWN = {"robustness", "failures", "faithfulness", "components", "tested", "hidden", "audit"}  # of the page
+SHOWN = {"robustness", "failures", "faithfulness", "components", "tested", "hidden", "audit", "lens"}
 
 
 @pytest.mark.parametrize("row", FIGURES, ids=lambda row: row.name)
@@ -31,6 +32,7 @@ def test_the_page_has_its_sections_in_order():
         "Failure modes": ["fig5", "fig14", "table1"],
         "Faithfulness": ["fig3", "fig3b", "fig7", "fig8"],
         "Interpretability": ["fig4", "fig9", "fig10", "fig11"],
+        "Inside the encoder": ["lens_selectivity", "lens_direction", "lens_layers", "lens_words"],
     }
     assert [row.name for row in numbered(FIGURES)][:4] == ["table1", "fig3", "fig3b", "fig4"]
     assert BY_NAME["fig5"].heading == "Figure 5"
@@ -46,6 +48,15 @@ def test_the_page_has_its_sections_in_order():
 )
 def test_a_variant_has_the_figures_that_apply(plan: Plan, variant, numbers):
     assert figures_of(plan.variant(variant)) == [f"fig{number}" for number in numbers]
+
+
+def test_only_a_variant_with_a_lens_has_its_figures(plan: Plan):
+    assert figures_of(plan.variant("tiny_deep"))[-4:] == sections()["Inside the encoder"]
+    row = BY_NAME["lens_words"]
+    found = figure(row).inputs(plan, Wildcards(variant="tiny_deep"))
+    assert found["accuracies"][2] == "results/tiny_deep/lens/block2/accuracy.parquet"
+    with pytest.raises(RelianceError, match="section lens"):
+        figure(row).inputs(plan, Wildcards(variant="tiny"))
 
 
 def test_a_comparison_leaves_out_what_has_no_sae_where_one_is_needed(plan: Plan):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from reliance.plan.quiet import untold
+from reliance.plan.quiet import ABOVE, untold
 
 ENDED = "RuleException:\nCalledProcessError in file \"jobs.smk\", line 40:\nCommand 'python job.py' "
 
@@ -25,3 +25,10 @@ def test_only_the_excerpt_of_snakemakes_code_is_left_out(
     if exception:
         record.exception = exception
     assert untold(record) == news
+
+
+@pytest.mark.parametrize(("said", "shown"), [(None, ABOVE), ("out of memory", "out of memory")])
+def test_a_failed_job_says_where_its_reason_stands(said: str | None, shown: str) -> None:
+    record = logging.LogRecord("snakemake", logging.ERROR, "", 0, "Error in rule x", (), None)
+    record.rule_msg = said
+    assert untold(record) and record.rule_msg == shown

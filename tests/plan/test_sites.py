@@ -12,6 +12,7 @@ from reliance.config.resolve import load
 from reliance.config.sites import HEAD, NETWORK, SITES, block_of, kind_of, named, rule_of
 from reliance.plan import (
     attribution,
+    codes,
     concepts,
     encoders,
     failures,
@@ -83,13 +84,16 @@ def test_what_a_model_must_have_is_what_its_sites_need() -> None:
 @pytest.mark.parametrize("site", SITES)
 def test_the_jobs_of_a_site_do_not_reach_another(site: str) -> None:
     stages = encoders.at_site(site)
-    assert [stage.name.startswith("export_head") for stage in stages[1:]] == [True] * (site != "block")
-    folder = "{site}" if site == "block" else site
+    assert [stage.name.startswith("export_head") for stage in stages[1:]] == [True] * (
+        not SITES[site].pattern
+    )
+    folder = "{site}" if SITES[site].pattern else site
     assert f"/{{encoder}}/{folder}/" in str(stages[0].outputs["part"])
     for stage in stages:
         reached = reachable_modules(ROOT / "scripts/job.py", ROOT / "src", stage.entry)
         assert SITES[site].module in reached
-        own = {site, "class_token"} if site == "block" else {site}  # the same token, further on
+        behind = {"block": ("class_token",), "patches": ("block", "class_token")}  # the same parts of a model
+        own = {site, *behind.get(site, ())}
         assert not reached & {place.module for name, place in SITES.items() if name not in own}
 
 
@@ -108,10 +112,56 @@ def test_a_block_is_a_site_with_a_name() -> None:
     assert rule_of("embed_images", "block-2") == embed.name
 
 
+def test_patches_are_a_site_whose_codes_are_made_by_running_the_model() -> None:
+    plan = planned(
+        inside={"site": {"block": -2, "token": "patches"}, "pooling": "mean"},
+        deep={"site": {"block": 1, "token": "class"}},
+        batch={"site": {"block": 1, "token": "patches"}, "sae": {"preset": "planted", "kind": "batch_top_k"}},
+    )
+    v = plan.variant("inside")
+    assert (v.site, v.pooling, kind_of(v.site), block_of(v.site)) == (
+        "block-2-patches",
+        "mean",
+        "patches",
+        -2,
+    )
+    (embed,) = encoders.at_site("patches")
+    w = Wildcards(
+        encoder="demo", dataset="planted", site="block-2-patches", split="train", part="0", parts="1"
+    )
+    assert encoders.embedding(plan, w)["tokens_per_image"] == 8
+    assert "tokens_per_image" not in encoders.embedding(plan, w._replace(site="block-2"))
+    (block,) = encoders.at_site("block")
+    for stage, name, own in ((embed, w.site, True), (block, w.site, False), (embed, "block-2", False)):
+        assert bool(re.fullmatch(stage.constraints["site"], name)) == own
+    rules = {stage.name: stage for stage in codes.STAGES}
+    for rule, wanted in (
+        ("encode", ["deep", "demo"]),
+        ("encode_patches", ["inside"]),
+        ("encode_of_batch_top_k", []),
+        ("encode_patches_of_batch_top_k", ["batch"]),
+    ):
+        pattern = rules[rule].variants(plan)
+        assert [n for n in ("inside", "deep", "batch", "demo") if re.match(pattern + "/", f"{n}/")] == sorted(
+            wanted, key=["inside", "deep", "batch", "demo"].index
+        )
+    asked = Wildcards(variant="inside", split="train", part="0", parts="1")
+    settings = rules["encode_patches"].settings(plan, asked)
+    assert (settings["block"], settings["pooling"], settings["split"]) == (-2, "mean", "train")
+    assert {"index", "weights"} <= set(rules["encode_patches"].inputs(plan, asked))
+
+
+def test_behind_the_last_block_patches_are_refused_with_the_reason() -> None:
+    with pytest.raises(RelianceError, match="do not reach the output"):
+        planned(inside={"site": {"block": -1, "token": "patches"}})
+
+
 def test_what_asks_for_the_rest_of_a_model_gets_a_head_or_the_weights_and_the_images() -> None:
     plan, network = planned(inside={"site": {"block": -2}}), Wildcards(variant="inside", attributed="test")
     asking = [*attribution.STAGES, *failures.STAGES, *faithfulness.STAGES]
     doubled = [stage for stage in asking if stage.name.endswith("_network")]
+    doubled = [stage for stage in doubled if "contrasts" not in stage.name]  # of variants that ask for it
+    assert len([stage for stage in asking if stage.name.endswith("_patches")]) >= 6
     assert len(doubled) == 6
     for stage in doubled:
         (closed,) = [other for other in asking if other.name == stage.name.removesuffix("_network")]
@@ -133,7 +183,7 @@ def test_what_asks_for_the_rest_of_a_model_gets_a_head_or_the_weights_and_the_im
 @pytest.mark.parametrize(
     "site",
     [
-        *("block", "block-1", "blocks", 3),
+        *("block", "block-1", "blocks", "patches", "block-1-patches", 3),
         *({"block": number} for number in ("2", -1, True, 1234)),
         *({"token": "class"}, {"block": 2, "token": "all"}, {"block": 2, "layer": 3}),
     ],

@@ -110,11 +110,11 @@ def test_a_stage_is_consistent(stage: Stage) -> None:
 def test_stages_differ_and_each_file_has_one_of_them() -> None:
     assert len({stage.name for stage in STAGES}) == len(STAGES)
     patterns = [
-        p
+        (p, s.constraints.get("site"))
         for s in STAGES
         for out in s.outputs.values()
         for p in ([out] if isinstance(out, str) else out)
-        if not (s.variants and (s.name.partition("_of_")[2] or s.name.endswith("_network")))
+        if not (s.variants and (s.name.partition("_of_")[2] or s.name.endswith(("_network", "_patches"))))
     ]
     assert len(set(patterns)) == len(patterns)
 

@@ -2,16 +2,20 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 from snakemake.iocontainers import Wildcards as Named
 
+from reliance.config.resolve import load
 from reliance.plan.paths import Wildcards
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Stage, in_blocks
 from reliance.plan.stages import STAGES
-from reliance.plan.wiring import Wired
+from reliance.plan.wiring import Wired, parts_of
 from reliance.units.sae.kinds import DEFAULT, KINDS
+
+from .asked import merged
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {stage.name: stage for stage in STAGES}
@@ -94,10 +98,11 @@ def test_only_what_goes_on_from_unfinished_work_gets_a_fingerprint(plan: Plan) -
         "embed_images",
         "embed_images_embedding",
         "embed_images_block",
+        "embed_images_patches",
         "train_sae",
-        "encode",
-        "encode_of_imported",
-        *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode") for kind in others),
+        "lens_part",
+        *("encode", "encode_patches", "encode_of_imported", "encode_patches_of_imported"),
+        *(f"{stage}_of_{kind}" for stage in ("train_sae", "encode", "encode_patches") for kind in others),
     }
 
 
@@ -132,7 +137,8 @@ def test_an_sae_is_trained_after_the_data_was_looked_at_and_does_not_read_what_w
     assert of.after(named(variant="tiny")) == ["results/tiny/guarded.json"]
     assert "results/tiny/guarded.json" not in of.inputs(named(variant="tiny")).values()
     assert wired(plan, STAGE).after(named(variant="tiny")) == []
-    assert [stage.name for stage in STAGES if stage.first] == ["check_data", "guard_data"]
+    firsts = {stage.name for stage in STAGES if stage.first}
+    assert firsts == {"count_captions", "check_data", "guard_data", "take_probe"}
 
 
 def test_what_others_wait_for_is_run_again_by_no_change_of_its_own(plan: Plan) -> None:
@@ -144,3 +150,18 @@ def test_what_others_wait_for_is_run_again_by_no_change_of_its_own(plan: Plan) -
         assert stage.after is not None
         awaited = stage.after(plan, Wildcards(variant="tiny"))
         assert {path.replace("tiny", "{variant}") for path in awaited} <= guards
+
+
+def test_what_lies_in_a_bucket_is_asked_for_by_the_part(raw: dict[str, Any], plan: Plan) -> None:
+    config = load(merged(raw, {"datasets": {"planted_tiny": {"parts": 2}}}))
+    away = Plan(config, keep=lambda path: f"kept {path}")
+    w = named(variant="tiny", split="train", part="0", parts="2")
+    folder = "results/encoders/tiny/class_token/planted_tiny/train"
+    assert wired(away, "encode").after(w) == [f"{folder}/part-{part}-of-2.zarr" for part in range(2)]
+    assert wired(plan, "encode").after(w) == []
+    codes = "results/tiny/codes/test"
+    expected = [f"{codes}/part-{part}-of-2.zarr" for part in range(2)]
+    assert parts_of(away, f"{codes}/manifest.json") == expected
+    assert parts_of(away, f"/other/{codes}/manifest.json") == []
+    assert parts_of(away, "results/tiny/components.parquet") == []
+    assert away.users("mine.csv") == "kept mine.csv" and plan.users("mine.csv") == "mine.csv"

@@ -15,6 +15,7 @@ from reliance.base.device import choose_device
 from reliance.base.entry import imported
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.telling import advance
+from reliance.config.sites import PATCHES
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings, check_site
 from reliance.images.decode import Reading
@@ -150,6 +151,8 @@ def _behind(files: Explained, split: str, again: Again | None) -> _Rest:
         raise ValueError("a site without a head needs `weights`, and how images are read again")
     reading = Reading(again.dataset_root, again.apply_exif, again.max_pixels, None, again.jpeg_decoding)
     sources = {"weights": files.weights, "index": files.index, "split": split, "block": again.block}
+    if again.network == PATCHES:
+        sources["sae"] = files.sae
     rest: Behind = imported(again.network)(**sources, reading=reading)
     return _Rest(files.weights, rest, rest.site, rest.stamp.id, {})
 

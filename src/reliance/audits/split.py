@@ -43,12 +43,14 @@ def split_audit(
     test_on: str = "test",
     group: str | None = None,
     groups: Path | None = None,
+    guarded: Path | None = None,
 ) -> Stamp:
     """Stage: draw the images that a probe learns from.
 
     Parameters
     ----------
     index, classes : of the data set. groups : its patients or lesions, needed if `group` is set.
+    guarded : of `check_data`, which is waited for and not read.
     audit_split : output, AUDIT_SPLIT.
     positive, negative : classes, see lookup.class_ids; `negative` None: all others.
     positive_share : of the positives of split "train" to learn from. negatives : how many of the others.

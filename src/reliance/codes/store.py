@@ -45,6 +45,25 @@ class Codes:
         image_id = start + np.repeat(np.arange(len(values)), active.sum(1))
         return Entries(image_id, indices.astype(np.int64), values[active])
 
+    @property
+    def located(self) -> bool:
+        """Whether it is known on which patch of an image a latent is strongest."""
+        return "places" in self._parts.layouts
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the patches of an image."""
+        rows, columns = self.stamp.params["grid"]
+        return int(rows), int(columns)
+
+    def places_of(self, images: np.ndarray, components: np.ndarray) -> np.ndarray:
+        """The patch on which a component is strongest, int64 [q] of q pairs; -1 where it is not active."""
+        values, indices = codes_at(self, images)
+        hit = (indices == components[:, None]) & (values != 0)
+        places = self._parts.take("places", images).astype(np.int64)
+        found: np.ndarray = np.where(hit.any(1), places[np.arange(len(images)), hit.argmax(1)], -1)
+        return found
+
     def _indices(self, start: int, stop: int) -> np.ndarray:
         """As stored. Raises RelianceError for one that is no latent: products with rows would not notice."""
         indices = self._parts.read("indices", start, stop)

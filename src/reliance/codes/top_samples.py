@@ -13,7 +13,7 @@ import numpy as np
 
 from reliance.base.artifacts import TableSpec, write_table
 from reliance.base.telling import advance
-from reliance.codes.store import open_codes
+from reliance.codes.store import Codes, open_codes
 from reliance.units.protocol import Activations, Entries
 
 TOP_SAMPLES = TableSpec(
@@ -21,6 +21,7 @@ TOP_SAMPLES = TableSpec(
     1,
     (("component", "int32"), ("rank", "int32"), ("image_id", "int64"), ("activation", "float32")),
 )
+BOX = ("left", "top", "right", "bottom")  # of a patch, as shares of the square that a model sees
 _BUFFER = 1 << 23  # keys sorted at a time
 _POSITIVE_BITS = {2: 15, 4: 31}  # bits of a positive float, by its bytes
 _NOTHING = np.zeros(0, np.uint64)
@@ -127,11 +128,26 @@ def strongest(activations: Activations, count: int, block_rows: int) -> Top:
 def top_samples(*, codes: Path, top_samples: Path, count: int = 100, block_rows: int = 16384) -> None:
     """Write the `count` strongest images of every component of a split, as TOP_SAMPLES.
 
-    Components that never fire have no rows. Reads `block_rows` images at a time.
+    Components that never fire have no rows. Of codes of patches it is said where in the image the patch lies
+    on which a component is strongest (LOCATED). Reads `block_rows` images at a time.
     """
     import pandas as pd
 
     split = open_codes(codes)
     found = strongest(split, count, block_rows)
-    inputs = {"codes": split.stamp.id}
-    write_table(top_samples, pd.DataFrame(found._asdict()), TOP_SAMPLES, {"count": count}, inputs)
+    frame, spec = pd.DataFrame(found._asdict()), TOP_SAMPLES
+    if split.located:
+        spec = TOP_SAMPLES._replace(columns=(*TOP_SAMPLES.columns, *((name, "float32") for name in BOX)))
+        frame[list(BOX)] = boxes(split, found, block_rows)
+    write_table(top_samples, frame, spec, {"count": count}, {"codes": split.stamp.id})
+
+
+def boxes(split: Codes, top: Top, block_rows: int) -> np.ndarray:
+    """BOX of the patches on which components are strongest in their top images, float32 [r, 4]."""
+    rows, columns = split.grid
+    steps = range(0, len(top.image_id), block_rows)
+    parts = [(top.image_id[i : i + block_rows], top.component[i : i + block_rows]) for i in steps]
+    places = np.concatenate([np.zeros(0, np.int64), *(split.places_of(*part) for part in parts)])
+    y, x = np.divmod(places, columns)
+    box = np.stack([x / columns, y / rows, (x + 1) / columns, (y + 1) / rows], 1)
+    return box.astype(np.float32)

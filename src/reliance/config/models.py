@@ -22,6 +22,7 @@ from reliance.config.stages import (
     Naming,
     Probe,
     Prompt,
+    Repair,
     Transform,
 )
 
@@ -57,6 +58,7 @@ class Embedding(Section):
     batch_size: Positive
     workers: Annotated[int, Field(ge=0, le=1024)]
     chunk_rows: Positive
+    tokens_per_image: Annotated[int, Field(ge=1, le=65535)] = 8
 
 
 class Preprocess(Section):
@@ -233,6 +235,7 @@ class Variant(Section):
     dataset: Name
     labeller: Name | None = None
     sae: dict[str, Any] | None = None
+    pooling: Literal["max", "mean"] = "max"  # of the codes of patches
     train_on: tuple[str, ...] | None = None
     failures_from: Name | None = None
     failures: dict[str, Any] = Field(default_factory=dict)
@@ -241,6 +244,11 @@ class Variant(Section):
     lens: LensSettings | None = None
 
     _site = field_validator("site", mode="before")(sites.named)
+
+    @property
+    def patches(self) -> bool:
+        """Whether it is of the patches of images."""
+        return sites.kind_of(self.site) == "patches"
 
 
 class Config(Section):
@@ -261,6 +269,7 @@ class Config(Section):
     faithfulness: Faithfulness
     hidden: Hidden
     matching: Matching = Matching()
+    repair: Repair = Repair()
     galleries: Galleries
     transforms: dict[Name, Transform]
     variants: dict[Name, Variant]

@@ -13,7 +13,8 @@ def check_site(config: Config, name: str, here: str) -> None:
             f"{here}.site",
             "a model is read at a site that is known",
             variant.site,
-            " | ".join(name for name in SITES if name != "block") + " | {block: l, token: class}",
+            " | ".join(name for name, row in SITES.items() if not row.pattern)
+            + " | {block: l, token: class | patches}",
             nearest(variant.site, SITES),
         )
     if config.encoders[variant.encoder].role != "encoder" and variant.site != OF_LABELLERS:

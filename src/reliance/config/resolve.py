@@ -34,6 +34,7 @@ class Resolved(NamedTuple):
     external: tuple[str, ...]
     audit: AuditSettings | None  # of classes that it names
     probe: GivenProbe | None = None  # a classifier of others
+    pooling: str = "max"  # of the codes of patches
     lens: LensSettings | None = None  # what is looked at inside the encoder
 
 
@@ -75,6 +76,7 @@ def resolve(config: Config, name: str) -> Resolved:
         external=variant.external,
         audit=variant.audit if variant.audit and variant.audit.positive else None,
         probe=variant.audit.probe if variant.audit else None,
+        pooling=variant.pooling,
         lens=variant.lens,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 HEAD = ""  # the tail in closed form: head.safetensors
 NETWORK = "reliance.tails.network:open_network"  # the tail that runs the blocks behind
+PATCHES = "reliance.tails.patches:open_patches"  # the same with the patches moved, not the class token
 
 
 class Place(NamedTuple):
@@ -29,7 +30,9 @@ class Place(NamedTuple):
 
 DEFAULT = "class_token"
 OF_LABELLERS = "embedding"  # where models that only give names are read
-AT_BLOCK = re.compile(r"block(-?(?:0|[1-9]\d{0,2}))")
+AT_BLOCK = re.compile(r"block(-?(?:0|[1-9]\d{0,2}))(-patches)?")
+_BLOCK = AT_BLOCK.pattern.partition("(-patches)")[0].replace("(-", "(?:-", 1)
+TOKENS = {"class": "", "patches": "-patches"}  # of a block, as their names end
 SITES = {
     "class_token": Place(
         "reliance.encoders.sites.class_token", "the class token after the last block", ("norm", "proj")
@@ -40,14 +43,22 @@ SITES = {
         "the class token after block l, from 0, or from the end: -2 is the last but one",
         ("norm", "proj"),
         NETWORK,
-        AT_BLOCK.pattern.replace("(-", "(?:-", 1),
+        _BLOCK,
+    ),
+    "patches": Place(
+        "reliance.encoders.sites.patches",
+        "the patch tokens after block l, codes pooled over an image",
+        ("norm", "proj"),
+        PATCHES,
+        f"{_BLOCK}-patches",
     ),
 }
 
 
 def kind_of(site: str) -> str:
     """The row of a site by its name in paths; the name itself if it is of no row."""
-    return "block" if AT_BLOCK.fullmatch(site) else site
+    match = AT_BLOCK.fullmatch(site)
+    return site if not match else "patches" if match[2] else "block"
 
 
 def block_of(site: str) -> int | None:
@@ -57,21 +68,26 @@ def block_of(site: str) -> int | None:
 
 
 def named(site: Any) -> Any:
-    """The name of a site as it is written in the configuration: a name, or {block: l, token: class}.
+    """The name of a site as the configuration has it: a name, or {block: l, token: class | patches}.
 
     Raises ValueError for a block that is no place of its own. Other values are left to who checks them.
     """
     if not isinstance(site, Mapping):
-        if site in ("block", "block-1"):
+        if site in ("block", "patches", "block-1", "block-1-patches"):
             raise ValueError("write {block: l}, l from 0, or from -2 down; behind the last: class_token")
         return site
     block, token = site.get("block"), site.get("token", "class")
-    wrong = set(site) - {"block", "token"} or token != "class" or type(block) is not int
+    wrong = set(site) - {"block", "token"} or token not in TOKENS or type(block) is not int
     if wrong or not AT_BLOCK.fullmatch(f"block{block}"):
-        raise ValueError(f"a site behind a block is {{block: l, token: class}}, found {dict(site)}")
+        raise ValueError(f"a site behind a block is {{block: l, token: class | patches}}, found {dict(site)}")
+    if block == -1 and token == "patches":
+        raise ValueError(
+            "patches behind the last block, which is block -1, do not reach the output: only the class token "
+            "does; write {block: -2, token: patches}"
+        )
     if block == -1:
         raise ValueError("behind the last block, which is block -1, write site: class_token")
-    return f"block{block}"
+    return f"block{block}{TOKENS[token]}"
 
 
 def rule_of(stage: str, site: str) -> str:

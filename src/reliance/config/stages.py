@@ -42,6 +42,7 @@ class Failures(Section):
 
     prompt_set: PromptSet
     relevance: Literal["act_x_grad", "ablation"]
+    contrastive: bool = False
     every_nth: Positive
     min_z: Annotated[float, Field(ge=0)]
     min_samples: Positive
@@ -108,6 +109,27 @@ class Matching(Section):
     images: Positive = 200_000
     shortlist: Annotated[int, Field(ge=1, le=1024)] = 16
     found_again: Annotated[float, Field(gt=0, le=1)] = 0.7
+
+
+class Repair(Section):
+    """How families are formed, what carries a case, and what is tried against it."""
+
+    cuts: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=5)] = (
+        0.7,
+        0.55,
+        0.4,
+    )
+    shortlist: Annotated[int, Field(ge=1, le=1024)] = 16
+    largest: Annotated[int, Field(ge=2, le=INT32_MAX)] = 50
+    draws: Annotated[int, Field(ge=2, le=1000)] = 10
+    most_loss: Share = 0.005
+    seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0
+
+    @model_validator(mode="after")
+    def _cuts_fall(self) -> "Repair":
+        if any(b >= a for a, b in zip(self.cuts, self.cuts[1:], strict=False)):
+            raise ValueError(f"cuts fall, found {list(self.cuts)}")
+        return self
 
 
 class Transform(Section):

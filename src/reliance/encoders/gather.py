@@ -9,7 +9,8 @@ from reliance.base.rows import write_manifest
 from reliance.base.writing import atomic
 from reliance.config.sites import rule_of
 from reliance.encoders.stored import KIND, Embeddings
-from reliance.images.tables import read_split, tolerated
+from reliance.images.slices import paths_of
+from reliance.images.tables import tolerated
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,9 @@ def gather_embeddings(
         limit = tolerated(max_invalid, found.rows)
         if len(found.excluded) > limit:
             split = found.stamp.params["split"]
-            paths = read_split(index, split).paths if index else None
-            first = [
-                f"{paths[row] if paths is not None else f'image {row}'} ({reason})"
-                for row, reason in found.excluded[:5]
-            ]
+            rows = [row for row, _ in found.excluded[:5]]
+            names = paths_of(index, split, rows) if index else [f"image {row}" for row in rows]
+            first = [f"{name} ({reason})" for name, (_, reason) in zip(names, found.excluded, strict=False)]
             raise RelianceError(
                 "images.max_invalid",
                 f"at most {limit:g} images of split '{split}' may be unreadable",

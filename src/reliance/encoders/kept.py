@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import PartRange, verify_part
+from reliance.base.rows import verify_part
 from reliance.images.tables import SplitRows
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,10 @@ class Kept(NamedTuple):
 NOTHING = Kept({}, {})
 
 
-def states_of(root: str, listed: SplitRows, rows: PartRange) -> list[State | None]:
-    """What images of a part are known by; None for one inside a container, gone, or not as it was listed."""
+def states_of(root: str, listed: SplitRows) -> list[State | None]:
+    """What images of a part are known by; None for one in a container, gone, or not as it was listed."""
     found: list[State | None] = []
-    own = slice(rows.start, rows.stop)
-    for path, size, place in zip(listed.paths[own], listed.sizes[own], listed.places[own], strict=True):
+    for path, size, place in zip(listed.paths, listed.sizes, listed.places, strict=True):
         try:
             state = os.stat(os.path.join(root, path))
         except OSError:

@@ -30,6 +30,23 @@ class Embeddings(Parts):
         return str(self.stamp.params.get("site", "class_token"))
 
     @property
+    def sampled(self) -> int:
+        """Tokens stored of each image where it has many, 0 where x is its one vector."""
+        return self.layouts["samples"].shape[0] if "samples" in self.layouts else 0
+
+    def learned_from(self, start: int, stop: int) -> np.ndarray:
+        """What an SAE learns from of the readable images of rows [start, stop), [n, d]: x, or some tokens."""
+        found = self.read("samples" if self.sampled else "x", start, stop)
+        readable: np.ndarray = found[self.read("valid", start, stop)]
+        return readable.reshape(-1, found.shape[-1])
+
+    def learned_of(self, rows: np.ndarray) -> np.ndarray:
+        """The same of the readable ones among rows by index."""
+        found = self.take("samples" if self.sampled else "x", rows)
+        readable: np.ndarray = found[self.take("valid", rows)]
+        return readable.reshape(-1, found.shape[-1])
+
+    @property
     def width(self) -> int:
         """p of z."""
         self._need_z()

@@ -8,8 +8,8 @@ ends with the same numbers.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import groupby
+from contextlib import ExitStack, contextmanager
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +19,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from reliance.base.errors import RelianceError
-from reliance.base.rows import PartWriter, part_range
+from reliance.base.rows import PartWriter
 from reliance.base.telling import advance
 from reliance.encoders import kept
-from reliance.encoders.head import Head
+from reliance.encoders.chunk import Chunk
 from reliance.encoders.model import Clip, load_model
-from reliance.encoders.sites.site import Site, image_embeddings, layouts
+from reliance.encoders.sites.site import Site, layouts
 from reliance.encoders.stored import KIND
+from reliance.encoders.together import alone, guests
 from reliance.images.decode import Images, Pixels, Reading
-from reliance.images.tables import read_split
+from reliance.images.slices import read_part
 
 log = logging.getLogger(__name__)
 LOG_SECONDS = 30.0
@@ -40,6 +41,7 @@ class Share(NamedTuple):
     split: str
     part_index: int
     parts: int
+    together: Mapping[str, Mapping[str, Any]] = {}  # other sites to record in the same pass, see `together`
 
 
 class Store(NamedTuple):
@@ -84,44 +86,50 @@ def embed_images_at(
     a file that is gone or may not be read.
     """
     torch.set_num_threads(compute.threads)
-    listed = read_split(index, share.split)
+    listed, span = read_part(index, share.split, share.part_index, share.parts)
     clip = load_model(weights, compute.device)
-    span = part_range(len(listed.paths), share.parts, share.part_index)
     identity = _identity(site, share.split, reading, store, compute)
-    arrays = layouts(site, clip, store.dtype)
     # sums may round differently in batches of another size
     code = f"{fingerprint} batch_size={compute.batch_size}"
     inputs = {"index": listed.stamp.id, "weights": clip.stamp.id}
-    states = kept.states_of(reading.dataset_root, listed, span) if keep else []
-    begun = code + kept.digest(states)
-    writer = PartWriter(
-        part, KIND, span, arrays, identity, inputs, fingerprint=begun, chunk_rows=store.chunk_rows
-    )
+    states = kept.states_of(reading.dataset_root, listed) if keep else []
+
+    def begin(at: Site, folder: Path, of: str) -> PartWriter:
+        begun = f"{of} batch_size={compute.batch_size}{kept.digest(states)}"
+        same = identity if at is site else _identity(at, share.split, reading, store, compute)
+        rows = layouts(at, clip, store.dtype)
+        return PartWriter(
+            folder, KIND, span, rows, same, inputs, fingerprint=begun, chunk_rows=store.chunk_rows
+        )
+
+    with alone(part):
+        writer = begin(site, part, fingerprint)
     key = kept.key_of(clip.stamp.id, code, {**identity, "split": ""}, reading.dataset_root)
-    known = kept.earlier(part, key, states, span.start, list(arrays)) if keep else kept.NOTHING
+    known = kept.earlier(part, key, states, span.start, list(writer.layouts)) if keep else kept.NOTHING
     todo = known.fresh(range(writer.next_row, span.stop))
-    paths, sizes, places = (column[todo].tolist() for column in (listed.paths, listed.sizes, listed.places))
+    own = [row - span.start for row in todo]
+    paths, sizes, places = (column[own].tolist() for column in (listed.paths, listed.sizes, listed.places))
     images = Images(paths, reading, clip.weights.preprocess, sizes, places)
-    loader: Any = DataLoader(
-        images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
-        batch_sampler=chunked_batches([r - span.start for r in todo], store.chunk_rows, compute.batch_size),
-        num_workers=compute.workers,
-        collate_fn=collate,
-        pin_memory=clip.device.type == "cuda",
-    )
-    chunk = _Chunk(site, site.head(clip) if site.head else None, store.dtype)
-    with forward(clip, site, compute.precision) as run:
-        logged = _logged(loader, len(images), span.stop - len(images))
-        batches = _computed(logged, run, ahead=int(clip.device.type == "cuda"))
+    places_of_batches = chunked_batches(own, store.chunk_rows, compute.batch_size)
+    chunk = Chunk(site, clip, store.dtype)
+    beside = [] if known.place else guests(share.together, writer, clip, store.dtype, begin)
+    sites = [site, *(guest.site for guest in beside)]
+    with passed(clip, sites, images, places_of_batches, compute, span.stop) as batches:
         while writer.next_row < span.stop:
             rows = range(writer.next_row, min(writer.next_row + store.chunk_rows, span.stop))
             fresh = known.fresh(rows)
             while chunk.rows < len(fresh):
-                batch, found = next(batches)
-                chunk.add(found, batch.reasons, weights)
+                batch, (found, *others) = next(batches)
+                own = fresh[chunk.rows :][: len(batch.reasons)]
+                for taking, values in zip((chunk, *(g.chunk for g in beside)), (found, *others), strict=True):
+                    taking.add(values, batch.reasons, own)
             made, excluded = chunk.take(fresh) if fresh else ({}, [])
             writer.append(known.filled(rows, fresh, made), excluded)
+            for guest in beside:
+                guest.writer.append(*guest.chunk.take(fresh))
         next(batches, None)  # which tells the last progress
+    for guest in beside:
+        guest.leave()
     writer.finish()
     if keep:
         kept.keep(part, key, listed.stamp.id, states, share.parts)
@@ -131,10 +139,10 @@ def _identity(site: Site, split: str, reading: Reading, store: Store, compute: C
     """The params of a part."""
     params = {"split": split, "site": site.name, "dtype": store.dtype, "precision": compute.precision}
     changed: dict[str, Any] = {"transform": dict(reading.transform)} if reading.transform else {}
-    if (
-        reading.jpeg_decoding != "exact"
-    ):  # so that embeddings from before there was a choice are still the same
+    if reading.jpeg_decoding != "exact":  # embeddings from before there was a choice are still the same
         changed["jpeg_decoding"] = reading.jpeg_decoding
+    if site.sampled:
+        changed["tokens_per_image"] = site.sampled.most
     return {**params, **changed, "apply_exif": reading.apply_exif, "max_pixels": reading.max_pixels}
 
 
@@ -151,6 +159,25 @@ def collate(items: Sequence[Pixels]) -> Batch:
     pixels = torch.from_numpy(np.stack([item.values for item in items]))
     failure = next((item.failure for item in items if item.failure), None)
     return Batch(pixels.permute(0, 3, 1, 2), [item.reason for item in items], failure)
+
+
+@contextmanager
+def passed(
+    clip: Clip, sites: list[Site], images: Images, batches: list[list[int]], compute: Compute, end: int
+) -> Iterator[Iterator[tuple[Batch, list[list[np.ndarray]]]]]:
+    """Batches of places in `images` with what the model makes of them at each site; `end` is for progress."""
+    loader: Any = DataLoader(
+        images,  # type: ignore[arg-type]  # anything with __len__ and __getitem__ will do
+        batch_sampler=batches,
+        num_workers=compute.workers,
+        collate_fn=collate,
+        pin_memory=clip.device.type == "cuda",
+    )
+    with forward(clip, sites[0], compute.precision, sites[1:]) as run:
+        logged = _logged(loader, len(images), end - len(images))
+        made = _computed(logged, run, ahead=int(clip.device.type == "cuda"))
+        ends = np.cumsum([0, *(1 if site.head else 2 for site in sites)]).tolist()
+        yield ((batch, [rows[a:b] for a, b in pairwise(ends)]) for batch, rows in made)
 
 
 class Pending(NamedTuple):
@@ -185,21 +212,29 @@ def chunked_batches(rows: Sequence[int], chunk_rows: int, batch_size: int) -> li
 
 
 @contextmanager
-def forward(clip: Clip, site: Site, precision: str = "fp32") -> Iterator[Callable[[torch.Tensor], Pending]]:
-    """A function from uint8 pixels [n, 3, h, w] to x [n, d] at a site, and to z [n, p] too if it has no head.
+def forward(
+    clip: Clip, site: Site, precision: str = "fp32", others: Sequence[Site] = ()
+) -> Iterator[Callable[[torch.Tensor], Pending]]:
+    """A function from uint8 pixels [n, 3, h, w] to x [n, d] at a site, and to z [n, p] too if it has no head;
+    the same of `others` behind.
 
     On a GPU it returns before the rows are computed, so that the next batch can follow at once.
     """
-    caught: list[torch.Tensor] = []
+    caught: list[list[torch.Tensor]] = [[] for _ in (site, *others)]
     kind = AUTOCAST[precision]
     normalise = normaliser(clip.weights.preprocess, clip.device)
 
     def run(pixels: torch.Tensor) -> Pending:
-        caught.clear()
+        for own in caught:
+            own.clear()
         images = normalise(pixels)
         with torch.inference_mode(), torch.autocast(clip.device.type, kind, enabled=kind is not None):
             z = clip.model.encode_image(images)
-        found = [caught[0] if site.catch else z, *([] if site.head else [z])]
+        found = [
+            values
+            for at, own in zip((site, *others), caught, strict=True)
+            for values in (own[0] if at.catch else z, *([] if at.head else [z]))
+        ]
         rows = [values.float() for values in found]
         if not rows[0].is_cuda:
             return Pending(rows)
@@ -208,7 +243,11 @@ def forward(clip: Clip, site: Site, precision: str = "fp32") -> Iterator[Callabl
         ]
         return Pending(host, torch.cuda.current_stream(rows[0].device).record_event())
 
-    with site.catch(clip, caught) if site.catch else nullcontext(), cast_weights(clip.model.visual, kind):
+    with ExitStack() as stack:
+        for at, own in zip((site, *others), caught, strict=True):
+            if at.catch:
+                stack.enter_context(at.catch(clip, own))
+        stack.enter_context(cast_weights(clip.model.visual, kind))
         yield run
 
 
@@ -225,48 +264,6 @@ def cast_weights(tower: nn.Module, kind: torch.dtype | None) -> Iterator[None]:
     finally:
         for parameter, data in kept:
             parameter.data = data
-
-
-class _Chunk:
-    """Rows on their way into the store."""
-
-    def __init__(self, site: Site, head: Head | None, dtype: str) -> None:
-        self.site, self.head, self.dtypes = site, head, (dtype, "float32")
-        self._arrays: list[list[np.ndarray]] = []  # x and perhaps z of every batch
-        self._reasons: list[str] = []
-
-    @property
-    def rows(self) -> int:
-        return len(self._reasons)
-
-    def add(self, rows: Sequence[np.ndarray], reasons: list[str], weights: Path) -> None:
-        """Take a batch; rows of unreadable images become zeros."""
-        valid = np.array([not reason for reason in reasons])[:, None]
-        kept = [np.where(valid, values, 0) for values in rows]
-        with np.errstate(over="ignore"):
-            stored = [values.astype(dtype) for values, dtype in zip(kept, self.dtypes, strict=False)]
-        if not all(np.isfinite(values).all() for values in stored):
-            raise RelianceError(
-                "embedding.dtype, embedding.precision",
-                "embeddings are finite numbers that the store can hold",
-                found=f"{max(np.abs(values).max() for values in kept):g} as {self.dtypes[0]}, from {weights}",
-                allowed="values below 65504 for float16",
-                next_step="write `dtype: float32`; if that fails too, `precision: fp32`, "
-                "or the weights are damaged",
-            )
-        self._arrays.append(stored)
-        self._reasons += reasons
-
-    def take(self, rows: Sequence[int]) -> tuple[dict[str, np.ndarray], list[tuple[int, str]]]:
-        """Arrays and (image_id, reason) of the images `rows`; then empty."""
-        valid = np.array([not reason for reason in self._reasons])
-        x, *z = (np.concatenate(batches) for batches in zip(*self._arrays, strict=True))
-        arrays = {self.site.array: x, "valid": valid}
-        if "embedding" not in arrays:
-            arrays["embedding"] = image_embeddings(x, self.head, valid) if self.head else z[0]
-        excluded = [(row, reason) for row, reason in zip(rows, self._reasons, strict=True) if reason]
-        self._arrays, self._reasons = [], []
-        return arrays, excluded
 
 
 def _computed(

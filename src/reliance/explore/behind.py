@@ -12,12 +12,15 @@ import pandas as pd
 import torch
 
 from reliance.base.artifacts import Stamp
-from reliance.config.sites import block_of
+from reliance.config.sites import block_of, kind_of
 from reliance.encoders.model import Clip
 from reliance.images.decode import Reading
 from reliance.images.tables import SplitRows
+from reliance.tails.patches import AmongPatches, applied
 from reliance.tails.point import Opened, Point
-from reliance.tails.remaining import Remaining, pixels_of
+from reliance.tails.remaining import Remaining, Seen, pixels_of
+from reliance.units.sae.files import Sae
+from reliance.units.sae.pooled import on_patches
 
 
 class Network:
@@ -27,8 +30,10 @@ class Network:
         block = block_of(site)
         if block is None:
             raise ValueError(f"no block: {site}")
-        self._remaining = Remaining(clip, block, pixels, torch.float32)
-        self._seen = self._remaining.see(np.zeros(1, np.int64))
+        kind = AmongPatches if kind_of(site) == "patches" else Remaining
+        self._remaining = kind(clip, block, pixels, torch.float32)
+        first, others = self._remaining.tokens(np.zeros(1, np.int64))
+        self._seen, self.patches = Seen(first if kind is AmongPatches else others), others
 
     def embed(self, x: np.ndarray) -> np.ndarray:
         """z / |z| float32 [n, p] with the class token at x [n, d]."""
@@ -47,6 +52,15 @@ class Network:
             y = torch.as_tensor(text, dtype=torch.float32) @ (z / z.norm())
             found = [torch.autograd.grad(one, at, retain_graph=True)[0][0] for one in y]
         return torch.stack(found).double().numpy()
+
+
+def spread(network: Network, sae: Sae, components: np.ndarray) -> np.ndarray:
+    """Activations float32 [k, P] of latents int64 [k] on the patches of an image."""
+    known = applied(sae, "cpu", torch.float32)
+    assert known is not None
+    wanted = torch.as_tensor(components, dtype=torch.int64)[None]
+    found: np.ndarray = on_patches(network.patches, known, wanted)[0].T.numpy()
+    return found
 
 
 def again(row: pd.Series, root: Path, stamp: Stamp, clip: Clip) -> Callable[[np.ndarray], torch.Tensor]:

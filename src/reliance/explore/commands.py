@@ -45,6 +45,9 @@ def explain(
     prompt: Annotated[list[str] | None, typer.Option(help="a text; may be given several times")] = None,
     class_id: Annotated[list[int] | None, typer.Option("--class", help="a class by its number")] = None,
     against: Annotated[str | None, typer.Option(help="explain the difference to this text")] = None,
+    contrast: Annotated[
+        bool, typer.Option("--contrast", help="explain the difference to the mean of all classes")
+    ] = False,
     where: Where = False,
     top: Top = 10,
     png: Png = None,
@@ -56,7 +59,7 @@ def explain(
     asked: list[str | int] = [*(prompt or []), *(class_id or [])]
 
     def answers(study: Study) -> list[Answer]:
-        return [study.explain(one, asked, against, top, where) for one in image]
+        return [study.explain(one, asked, against, top, contrast, where) for one in image]
 
     _answer(results, variant, answers, ("explanations", as_json, png, html))
 
@@ -66,7 +69,12 @@ def show(
     component: Annotated[str, typer.Argument(metavar="ID[,ID...]", help="numbers of units")],
     split: Split = "train",
     images: Annotated[int, typer.Option(min=0, max=100, help="examples of each")] = 20,
-    pooling: Annotated[str, typer.Option(help="max | mean, over the tokens of an image")] = "max",
+    over: Annotated[
+        str | None, typer.Option(help="an image, as a file or test:12: the unit on each of its patches")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="max | mean, over the tokens of an image, as its codes are")
+    ] = None,
     where: Where = False,
     png: Png = None,
     html: Html = None,
@@ -76,6 +84,8 @@ def show(
     """Show units: examples, names, how they fire, what they drive and fool, and what is near them."""
 
     def answers(study: Study) -> list[Answer]:
+        if over is not None:
+            return [study.map(one, over) for one in _numbers(component)]
         return [study.component(one, images, split, pooling, where) for one in _numbers(component)]
 
     _answer(results, variant, answers, ("units", as_json, png, html))

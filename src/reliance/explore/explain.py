@@ -18,7 +18,7 @@ from reliance.explore.indexing import REFERENCES
 from reliance.explore.lookup import rows_where
 from reliance.explore.model import Models
 from reliance.explore.picture import ImageLike, Picture, see
-from reliance.explore.prompts import Asked, ask
+from reliance.explore.prompts import Asked, ask, mean_of_classes
 from reliance.explore.shelf import Shelf
 from reliance.failures.reference import PRIOR_WEIGHT
 from reliance.failures.schema import EXPECTATIONS
@@ -75,15 +75,18 @@ def explain(
     prompts: Sequence[str | int],
     against: str | int | None = None,
     top: int = 10,
+    contrast: bool = False,
 ) -> Explained:
     """Explain an image for prompts, or for how they differ from the prompt `against`.
 
-    top : units per prompt of which more is said than numbers.
+    top : units per prompt of which more is said than numbers. contrast : how they differ from the mean of all
+    classes' prompts; it comes before `against`.
     Raises RelianceError for an image or prompt that is none, and for what was not built.
     """
     asked = ask(shelf, models, [*prompts, *([] if against is None else [against])])
     picture = see(shelf, models, image)
-    return explained(shelf, picture, asked[: len(prompts)], None if against is None else asked[-1], top)
+    other = mean_of_classes(shelf) if contrast else None if against is None else asked[-1]
+    return explained(shelf, picture, asked[: len(prompts)], other, top)
 
 
 def explained(
@@ -93,7 +96,7 @@ def explained(
     vectors = np.stack([prompt.vector for prompt in [*asked, *([against] if against else [])]])
     found = shelf.attribute(picture.seen, vectors)
     if against:
-        found = Relevances(*(values[:-1] - values[-1:] for values in found))
+        found = Relevances(*(values[:-1] - against.weight * values[-1:] for values in found))
     expected = [_Expected(shelf, prompt, against is None) for prompt in asked]
     cases = _cases(shelf)
     answers = [
@@ -168,6 +171,8 @@ class _Expected:
         path = shelf.path("expectations")
         where = {"class_id": [prompt.class_id]}
         own, stamp = rows_where(shelf.path("references"), REFERENCES, where)
+        if stamp.params.get("contrastive"):
+            return  # of other relevances than those that are shown
         shelf.same_expectations(stamp.inputs["expectations"], read_stamp(path).id)
         if own.empty:
             return

@@ -17,7 +17,7 @@ from reliance.base.artifacts import check_same, hash_file
 from reliance.base.entry import imported
 from reliance.base.errors import RelianceError
 from reliance.config.sites import SITES, block_of, kind_of
-from reliance.explore.attribute import Rest, Seen
+from reliance.explore.attribute import Seen
 from reliance.explore.lookup import images_of
 from reliance.explore.shelf import Shelf
 from reliance.units.sae.kinds import KINDS
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from reliance.encoders.model import Clip
     from reliance.encoders.stored import Embeddings
+    from reliance.explore.behind import Network
+    from reliance.units.sae.apply import Applied
 
 ENCODER, LABELLER = "weights", "labeller_weights"  # names of files of a variant
 
@@ -45,7 +47,7 @@ class Models:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._loaded: dict[str, tuple[Clip, Any]] = {}
-        self._behind: tuple[Seen, Rest] | None = None  # of the last image
+        self._behind: tuple[Seen, Network] | None = None  # of the last image
 
     def texts(self, which: str, prompts: Sequence[str]) -> np.ndarray:
         """Unit text vectors float32 [n, p] of some texts, by the encoder or the labeller."""
@@ -59,6 +61,24 @@ class Models:
         read = self._read(image, max_pixels)
         return self.code(read.x.astype(np.float32))._replace(pixels=read.pixels)
 
+    def on_patches(self, seen: Seen, component: int) -> np.ndarray:
+        """Activations of a unit on the patches of an image, float32 [rows, columns]."""
+        from reliance.encoders.sites.patches import grid_of
+        from reliance.explore.behind import spread
+
+        found = spread(self.behind(seen), self._shelf.sae, np.array([component]))
+        shaped: np.ndarray = found[0].reshape(grid_of(self._model(ENCODER)[0]))
+        return shaped
+
+    def spread_over(self, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
+        """All patches of an image in one row [P d], and what one of each active unit adds there [k, P d]."""
+        from reliance.explore.behind import spread
+
+        network, sae = self.behind(seen), self._shelf.sae
+        share = spread(network, sae, seen.component) / seen.activation[:, None]
+        each = share[:, :, None] * sae.decoder_weight[seen.component][:, None]
+        return network.patches.numpy().reshape(-1), each.reshape(len(each), -1)
+
     def embedding(self, image: Image.Image, max_pixels: int = 200_000_000) -> np.ndarray:
         """The image embedding float32 [p] of a new image, not normalised, as those of a split are stored."""
         read = self._read(image, max_pixels)
@@ -70,7 +90,7 @@ class Models:
         found: np.ndarray = image_embeddings(read.x[None], head, np.ones(1, bool))[0]
         return found
 
-    def behind(self, seen: Seen) -> Rest:
+    def behind(self, seen: Seen) -> Network:
         """The blocks behind the variant's site, for one image. Raises RelianceError if its file is gone."""
         if self._behind is None or self._behind[0] is not seen:
             from reliance.explore import behind
@@ -136,7 +156,7 @@ class Models:
         return _Read(x[0].astype(params["dtype"]), z[0][0] if z else None, pixels)
 
     def code(self, x: np.ndarray) -> Seen:
-        """The active units of a site vector, as the pipeline encodes and stores them."""
+        """The active units of a site vector [d], or of patches [P, d], as the pipeline encodes them."""
         from reliance.codes.encode import encode_rows, encoder_for
         from reliance.units.sae.apply import Applied
         from reliance.units.sae.sparse import on_device
@@ -145,6 +165,8 @@ class Models:
         sae, kind = shelf.sae, str(shelf.about.get("sae", {}).get("kind", "top_k"))
         encoder = encoder_for(shelf.path("sae"), sae, KINDS[kind].encoders)
         applied = Applied(encoder, on_device(sae.arrays, "cpu"), sae.k, sae.input_norm)
+        if x.ndim == 2:
+            return _pooled(x, applied, shelf)
         values, indices = encode_rows(x[None], applied)
         active = values[0] != 0
         return Seen(x, indices[0][active], values[0][active].astype(np.float32))
@@ -166,6 +188,20 @@ class Models:
         if which not in self._loaded:
             self._loaded[which] = load(self._shelf, which)
         return self._loaded[which]
+
+
+def _pooled(patches: np.ndarray, sae: Applied, shelf: Shelf) -> Seen:
+    """An image by its patches [P, d]; x is their mean."""
+    import torch
+
+    from reliance.units.sae.pooled import pooled
+
+    split = next(split for split in ("test", "train") if shelf.has("codes", split))
+    codes = shelf.codes(split)
+    code = pooled(torch.from_numpy(patches)[None], sae, codes.k, codes.stamp.params["pooling"])
+    values = code.values[0].half().float().numpy()
+    active = values > 0
+    return Seen(patches.mean(0), code.indices[0].numpy()[active], values[active])
 
 
 def load(shelf: Shelf, which: str) -> tuple[Clip, Any]:

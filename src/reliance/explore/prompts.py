@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     class_id: int = -1  # the class whose name it is; -1: none, or several
     prompt_set: str = ""  # that the vector is of; "": embedded for this question
     expected: bool = False  # whether it is the prompt that expectations are about
+    weight: float = 1.0  # length of the vector that it stands for
 
 
 def ask(shelf: Shelf, models: Models, prompts: Sequence[str | int]) -> list[Asked]:
@@ -40,6 +41,13 @@ def ask(shelf: Shelf, models: Models, prompts: Sequence[str | int]) -> list[Aske
         known if known is not None else Asked(str(prompt), next(vectors))
         for prompt, known in zip(prompts, found, strict=True)
     ]
+
+
+def mean_of_classes(shelf: Shelf) -> Asked:
+    """What all classes' prompts have in common: the mean of their vectors (`tails.contrast`)."""
+    mean = shelf.prompts(main_set(shelf)).vectors.mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    return Asked("the mean of all classes", (mean / length).astype(np.float32), weight=length)
 
 
 def main_set(shelf: Shelf) -> str:

@@ -19,6 +19,7 @@ from reliance.base.artifacts import check_same, read_table
 from reliance.base.errors import RESULTS, RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.codes.store import Codes, open_codes
+from reliance.config.sites import kind_of
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings
 from reliance.explore.attribute import Closed, Relevances, Rest, Seen, relevances
@@ -166,6 +167,11 @@ class Shelf(Tables):
     def closed(self) -> bool:
         """Whether what stands behind the site has a closed form."""
         return self.can_have("head")
+
+    @property
+    def patches(self) -> bool:
+        """Whether units are of the patches of images: then codes are pooled over them."""
+        return kind_of(str(self.about.get("site", ""))) == "patches"
 
     @property
     def mines(self) -> bool:

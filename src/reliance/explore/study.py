@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reliance.explore import cards, explain, search, unit
+from reliance.explore import cards, explain, maps, search, unit
 from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard
-from reliance.explore.attribute import Rest, Seen
+from reliance.explore.attribute import Relevances, Rest, Seen, relevances
 from reliance.explore.describe import read_description
+from reliance.explore.mapped import UnitMap
 from reliance.explore.model import Models
 from reliance.explore.picture import ImageLike
 from reliance.explore.prompts import ask
@@ -49,22 +50,36 @@ class Study(Shelf):
         """What stands behind the site, for one image; its pixels are needed where that is whole blocks."""
         return super().rest(seen) if self.closed else self.models.behind(seen)
 
+    def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
+        """What the active units of an image add to the outputs of text vectors [C, p]."""
+        if self.closed or not self.patches:
+            return super().attribute(seen, text)
+        x, directions = self.models.spread_over(seen)
+        offset = np.tile(self.sae.offset, len(x) // len(self.sae.offset))
+        return relevances(seen._replace(x=x), directions, offset, self.models.behind(seen), text)
+
+    def map(self, component: int, image: ImageLike) -> UnitMap:
+        """How strongly a unit fires on every patch of an image, at a site with patches."""
+        return UnitMap(self, maps.unit_map(self, self.models, component, image))
+
     def explain(
         self,
         image: ImageLike,
         prompts: str | int | Sequence[str | int],
         against: str | int | None = None,
         top: int = 10,
+        contrast: bool = False,
         where: bool = False,
     ) -> Explanation:
         """What every active unit of an image adds to its output for each prompt.
 
         image : a path, a PIL image, an array uint8 [h, w, 3], or (split, image_id).
         prompts : texts, or class_ids. against : explain the difference to the output for this prompt.
+        contrast : explain the difference to the mean of all classes' prompts.
         where : with maps of the prompts, and of the units that add most, over the image.
         """
         asked = [prompts] if isinstance(prompts, str | int) else list(prompts)
-        found = explain.explain(self, self.models, image, asked, against, top)
+        found = explain.explain(self, self.models, image, asked, against, top, contrast)
         return Explanation(self, found, top, self._where(found, asked) if where else ())
 
     def _where(self, found: Explained, asked: Sequence[str | int]) -> list[Place]:
@@ -82,7 +97,7 @@ class Study(Shelf):
         component: int,
         examples: int = 20,
         split: str = "train",
-        pooling: str = "max",
+        pooling: str | None = None,
         where: bool = False,
     ) -> UnitCard:
         """One unit: examples, names, how it fires, what it drives and fools, what is near it.

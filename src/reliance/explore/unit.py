@@ -52,20 +52,22 @@ class Unit(NamedTuple):
 
 
 def unit(
-    shelf: Shelf, component: int, examples: int = 20, split: str = "train", pooling: str = "max"
+    shelf: Shelf, component: int, examples: int = 20, split: str = "train", pooling: str | None = None
 ) -> Unit:
     """The card of a unit.
 
     split : of the examples; those of train are stored, elsewhere the codes are read once through.
-    pooling : "max" or "mean" over the tokens of an image; the same where x is one vector per image.
+    pooling : "max" or "mean" over the tokens of an image, as the variant's codes are, which None takes; the
+        same where x is one vector per image.
     Raises RelianceError for a number that is no component's.
     """
-    if pooling not in POOLING:
+    own = shelf.codes("train").stamp.params["pooling"] if shelf.patches else pooling
+    if pooling is not None and (pooling not in POOLING or pooling != own):
         raise RelianceError(
             "pooling",
             "activations of an image's tokens are pooled in a way that is known",
             found=pooling,
-            allowed=", ".join(POOLING),
+            allowed=", ".join(POOLING) if pooling not in POOLING else f"{own}, as the variant's codes are",
             next_step="choose one of them",
         )
     about = briefs(shelf, [component], examples)[component]

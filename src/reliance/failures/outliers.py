@@ -27,7 +27,6 @@ from reliance.attribution.inputs import (
     Inputs,
     blocks,
     open_inputs,
-    open_tail,
 )
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
 from reliance.base.errors import RelianceError, make_again
@@ -38,9 +37,11 @@ from reliance.failures.discovery import (
     pooled_rates,
     predictive_tail,
 )
+from reliance.failures.measured import open_mining_tail
 from reliance.failures.reference import Reference, reference
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
+from reliance.tails.protocol import Tail
 
 __all__ = ["OUTLIERS", "OUTLIER_SAMPLES", "mine_outliers"]
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def mine_outliers(
     split: str = "train",
     every_nth: int = 5,
     relevance: str = "act_x_grad",
+    contrastive: bool = False,
     rule: Mining = MINING,
     units: str = LATENTS,
     computing: Computing = COMPUTING,
@@ -82,29 +84,54 @@ def mine_outliers(
     inputs = open_inputs(files, split, units, again)
     expected = read_table(expectations, EXPECTATIONS)
     shared = {"split": split, "every_nth": every_nth, "relevance": relevance, "dtype": computing.dtype}
+    shared |= {"contrastive": True} if contrastive else {}
     _check_expectations(expectations, expected, inputs, shared)
     _check_finite(expectations, expected.frame)
     known = reference(expected.frame, inputs.class_ids, inputs.units.m, computing.dtype)
     skipped = inputs.class_ids[~known.usable].tolist()
     log.info("%d of %d classes have no usable reference: %s", len(skipped), len(known.n), skipped)
-    tail = open_tail(inputs.units, inputs.head, inputs.text, computing)
-    lines = decision_lines(known, rule.min_z, rule.confidence_std, tail.device)
-    miner = Miner(tail, lines, relevance, files.embeddings)
-    tally = Tally.zeros(known.mean.shape, tail.device)
-    for block in blocks(inputs, every_nth, computing.block_rows):
-        miner.count(block, tally)
-    frame = flag_pairs(tally, known, rule)
-    kept = np.zeros(known.mean.shape, bool)
-    kept[frame["row"], frame["component"]] = True
-    wanted = torch.as_tensor(kept, device=tail.device)
-    found = [miner.collect(block, wanted) for block in blocks(inputs, every_nth, computing.block_rows)]
-    samples = sample_frame(found, known, inputs.class_ids, split)
-    frame["class_id"] = inputs.class_ids[frame["row"]]
+    tail = open_mining_tail(inputs, computing, contrastive)
+    looked = Looked(every_nth, computing.block_rows, files.embeddings)
+    frame, samples = mine(inputs, tail, known, (relevance, contrastive), rule, looked)
+    samples = samples.assign(split=split)
     ids = {**inputs.ids, "expectations": expected.stamp.id}
     stamp = write_table(outliers, frame, OUTLIERS, {**shared, **rule._asdict(), "skipped": skipped}, ids)
     write_table(outlier_samples, samples, OUTLIER_SAMPLES, {}, {"outliers": stamp.id})
     log.info("%d pairs flagged, %d images", len(frame), len(samples))
     return stamp
+
+
+class Looked(NamedTuple):
+    """Which images are looked at, and how many at a time."""
+
+    every_nth: int
+    block_rows: int
+    where: Path  # of what they are read from, for messages
+
+
+def mine(
+    inputs: Inputs, tail: Tail, known: Reference, form: tuple[str, bool], rule: Mining, looked: Looked
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(flagged pairs with class_id, columns of OUTLIERS; their images, columns of OUTLIER_SAMPLES but split).
+
+    form : the relevance, and whether it is contrastive. The floor of contrastive relevances is a share of the
+    class's mean y minus the mean of y over all images and classes.
+    """
+    relevance, contrastive = form
+    miner = Miner(
+        tail, decision_lines(known, rule.min_z, rule.confidence_std, tail.device), relevance, looked.where
+    )
+    tally = Tally.zeros(known.mean.shape, tail.device)
+    for block in blocks(inputs, looked.every_nth, looked.block_rows):
+        miner.count(block, tally)
+    level = miner.mean_output if contrastive else 0.0
+    frame = flag_pairs(tally, known._replace(y_mean=known.y_mean - level), rule)
+    kept = np.zeros(known.mean.shape, bool)
+    kept[frame["row"], frame["component"]] = True
+    wanted = torch.as_tensor(kept, device=tail.device)
+    found = [miner.collect(block, wanted) for block in blocks(inputs, looked.every_nth, looked.block_rows)]
+    frame["class_id"] = inputs.class_ids[frame["row"]]
+    return frame, sample_frame(found, known, inputs.class_ids, "")
 
 
 def decision_lines(known: Reference, min_z: float, confidence_std: float, device: torch.device) -> Lines:

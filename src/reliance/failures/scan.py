@@ -75,10 +75,17 @@ class Miner:
     def __init__(self, tail: Tail, lines: Lines, relevance: str, where: str | Path = "relevances") -> None:
         self.where = where
         self.tail, self.lines, self.form, self.components = tail, lines, relevance, tail.units
+        self._outputs = np.zeros(2)  # sum and number of those counted
+
+    @property
+    def mean_output(self) -> float:
+        """The mean of y over all images that were counted and all classes."""
+        return float(self._outputs[0] / max(self._outputs[1], 1))
 
     def count(self, block: LabelledImages, tally: Tally) -> None:
         """Add a block to a tally."""
         scored = self._score(block)
+        self._outputs += [float(scored.scores.y.double().sum()), scored.scores.y.numel()]
         rows, classes = self._confident(scored)
         tally.n_highconf.add_(torch.bincount(classes, minlength=len(tally.n_highconf)))
         for found in self._compare(scored, rows, classes):

@@ -95,7 +95,7 @@ def open_encoder_side(
         ids[name] = prompts.stamp.id
     single, stamp = read_table(files.words, TEXT, columns=["class_id", "prompts", "embedding"])
     telling = [prompts[0].lower() not in SMALL_WORDS for prompts in single["prompts"]]
-    single = single[np.array(telling, bool)]  # none, where every name is one word: an empty list takes no column
+    single = single[np.array(telling, bool)]  # an empty list would take columns
     origin.check("weights", files.words, stamp.inputs["weights"])
     grouped = single.groupby("class_id")["embedding"].agg(list)
     single_words = {int(str(c)): np.stack(found) for c, found in grouped.items()}

@@ -45,7 +45,8 @@ class Loaded(NamedTuple):
 def load(bench: Bench, images: Images) -> Loaded:
     """Images on the device of the bench."""
     x = torch.as_tensor(images.x).to(bench.alone)
-    return Loaded(x, bench.tail.activate(images.values, images.indices, images.rows))
+    active = bench.tail.activate(images.values, images.indices, images.rows)
+    return Loaded(active.at(x), active)
 
 
 def stretch_of(bench: Bench, loaded: Loaded, error_term: str) -> Stretch:
@@ -56,7 +57,8 @@ def stretch_of(bench: Bench, loaded: Loaded, error_term: str) -> Stretch:
     added = loaded.active.sum
     if error_term == FROZEN:
         return loaded.active.stretch(loaded.x - added, loaded.x)
-    return loaded.active.stretch(bench.offset.expand_as(loaded.x), added + bench.offset)
+    offset = bench.offset.repeat(loaded.x.shape[1] // len(bench.offset))  # of many tokens, each has it
+    return loaded.active.stretch(offset.expand_as(loaded.x), added + offset)
 
 
 def see(bench: Bench, rows: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ class Row(NamedTuple):
     category: str  # of Snakemake's report
     reads: str  # what it is drawn from: a group of inputs and settings, in plan/figures.py
     about: str  # one line for the documentation
-    of: Literal["cases", "sae", "audit", "lens"] = "sae"  # which variants have it: all, or with that
+    of: Literal["cases", "sae", "audit", "lens", "repair"] = "sae"  # which have it: all, or with that
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
@@ -32,6 +32,7 @@ class Row(NamedTuple):
 
 
 _CASES, _SAE, _LENS = "Pictures of the cases", "Interpretability", "Inside the encoder"
+_MENDED = "reliance.figures.repair"
 
 FIGURES = (
     Row(
@@ -125,6 +126,13 @@ FIGURES = (
         shows="robustness",
         table=True,
         about="what richer prompts change, paired over cases",
+    ),
+    *(
+        Row(n, f"{_MENDED}.{n}:{n}", title, "Failure modes", "Robustness", n, about, "repair", "failures")
+        for n, title, about in (
+            ("repairs", "Repairs", "five kinds of repair per failure, before and after, and what each costs"),
+            ("coverage", "Coverage", "how many of all images mistaken for a class the failure cases explain"),
+        )
     ),
     Row(
         "fig3",
@@ -248,7 +256,7 @@ def sections() -> dict[str, list[str]]:
     """The figures and tables of every section of a variant's page, in its order."""
     found: dict[str, list[str]] = {}
     for row in FIGURES:
-        if row.alone:
+        if row.alone and row.of != "repair":  # these have a page of their own
             found.setdefault(row.section, []).append(row.name)
     return found
 
@@ -273,6 +281,7 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
+    of["repair"] = "variants with an SAE, by name"
     of["lens"] = "variants with a lens"
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"

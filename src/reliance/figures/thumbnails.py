@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from reliance.base.artifacts import read_table
 from reliance.base.errors import RelianceError
+from reliance.codes.top_samples import BOX
 from reliance.images.decode import Unreadable, load_image
+from reliance.images.slices import take
 from reliance.images.source import Held, located, stored_bytes
-from reliance.images.tables import INDEX, with_places
 
 COLORS = 128
 DATASET = "dataset"  # the name of one that is alone
@@ -60,11 +60,7 @@ class Album:
         self.reading = reading
         self.indexes = dict(zip(pictured.datasets, pictured.indexes, strict=True))
         self.roots = dict(zip(pictured.datasets, map(Path, pictured.roots), strict=True))
-        tables = {name: read_table(path, INDEX) for name, path in self.indexes.items()}
-        self.ids = {f"index_{name}": table.stamp.id for name, table in tables.items()}
-        # a picture's place in a figure is another one than that of an image in its container
-        indexed = {name: with_places(table.frame) for name, table in tables.items()}
-        self._rows = {name: rows.rename(columns={"place": "inside"}) for name, rows in indexed.items()}
+        self.ids = {f"index_{name}": take(path, {})[1].id for name, path in self.indexes.items()}
         for name, root in self.roots.items():
             if not root.is_dir():
                 raise _no_root(name, root)
@@ -74,7 +70,7 @@ class Album:
 
         Raises RelianceError for an image that no index has.
         """
-        wanted = [_rows_of(rows, name, samples) for name, rows in self._rows.items()]
+        wanted = [_rows_of(path, name, samples) for name, path in self.indexes.items()]
         columns = [*KEY, "path", "inside", "bytes"]
         known = pd.concat(wanted)[columns] if wanted else pd.DataFrame(columns=columns)
         found = samples.reset_index(drop=True).merge(known, how="left", on=KEY, validate="many_to_one")
@@ -93,10 +89,14 @@ class Album:
     def thumbnails(self, found: pd.DataFrame, size: int) -> list[Thumbnail]:
         """Squares of `size` pixels of the rows that `find` returned, in their order.
 
+        A patch that the rows name (`codes.top_samples.BOX`) is outlined.
         Raises RelianceError if not one file of a data set is there any more.
         """
         rows = zip(found["dataset"], found["path"], found["inside"], found["bytes"], strict=True)
         shown = [self._thumbnail(located(self.roots[d], path, at), n, size) for d, path, at, n in rows]
+        if set(BOX) <= set(found.columns):
+            places = found[list(BOX)].to_numpy(float)
+            shown = [outlined(picture, box) for picture, box in zip(shown, places, strict=True)]
         drawn = pd.Series([picture.drawn for picture in shown], dtype=object)
         for name in found["dataset"].unique():
             own = (found["dataset"] == name).to_numpy()
@@ -124,7 +124,21 @@ def strongest(chosen: pd.DataFrame, top: pd.DataFrame, most: int) -> pd.DataFram
     order = first["component"].map({c: i for i, c in enumerate(chosen["component"])})
     first = first.assign(order=order, place=first["rank"] + 1).sort_values(["order", "rank"])
     renamed = first.rename(columns={"activation": "image_activation"})
-    return renamed[["component", "place", "image_id", "image_activation"]].reset_index(drop=True)
+    patch = [name for name in BOX if name in top.columns]
+    return renamed[["component", "place", "image_id", "image_activation", *patch]].reset_index(drop=True)
+
+
+def outlined(picture: Thumbnail, box: np.ndarray) -> Thumbnail:
+    """A thumbnail with a patch outlined, a light line around a dark one; `box` is BOX."""
+    if picture.pixels is None or not np.isfinite(box).all():
+        return picture
+    pixels, side = picture.pixels.copy(), len(picture.pixels)
+    left, top, right, bottom = (min(max(round(share * side), 0), side) for share in box.tolist())
+    for inset, shade in ((0, 255), (1, 0)):
+        rows, columns = slice(top + inset, bottom - inset), slice(left + inset, right - inset)
+        pixels[rows, columns][[0, -1]] = shade
+        pixels[rows, columns][:, [0, -1]] = shade
+    return picture._replace(pixels=pixels)
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
@@ -146,9 +160,11 @@ def few_colors(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _rows_of(rows: pd.DataFrame, name: str, samples: pd.DataFrame) -> pd.DataFrame:
-    own = samples.loc[samples["dataset"] == name, ["split", "image_id"]].drop_duplicates()
-    return rows.merge(own, on=["split", "image_id"]).assign(dataset=name)
+def _rows_of(index: Path, name: str, samples: pd.DataFrame) -> pd.DataFrame:
+    own = samples[samples["dataset"] == name]
+    rows, _ = take(index, {str(split): ids.tolist() for split, ids in own.groupby("split")["image_id"]})
+    # a picture's place in a figure is another one than that of an image in its container
+    return rows.rename(columns={"place": "inside"}).assign(dataset=name)
 
 
 def _no_root(name: str, path: Path) -> RelianceError:

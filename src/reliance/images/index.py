@@ -21,6 +21,7 @@ from reliance.images.foresight import check_index
 from reliance.images.layouts import AS_USUAL, Asked, Looking, layout_of
 from reliance.images.scan import File, Scanner
 from reliance.images.shapes import Group
+from reliance.images.slices import paths_of, take
 from reliance.images.suffixes import SUFFIXES
 from reliance.images.tables import CLASSES, EXCLUDED, INDEX, KEPT, read_split
 from reliance.images.tree import Fields, Tree
@@ -113,15 +114,17 @@ def gather_excluded(*, index: Path, manifests: Sequence[Path], excluded: Path, s
     excluded : output, EXCLUDED, sorted; image_id is -1 for what the index left out.
     Raises RelianceError if a manifest was made from another index.
     """
-    stamp = read_table(index, INDEX, columns=["split"]).stamp
+    _, stamp = take(index, {})
     rows = [("", -1, path, reason) for path, reason in stamp.params["left_out"]]
     inputs = {"index": stamp.id}
     for number, (manifest, split) in enumerate(zip(manifests, splits, strict=True)):
         parts = Parts(manifest, "embeddings")
         check_same("index", (manifest, parts.stamp.inputs["index"]), (index, stamp.id))
         inputs[f"embeddings_{number}"] = parts.stamp.id
-        paths = read_split(index, split).paths
-        rows += [(split, row, str(paths[row]), reason) for row, reason in parts.excluded]
+        paths = paths_of(index, split, [row for row, _ in parts.excluded])
+        rows += [
+            (split, row, path, reason) for path, (row, reason) in zip(paths, parts.excluded, strict=True)
+        ]
     frame = pd.DataFrame(sorted(set(rows)), columns=[name for name, _ in EXCLUDED.columns])
     write_table(excluded, frame, EXCLUDED, {"splits": list(splits)}, inputs)
 

@@ -28,12 +28,12 @@ def wanted(clip: Clip, block: int) -> Wanted:
     return Wanted((block,), tuple(range(block + 1, len(blocks_of(clip)))))
 
 
-def coefficients(recorded: Recording, block: int) -> torch.Tensor:
-    """c float32 [n, N, K] of the neurons of a block."""
+def coefficients(recorded: Recording, block: int, *, unit: bool = True) -> torch.Tensor:
+    """c float32 [n, N, K] of the neurons of a block; without `unit` of what reaches x, not z/|z|."""
     later = [place for place in recorded.blocks if place > block]
     own = [recorded.blocks[place] for place in sorted(later)]
     weight = torch.cat([a.pattern[:, :, 0] / a.sd[:, None] for a in own], 1)  # [n, K, T]
-    weight = weight * scale_to_unit(recorded)[:, None, None]
+    weight = weight * scale_to_unit(recorded)[:, None, None] if unit else weight
     p = recorded.neurons[block]
     return (weight @ p.to(weight.dtype)).transpose(1, 2)
 

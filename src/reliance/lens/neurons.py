@@ -14,7 +14,7 @@ from reliance.base.artifacts import TableSpec, check_same, read_table, write_tab
 from reliance.codes.top_samples import Top
 from reliance.encoders.stored import Embeddings
 from reliance.lens.directions import TOPS, read_directions
-from reliance.lens.words import WORDS, dictionary, pursuit_of, spread
+from reliance.lens.words import WORDS, dictionary, first_words, pursuit_of, spread, table_of
 from reliance.naming.clarity import clarity
 from reliance.naming.names import name_components, pool_top, read_vocabulary
 
@@ -26,7 +26,8 @@ NEURONS = TableSpec(
         ("norm", "float32"),  # mean |phi - phibar| over the strongest images
         ("explained", "float32"),  # share of the first direction
         ("head", "int32"),  # later head that carries most of it, counted over blocks
-        ("words", "string"),  # the largest coefficients, signed
+        ("words", "string"),  # the first SHOWN of them, signed, the largest first
+        ("word", "string"),  # the largest positive one of these; "" without any
         ("spread", "float32"),  # of the words
         ("label", "string"),  # by its images; "" without any
         ("alignment", "float32"),  # nan without a label
@@ -63,15 +64,19 @@ def lens_neurons(
     check_same("image index", (labels, images.stamp.inputs["index"]), (directions, stamp.inputs["index"]))
     sides = (called_stamp.inputs["weights"], images.stamp.inputs["weights"])
     check_same("labeller weights", (names, sides[0]), (labels, sides[1]))
-    pursuit = pursuit_of(said.frame, len(found.direction))
+    atoms = dictionary(own.vectors)
+    taken = pursuit_of(said.frame, len(found.direction)).atoms
+    first = first_words(found.direction, atoms, taken, SHOWN)
+    written = table_of(first, own)
     frame = pd.DataFrame(
         {
             "component": np.arange(len(found.direction)),
             "norm": found.norm,
             "explained": found.explained,
             "head": np.abs(found.by_head).argmax(1),
-            "words": in_words(said.frame, len(found.direction)),
-            "spread": spread(pursuit.coefficients, pursuit.atoms, dictionary(own.vectors)),
+            "words": in_words(written, len(found.direction)),
+            "word": foremost(written, len(found.direction)),
+            "spread": spread(first.coefficients, first.atoms, atoms),
         }
     )
     chosen = strongest_of(top.frame, top_n)
@@ -97,12 +102,18 @@ def strongest_of(tops: pd.DataFrame, top_n: int) -> Top:
     return Top(*(rows[name].to_numpy() for name in Top._fields))
 
 
-def in_words(words: pd.DataFrame, neurons: int, shown: int = SHOWN) -> list[str]:
-    """The words with the largest coefficients of each neuron: "sail +0.41, wave −0.20"."""
+def in_words(words: pd.DataFrame, neurons: int) -> list[str]:
+    """The words of each neuron, the largest coefficient first: "sail +0.41, wave −0.20"."""
     order = words.assign(size=words["coefficient"].abs()).sort_values("size", ascending=False, kind="stable")
     rows = zip(order["component"].tolist(), order["word"], order["coefficient"].tolist(), strict=True)
     texts: list[list[str]] = [[] for _ in range(neurons)]
     for component, word, value in rows:
-        if len(texts[component]) < shown:
-            texts[component].append(f"{word} {value:+.2f}".replace("-", "−"))
+        texts[component].append(f"{word} {value:+.2f}".replace("-", "−"))
     return [", ".join(parts) for parts in texts]
+
+
+def foremost(words: pd.DataFrame, neurons: int) -> list[str]:
+    """The word with the largest positive coefficient of each neuron, "" without any."""
+    best = words[words["coefficient"] > 0].sort_values("coefficient", ascending=False, kind="stable")
+    texts = best.groupby("component")["word"].first().to_dict()
+    return [texts.get(neuron, "") for neuron in range(neurons)]

@@ -47,9 +47,12 @@ def last_map(clip: Clip, ln_mean: str = EXACT) -> torch.Tensor:
     return centred(rows) if ln_mean == EXACT else rows
 
 
-def routes(clip: Clip, first: int, ln_mean: str = EXACT) -> list[Route]:
-    """The heads of the blocks from `first` on."""
-    after, found = last_map(clip, ln_mean), []
+def routes(clip: Clip, first: int, ln_mean: str = EXACT, after: torch.Tensor | None = None) -> list[Route]:
+    """The heads of the blocks from `first` on.
+
+    after : what x behind the last block is seen through [p, d]; None: `last_map`, the way to z.
+    """
+    after, found = last_map(clip, ln_mean) if after is None else after, []
     for place, block in enumerate(blocks_of(clip)):
         if place < first:
             continue
@@ -71,7 +74,12 @@ def writes(clip: Clip, block: int) -> torch.Tensor:
     return rows.T.contiguous()
 
 
-def neuron_paths(clip: Clip, block: int, ln_mean: str = EXACT) -> torch.Tensor:
-    """U float32 [N, K, p] of the neurons of a block, K = (later blocks) H in their order."""
+def neuron_paths(
+    clip: Clip, block: int, ln_mean: str = EXACT, after: torch.Tensor | None = None
+) -> torch.Tensor:
+    """U float32 [N, K, p] of the neurons of a block, K = (later blocks) H in their order.
+
+    after : as in `routes`.
+    """
     w = writes(clip, block)
-    return torch.cat([route.through(w) for route in routes(clip, block + 1, ln_mean)], dim=1)
+    return torch.cat([route.through(w) for route in routes(clip, block + 1, ln_mean, after)], dim=1)

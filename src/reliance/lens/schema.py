@@ -34,6 +34,19 @@ MAPS = TableSpec(
 )
 
 
+SEGMENTS = TableSpec(
+    "lens_segments",
+    1,
+    (
+        ("method", "string"),
+        ("image_id", "int64"),
+        ("accuracy", "float32"),  # of pixels; nan where the mask is empty
+        ("iou", "float32"),  # mean of inside and outside
+        ("precision", "float32"),  # average precision of pixels
+    ),
+)
+
+
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Means by what the maps are of and about, and by method; n is how many maps."""
     grouped = scores.groupby(["of", "about", "method"], sort=False)

@@ -152,6 +152,13 @@ def table_of(pursuit: Pursuit, vocabulary: Vocabulary) -> pd.DataFrame:
     )
 
 
+def first_words(directions: np.ndarray, atoms: np.ndarray, taken: np.ndarray, m: int) -> Pursuit:
+    """The first m words of directions [q, p] alone, with coefficients fitted to these."""
+    d = torch.from_numpy(np.ascontiguousarray(atoms, np.float32))
+    target = torch.from_numpy(np.ascontiguousarray(directions, np.float32))
+    return Pursuit(taken[:, :m], fitted(target, d, taken[:, :m])[1])
+
+
 def pursuit_of(words: pd.DataFrame, neurons: int) -> Pursuit:
     """The pursuit that a table of WORDS holds, of so many neurons."""
     m = int(words["rank"].max()) + 1 if len(words) else 1

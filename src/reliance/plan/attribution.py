@@ -1,14 +1,15 @@
 """How much each active component drives the output for an image's own class (Eqs. 3, 5 and 6)."""
 
-from reliance.config.sites import HEAD, NETWORK, SITES, block_of, kind_of
+from reliance.config.sites import HEAD, NETWORK, PATCHES, SITES, block_of, kind_of
 from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan, some
 from reliance.plan.sizes import Size
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 from reliance.units.kinds import KINDS
+from reliance.units.sae.activations import ENCODERS
 
-NETWORK_ROWS = 256  # images whose tokens a job holds at a time
+NETWORKS = {"network": (NETWORK, 256), "patches": (PATCHES, 64)}  # their tails, images held at a time
 
 
 def explained(plan: Plan, variant: str, split: str) -> Paths:
@@ -46,25 +47,30 @@ def again(plan: Plan, w: Wildcards) -> Values:
     return {**place, **images, **jpeg, "dataset_root": plan.root(v.dataset)}
 
 
-def by_tail(stage: Stage) -> tuple[Stage, Stage]:
+def by_tail(stage: Stage) -> tuple[Stage, ...]:
     """A stage that asks for the rest of a model: in closed form, and by running it."""
+    closed = stage._replace(variants=lambda plan: plan.behind(HEAD))
+    return closed, *(_by_network(stage, name, *row) for name, row in NETWORKS.items())
+
+
+def _by_network(stage: Stage, name: str, tail: str, rows: int) -> Stage:
+    """A stage that runs the rest of a model, on some images at a time."""
 
     def fewer(plan: Plan, w: Wildcards) -> Values:
-        return {"block_rows": min(plan.config.compute.block_rows, NETWORK_ROWS)}
+        return {"block_rows": min(plan.config.compute.block_rows, rows)}
 
     def minutes(size: Size) -> float:
         return 60 + 10 * (stage.minutes(size) if callable(stage.minutes) else stage.minutes)
 
-    network = stage._replace(
-        name=f"{stage.name}_network",
-        variants=lambda plan: plan.behind(NETWORK),
-        also=(*stage.also, NETWORK),
+    return stage._replace(
+        name=f"{stage.name}_{name}",
+        variants=lambda plan: plan.behind(tail),
+        also=(*stage.also, tail, *(ENCODERS.values() if tail == PATCHES else ())),
         settings=lambda plan, w: {**stage.settings(plan, w), **again(plan, w)},
         untracked=fewer,
         minutes=minutes,
         memory=lambda s: 8000 + (stage.memory(s) if callable(stage.memory) else stage.memory),
     )
-    return stage._replace(variants=lambda plan: plan.behind(HEAD)), network
 
 
 def to_predict(plan: Plan, w: Wildcards) -> Paths:

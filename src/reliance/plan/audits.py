@@ -9,10 +9,14 @@ from reliance.units.kinds import KINDS
 
 
 def to_split(plan: Plan, w: Wildcards) -> Paths:
-    """Images, classes, and the ids that keep images together, if the audit has them do so."""
+    """Images, classes, and the ids that keep images together, if the audit has them do so.
+
+    The guard is waited for, so that a class that there is not is told by one job.
+    """
     files: Paths = {
         "index": plan.path(paths.INDEX, w.variant),
         "classes": plan.path(paths.CLASSES, w.variant),
+        "guarded": at(paths.GUARDED, variant=w.variant),
     }
     return {**files, "groups": plan.path(paths.GROUPS, w.variant)} if plan.audit(w.variant).group else files
 

@@ -1,8 +1,9 @@
 """Sparse codes of every image, and the strongest images of every component."""
 
+from reliance.config.sites import block_of
 from reliance.plan import paths
 from reliance.plan.paths import Wildcards, at
-from reliance.plan.plan import Plan
+from reliance.plan.plan import Plan, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 from reliance.units.sae.kinds import DEFAULT, KINDS, Kind
 
@@ -19,6 +20,30 @@ def encoding(plan: Plan, w: Wildcards) -> Values:
     return {"part_index": int(w.part), "parts": int(w.parts), "encoder": encoder, **plan.compute}
 
 
+def to_encode_patches(plan: Plan, w: Wildcards) -> Paths:
+    """The same, and the images and the model: patches are made again."""
+    return {
+        **to_encode(plan, w),
+        "index": plan.path(paths.INDEX, w.variant),
+        "weights": plan.path(paths.WEIGHTS, w.variant),
+    }
+
+
+def encoding_patches(plan: Plan, w: Wildcards) -> Values:
+    """The same, how images are read, and how patches are pooled."""
+    v, sae = plan.variant(w.variant), plan.sae(w.variant)
+    return {
+        **encoding(plan, w),
+        **some(plan.config.images, "apply_exif", "max_pixels"),
+        **some(plan.config.embedding, "jpeg_decoding", "precision", "batch_size", "chunk_rows"),
+        "dataset_root": plan.root(v.dataset),
+        "split": w.split,
+        "block": block_of(v.site),
+        "pooling": v.pooling,
+        "pooled_width": sae.max_active,
+    }
+
+
 def to_gather(plan: Plan, w: Wildcards) -> Paths:
     """The parts of a split."""
     parts = str(plan.parts(plan.variant(w.variant).dataset))
@@ -32,7 +57,7 @@ def encode(name: str, kind: Kind) -> Stage:
         name="encode" if name == DEFAULT else f"encode_of_{name}",
         entry="reliance.codes.encode:encode_part",
         also=kind.encoders,
-        variants=lambda plan: plan.of_kind(name),
+        variants=lambda plan: plan.of_kind(name, patches=False),
         inputs=to_encode,
         outputs={"part": paths.CODES_PART},
         folders=("part",),
@@ -47,8 +72,24 @@ def encode(name: str, kind: Kind) -> Stage:
     )
 
 
+def encode_patches(name: str, kind: Kind) -> Stage:
+    """The stage that applies SAEs of one kind to the patches of images, while the model runs."""
+    return encode(name, kind)._replace(
+        name="encode_patches" if name == DEFAULT else f"encode_patches_of_{name}",
+        entry="reliance.codes.patches:encode_patches",
+        variants=lambda plan: plan.of_kind(name, patches=True),
+        inputs=to_encode_patches,
+        settings=encoding_patches,
+        untracked=lambda plan, w: some(plan.config.embedding, "workers"),
+        memory=lambda s: 10000 + 0.1 * s.latents,
+        minutes=lambda s: 15 + s.images / (1000 if s.gpu else 100),
+        cpus=lambda plan: plan.config.compute.threads + plan.config.embedding.workers,
+        message="Encoding the patches of {wildcards.split} of {wildcards.variant}, part {wildcards.part}",
+    )
+
+
 STAGES = (
-    *(encode(name, kind) for name, kind in KINDS.items()),
+    *(stage(name, kind) for name, kind in KINDS.items() for stage in (encode, encode_patches)),
     Stage(
         name="gather_codes",
         entry="reliance.codes.store:gather_codes",

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from reliance.config.models import Encoder
+from reliance.config.models import Encoder, Variant
 from reliance.config.read_at import parts_needed
 from reliance.config.resolve import BUILT_IN, CAPTIONS, check_file, known
-from reliance.config.sites import SITES, block_of, rule_of
+from reliance.config.sites import SITES, block_of, kind_of, rule_of
 from reliance.encoders.families.table import FAMILIES
 from reliance.encoders.registry import check_encoder
 from reliance.images.names import read_lines
@@ -69,13 +69,35 @@ def embedding(plan: Plan, w: Wildcards) -> Values:
     return {
         **split_and_transform(plan, w.split),
         **some(plan.config.images, "apply_exif", "max_pixels"),
-        **plan.config.embedding.model_dump(exclude={"workers"}, exclude_defaults=True),
+        **plan.config.embedding.model_dump(exclude={"workers", "tokens_per_image"}, exclude_defaults=True),
         **plan.compute,
         "dataset_root": plan.root(w.dataset),
         "part_index": int(w.part),
         "parts": int(w.parts),
         **({} if block_of(w.site) is None else {"block": block_of(w.site)}),
+        **(some(plan.config.embedding, "tokens_per_image") if kind_of(w.site) == "patches" else {}),
     }
+
+
+def together(plan: Plan, w: Wildcards) -> Values:
+    """The other sites that variants read the same images at by the same encoder: one pass serves all."""
+    variants = [v for v in plan.config.variants.values() if v.encoder == w.encoder]
+    read = {v.site for v in variants if base_name(w.dataset) in (v.dataset, *_learned(v))} - {w.site}
+    return {} if "@" in w.split else {site: _site(plan, site) for site in sorted(read)}
+
+
+def _learned(v: Variant) -> list[str]:
+    """Data sets that a variant's SAE learns from, where they are named."""
+    return [entry.partition(":")[0] for entry in v.train_on or ()]
+
+
+def _site(plan: Plan, site: str) -> Values:
+    place, block = SITES[kind_of(site)], block_of(site)
+    if block is None:
+        return {"job": place.entry("embed_images"), "entry": place.entry("SITE"), "arguments": {}}
+    some_tokens = some(plan.config.embedding, "tokens_per_image") if kind_of(site) == "patches" else {}
+    arguments = {"block": block, **some_tokens}
+    return {"job": place.entry("embed_images"), "entry": place.entry("site_at"), "arguments": arguments}
 
 
 def split_and_transform(plan: Plan, name: str) -> Values:
@@ -174,7 +196,8 @@ def at_site(site: str) -> tuple[Stage, ...]:
             "keep": not plan.is_external(w.dataset) and plan.dataset(w.dataset).planted is None,
         },
         resumes=True,
-        memory=lambda s: 10000 + 0.001 * s.train,
+        together=together,
+        memory=lambda s: 10000 + 0.002 * s.images,
         minutes=lambda s: 15 + s.images / (1000 if s.gpu else 150),
         threads=True,
         gpu=True,

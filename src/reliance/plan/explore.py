@@ -37,6 +37,7 @@ def describing(plan: Plan, w: Wildcards) -> Values:
         files = {key: file for key, file in files.items() if key not in OF_CLASSES}
     about = {
         "encoder": v.encoder,
+        "site": v.site,
         "dataset": v.dataset,
         "labeller": v.labeller,
         "failures_from": v.failures_from,

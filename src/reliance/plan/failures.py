@@ -6,7 +6,7 @@ from reliance.plan import paths
 from reliance.plan.attribution import by_tail, explained
 from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, beside
-from reliance.plan.plan import Plan, some
+from reliance.plan.plan import Plan, pattern, some
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 from reliance.units.kinds import KINDS
 
@@ -28,11 +28,17 @@ def to_mine(plan: Plan, w: Wildcards) -> Paths:
     return {**explained(plan, w.variant, "train"), "expectations": at(paths.EXPECTATIONS, variant=w.variant)}
 
 
+def measuring(plan: Plan, w: Wildcards) -> Values:
+    """Which relevances are expected of which images."""
+    return {**some(plan.variant(w.variant).failures, "every_nth", "relevance"), **plan.compute}
+
+
 def mining(plan: Plan, w: Wildcards) -> Values:
     """When reliance counts as unexpected."""
     tests = ("min_z", "min_samples", "confidence_std", "min_relevance", "max_q")
-    failures = some(plan.variant(w.variant).failures, "every_nth", "relevance", *tests)
-    return {**failures, **plan.compute}
+    section = plan.variant(w.variant).failures
+    asked = {"contrastive": True} if section.contrastive else {}
+    return {**some(section, "every_nth", "relevance", *tests), **asked, **plan.compute}
 
 
 def to_list(plan: Plan, w: Wildcards) -> Paths:
@@ -74,16 +80,57 @@ def listing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def expected_by(plan: Plan, contrastive: bool) -> str:
+    """Pattern of the variants whose expectations are of contrastive relevances, or of plain ones."""
+    kinds = {name: str(plan.config.failures_of(name).contrastive) for name in plan.config.variants}
+    return pattern(kinds, str(contrastive), str(False))
+
+
+def both(one: str, other: str) -> str:
+    """The pattern of names that two patterns allow."""
+    return f"(?={one}/){other}"
+
+
+def of_contrastive(stage: Stage) -> Stage:
+    """A stage for those of its variants that mine contrastive relevances."""
+    own = stage.variants
+
+    def variants(plan: Plan) -> str:
+        return both(own(plan) if own else paths.CONSTRAINTS["variant"], expected_by(plan, contrastive=True))
+
+    return stage._replace(variants=variants)
+
+
 STAGES = (
     Stage(
         name="expectations",
         entry="reliance.failures.expectation:expectations",
         inputs=to_expect,
         outputs={"expectations": paths.EXPECTATIONS},
+        variants=lambda plan: expected_by(plan, contrastive=False),
         settings=expecting,
         memory=lambda s: 2000 + 8e-5 * s.classes * s.latents,
         minutes=lambda s: 10 + s.train / 100000,
         message="Estimating what each class of {wildcards.variant} is expected to rely on",
+    ),
+    *map(
+        of_contrastive,
+        by_tail(
+            Stage(
+                name="expectations_of_contrasts",
+                entry="reliance.failures.measured:contrastive_expectations",
+                also=(KINDS["sae"],),
+                inputs=lambda plan, w: explained(plan, w.variant, "train"),
+                outputs={"expectations": paths.EXPECTATIONS},
+                settings=measuring,
+                untracked=in_blocks,
+                memory=lambda s: 4000 + 1e-4 * s.classes * s.latents,
+                minutes=lambda s: 20 + s.train / 25000,
+                threads=True,
+                gpu=True,
+                message="Measuring what each class of {wildcards.variant} relies on beyond all others",
+            )
+        ),
     ),
     *by_tail(
         Stage(

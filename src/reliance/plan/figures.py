@@ -12,9 +12,10 @@ from reliance.plan import paths
 from reliance.plan.concepts import alignments
 from reliance.plan.lens import lens
 from reliance.plan.naming import components_of
-from reliance.plan.paths import Wildcards, at, beside, sheet
+from reliance.plan.paths import Wildcards, at, beside, each, sheet
 from reliance.plan.persisting import mining, persistence
-from reliance.plan.plan import Plan, each, some
+from reliance.plan.plan import Plan, some
+from reliance.plan.repair import covered, tried
 from reliance.plan.robustness import listed
 from reliance.plan.shown import (
     Names,
@@ -191,6 +192,8 @@ GROUPS = {
     "hidden concepts": Group(hidden_concepts, concept_gallery),
     "cases": Group(cases, case_gallery),
     "persistence": Group(lambda plan, names: {}, shown, persistence, mining),
+    "repairs": Group(tried, shown),
+    "coverage": Group(covered, shown),
     "audit": Group(audited, shown),
     "audited images": Group(audited_images, pictures),
     "lens": Group(lens_accuracies, lens_blocks),
@@ -200,7 +203,8 @@ GROUPS = {
 
 def has(v: Resolved, row: Row) -> bool:
     """Whether a variant has a figure."""
-    return {"cases": True, "sae": bool(v.sae), "audit": bool(v.audit), "lens": bool(v.lens)}[row.of]
+    has_own = {"sae": bool(v.sae), "audit": bool(v.audit), "lens": bool(v.lens)}
+    return {"cases": True, "repair": False, **has_own}[row.of]
 
 
 def figures_of(v: Resolved) -> list[str]:
@@ -210,12 +214,10 @@ def figures_of(v: Resolved) -> list[str]:
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
     """The variant alone; a clear error if it does not have the figure."""
-    if row.of == "sae":
-        plan.sae(name)
-    elif row.of == "audit":
-        plan.audit(name)
-    elif row.of == "lens":
+    if row.of == "lens":
         lens(plan, name)
+    else:
+        {"audit": plan.audit, "cases": plan.variant}.get(row.of, plan.sae)(name)
     return [name]
 
 
@@ -244,7 +246,7 @@ def figure(row: Row) -> Stage:
         listed=Listed("csv" if row.table else "png", row.name, row.category, labels, row.about),
         group="figures",
         memory=1000 if row.table else 2000,
-        minutes=5 if row.table else 10,
+        minutes=5 if row.table else lambda s: 10 + s.train / 1000000,
         message=f"{'Writing' if row.table else 'Drawing'} {row.title} of {{wildcards.variant}}",
     )
 

@@ -64,7 +64,7 @@ def indexing(plan: Plan, w: Wildcards) -> Values:
 
 
 def needing(plan: Plan, w: Wildcards) -> Values:
-    """What a variant may ask of the images of its data set."""
+    """What a variant may ask of the images of its data set, but for its audit."""
     v = plan.variant(w.variant)
     return {
         "variant": w.variant,
@@ -73,15 +73,23 @@ def needing(plan: Plan, w: Wildcards) -> Values:
         **some(plan.config.naming, "min_active", "top_n"),
         **(some(v.sae, "m", "k", "batch_size") if v.sae else {}),
         **some(plan.config.faithfulness, "subsets"),
+    }
+
+
+def naming(plan: Plan, w: Wildcards) -> Values:
+    """The same and what its audit asks of classes; past the guard, the audit's own jobs tell it."""
+    v = plan.variant(w.variant)
+    return {
+        **needing(plan, w),
         **(some(v.audit, "positive", "negative") if v.audit else {}),
         **({"probe": v.probe.file} if v.probe else {}),
     }
 
 
 def guarded(plan: Plan, w: Wildcards) -> Values:
-    """Where the same was or will be told before the variant's SAE is trained, if it is."""
-    sae = plan.variant(w.variant).sae
-    waits = sae is not None and KINDS[sae.kind].trained
+    """Where the same was or will be told before the variant's SAE is trained, or its audit drawn."""
+    v = plan.variant(w.variant)
+    waits = v.audit is not None or (v.sae is not None and KINDS[v.sae.kind].trained)
     return {"guarded": plan.placed(at(paths.GUARDED, variant=w.variant))} if waits else {}
 
 
@@ -117,7 +125,7 @@ def checking(name: str, checked: str, message: str, guard: bool = False) -> Stag
             "classes": plan.path(paths.CLASSES, w.variant),
         },
         outputs={"checked": checked},
-        settings=needing,
+        settings=naming if guard else needing,
         untracked=lambda plan, w: {} if guard else guarded(plan, w),
         guard=guard,
         first=True,
@@ -163,7 +171,7 @@ STAGES = (
         inputs=to_exclude,
         outputs={"excluded": paths.EXCLUDED},
         settings=lambda plan, w: {"splits": SPLITS},
-        minutes=5,
+        minutes=lambda s: 5 + s.train / 500000,
         message="Listing the images of {wildcards.dataset} that {wildcards.encoder} could not read",
     ),
     Stage(

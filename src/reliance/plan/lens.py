@@ -124,34 +124,12 @@ def to_score(plan: Plan, w: Wildcards) -> Paths:
     v = plan.variant(w.variant)
     lens(plan, w.variant)
     plan.planted(v.dataset)
-    files = {"neurons": paths.LENS_NEURONS, "tops": paths.LENS_TOPS, "words": paths.LENS_WORDS}
+    files = {"neurons": paths.LENS_NEURONS, "tops": paths.LENS_TOPS}
     return {
         **{name: of_block(w, pattern) for name, pattern in files.items()},
         **drawn(plan, v.dataset, "truth"),
         "classes": plan.path(paths.CLASSES, w.variant),
     }
-
-
-def to_map(plan: Plan, w: Wildcards) -> Paths:
-    """Latents and prompts that maps are of, and what was drawn."""
-    v = plan.variant(w.variant)
-    lens(plan, w.variant)
-    plan.sae(w.variant)
-    files = {"sae": paths.SAE, "components": paths.COMPONENTS, "top_samples": paths.TOP_SAMPLES}
-    return {
-        **to_record(plan, w),
-        **{name: at(pattern, variant=w.variant) for name, pattern in files.items()},
-        **drawn(plan, v.dataset, "truth"),
-        "classes": plan.path(paths.CLASSES, w.variant),
-        "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
-    }
-
-
-def mapping(plan: Plan, w: Wildcards) -> Values:
-    """What was drawn, and how images go through the model again."""
-    planted = plan.planted(plan.variant(w.variant).dataset)
-    again = {name: value for name, value in judging(plan, w).items() if name != "counts"}
-    return {**some(planted, "seed", "classes", "train_per_class", "test_per_class"), **again}
 
 
 def minutes(size: Size) -> float:
@@ -209,7 +187,7 @@ STAGES = (
         message="Directions of the neurons of block {wildcards.block} of {wildcards.variant}",
     ),
     Stage(
-        name="lens_words",
+        name="lens_decompose",
         entry="reliance.lens.words:lens_words",
         inputs=to_word,
         outputs={"words": paths.LENS_WORDS},
@@ -249,17 +227,5 @@ STAGES = (
         settings=lambda plan, w: some(plan.config.naming, "top_n"),
         minutes=5,
         message="Holding neurons of block {wildcards.block} of {wildcards.variant} against what was drawn",
-    ),
-    Stage(
-        name="lens_maps",
-        entry="reliance.planted.lens_maps:lens_maps",
-        inputs=to_map,
-        outputs={"scored": paths.LENS_MAPS},
-        settings=mapping,
-        memory=6000,
-        minutes=20,
-        threads=True,
-        gpu=True,
-        message="Maps of latents and prompts of {wildcards.variant} against what was drawn",
     ),
 )

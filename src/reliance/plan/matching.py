@@ -5,9 +5,9 @@ from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.faithfulness import BASES, of
 from reliance.plan.naming import components_of
-from reliance.plan.paths import Wildcards, at, base_name, beside
+from reliance.plan.paths import Wildcards, at, base_name, beside, each
 from reliance.plan.persisting import mining
-from reliance.plan.plan import Plan, each
+from reliance.plan.plan import Plan
 from reliance.plan.planted import drawn
 from reliance.plan.report import of_planted_data
 from reliance.plan.stage import Paths, Stage, Values

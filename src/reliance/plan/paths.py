@@ -3,6 +3,7 @@
 `at` fills a pattern in; a stage's outputs are the patterns themselves.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from reliance.config.sites import SITES
@@ -69,6 +70,24 @@ REFERENCES = f"{VARIANT}/explore/references.parquet"
 FAILURES = f"{VARIANT}/failures.tsv"
 FAILURE_SAMPLES = f"{VARIANT}/failure_samples.parquet"
 TRUTH = f"{VARIANT}/truth.json"
+FAMILIES = f"{VARIANT}/repair/families.parquet"
+FAMILY_OUTLIERS = f"{VARIANT}/repair/outliers.parquet"
+FAMILY_SAMPLES = f"{VARIANT}/repair/outlier_samples.parquet"
+CONFIDENT = f"{VARIANT}/repair/confident.parquet"
+FAMILY_CASES = f"{VARIANT}/repair/cases.parquet"
+CARRIERS = f"{VARIANT}/repair/carriers.parquet"
+CASE_IMAGES = f"{VARIANT}/repair/case_images.parquet"
+PROOF = f"{VARIANT}/repair/proof.parquet"
+COVERAGE = f"{VARIANT}/repair/coverage.parquet"
+UNEXPLAINED = f"{VARIANT}/repair/unexplained.parquet"
+REPAIRS = f"{VARIANT}/repair/repairs.parquet"
+REPAIR_VECTORS = f"{VARIANT}/repair/repairs.safetensors"
+OWN_TEXT = f"{VARIANT}/repair/own_prompts.parquet"
+GROUP_SCORES = f"{VARIANT}/repair/groups.json"
+REPAIR_PAGE = f"{VARIANT}/repair.html"
+REPAIRED = f"{VARIANT}/repaired/classifier.safetensors"
+REPAIRED_PROMPTS = f"{VARIANT}/repaired/prompts.yaml"
+REPAIRED_EDITS = f"{VARIANT}/repaired/edits.json"
 ROBUSTNESS = f"{VARIANT}/robustness.parquet"
 FAITHFULNESS = f"{VARIANT}/faithfulness.parquet"
 FAITHFULNESS_SUMMARY = f"{VARIANT}/faithfulness.json"
@@ -98,6 +117,10 @@ LENS_NEURONS = f"{LENS}/neurons.parquet"
 LENS_ACCURACY = f"{LENS}/accuracy.parquet"
 LENS_TRUTH = f"{LENS}/truth.parquet"  # planted data only
 LENS_MAPS = f"{VARIANT}/lens/maps.parquet"  # planted data only
+LENS_SEGMENTS = f"{VARIANT}/lens/segments.parquet"  # planted data only
+LENS_BRIDGE = f"{VARIANT}/lens/bridge.parquet"  # heads and neurons that write latents
+LENS_HEADS = f"{VARIANT}/lens/heads.parquet"
+LENS_CASES = f"{VARIANT}/lens/cases.parquet"  # what is left of failure cases without heads and neurons
 LENS_PAGE = f"{VARIANT}/lens/report.html"
 COMPARISON = "results/compare/{comparison}"
 MATCHES = f"{COMPARISON}/matches.parquet"
@@ -108,6 +131,7 @@ DICTIONARIES_TABLE = f"{COMPARISON}/dictionaries.csv"
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"
+OWN_PROMPTS = "config/prompts/{variant}.yaml"  # the same
 REVIEW = "config/reviews/{variant}.tsv"  # written by a user, below the folder that snakemake is started in
 
 CONSTRAINTS = {  # regular expressions of what may stand for a name
@@ -143,6 +167,11 @@ class Wildcards(NamedTuple):
 def at(pattern: str, **names: str) -> str:
     """The pattern with the names in their places."""
     return pattern.format(**names)
+
+
+def each(pattern: str, names: Sequence[str], **others: str) -> list[str]:
+    """The same file of several variants."""
+    return [at(pattern, variant=name, **others) for name in names]
 
 
 def beside(*patterns: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
@@ -21,17 +21,20 @@ from reliance.plan.borrowed import check_borrowed
 from reliance.plan.paths import at, base_name, rehearsed
 from reliance.units.sae.kinds import DEFAULT
 
+Placing = Callable[[str], str]  # a path as something else sees it
+
 
 class Plan:
     """A checked configuration, and where its paths lie.
 
     place : turns a path of ours into the one that a job sees; they differ in a module with a prefix.
+    keep : marks a file that stays on the disk, if results lie elsewhere (`remote`).
     Every method raises RelianceError for a name that the configuration does not have.
     """
 
-    def __init__(self, config: Config, place: Callable[[str], str] = str) -> None:
-        self.config = config
-        self._place = place
+    def __init__(self, config: Config, place: Placing = str, keep: Placing | None = None) -> None:
+        self.config, self.remote = config, keep is not None
+        self._place, self._keep = place, keep or str
         self.variant: Callable[[str], Resolved] = lru_cache(None)(lambda name: resolve(config, name))
         self.dataset: Callable[[str], Dataset] = lru_cache(None)(lambda name: dataset_of(config, name))
         self.labelled: Callable[[str], bool] = lru_cache(None)(self._labelled)
@@ -54,7 +57,7 @@ class Plan:
 
     def users(self, path: str) -> str:
         """A user's path as an input: it stays where it is, whatever prefix ours get."""
-        return path if self.placed(path) == path else os.path.abspath(path)
+        return self._keep(path if self.placed(path) == path else os.path.abspath(path))
 
     def path(self, pattern: str, variant: str, **names: str) -> str:
         """A file of a variant, of its encoder, or of its data set."""
@@ -186,18 +189,19 @@ class Plan:
             next_step="give the variant one, or ask for its report.html, fig5, fig12, fig13, fig14 or table1",
         )
 
-    def of_kind(self, kind: str) -> str:
-        """Pattern of the variants whose SAE is of a kind, with or without a rehearsal suffix.
+    def of_kind(self, kind: str, patches: bool | None = None) -> str:
+        """Pattern of the variants whose SAE is of a kind, all, or those that are of patches, or not.
 
-        The default kind has all that no other kind has, so that a wrong name reaches its clear error.
+        The default kind has all that no other has: a wrong name reaches its clear error.
         """
-        saes = {name: self.config.sae_of(name) for name in self.config.variants}
-        return _pattern({name: sae.kind for name, sae in saes.items() if sae}, kind, DEFAULT)
+        own, apart = self.config.variants.items(), "@patches" if patches is not None else ""
+        kinds = {n: sae.kind + apart * v.patches for n, v in own if (sae := self.config.sae_of(n))}
+        return pattern(kinds, kind + apart * bool(patches), DEFAULT)
 
     def behind(self, tail: str) -> str:
         """Pattern of the variants with a tail behind their site; the closed form has all others."""
         variants = self.config.variants.items()
-        return _pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
+        return pattern({name: SITES[kind_of(v.site)].tail for name, v in variants}, tail, HEAD)
 
     def labeller(self, variant: str) -> str:
         """The labeller of a variant, which every variant with an SAE has."""
@@ -272,7 +276,7 @@ class Plan:
         )
 
 
-def _pattern(kinds: dict[str, str], kind: str, default: str) -> str:
+def pattern(kinds: dict[str, str], kind: str, default: str) -> str:
     """Pattern of the variants of a kind; those of the default kind are all but the others."""
     if kind == default:
         others = [re.escape(name) for name, own in kinds.items() if own != default]
@@ -292,8 +296,3 @@ def some(section: BaseModel, *names: str) -> dict[str, Any]:
 
 def _refuse(where: str, rule: str, *, found: str, allowed: str, next_step: str) -> NoReturn:
     raise RelianceError(where, rule, found=found, allowed=allowed, next_step=next_step)
-
-
-def each(pattern: str, names: Sequence[str], **others: str) -> list[str]:
-    """The same file of several variants."""
-    return [at(pattern, variant=name, **others) for name in names]

@@ -113,7 +113,7 @@ def showing(plan: Plan, w: Wildcards) -> Values:
 def chosen(plan: Plan, name: str) -> Values:
     """The sections of the configuration that are the variant's own."""
     v = plan.variant(name)
-    sections = ("sae", "failures", "audit", "probe")
+    sections = ("sae", "failures", "audit", "probe", "lens")
     return {
         "variant": {key: value for key, value in v._asdict().items() if key not in sections},
         "encoders": {e: plan.encoder(e).model_dump() for e in (v.encoder, v.labeller) if e},
@@ -122,6 +122,7 @@ def chosen(plan: Plan, name: str) -> Values:
         "failures": plan.variant(v.failures_from).failures.model_dump(),
         "audit": v.audit.model_dump() if v.audit else "none",
         **({"probe": v.probe.model_dump()} if v.probe else {}),
+        **({"lens": v.lens.model_dump()} if v.lens else {}),
     }
 
 
@@ -149,12 +150,24 @@ def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
         "neurons": each_block(plan, name, paths.LENS_NEURONS),
         "tops": each_block(plan, name, paths.LENS_TOPS),
         **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if objects else {}),
+        **bridged(plan, name),
+        **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
         **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
         "figures": [files["png"] for files in sheets],
         "captions": [files["caption"] for files in sheets],
         "numbers": [files["csv"] for files in sheets],
         "index": plan.path(paths.INDEX, name),
     }
+
+
+def bridged(plan: Plan, name: str) -> Paths:
+    """What heads and neurons do to latents and failure cases, where there is an SAE at the class token."""
+    v = plan.variant(name)
+    if v.sae is None or v.site != "class_token":
+        return {}
+    patterns = {"bridge": paths.LENS_BRIDGE, "heads": paths.LENS_HEADS, "components": paths.COMPONENTS}
+    patterns |= {"cases": paths.LENS_CASES} if plan.labelled(v.dataset) else {}
+    return {key: at(pattern, variant=name) for key, pattern in patterns.items()}
 
 
 def looking_inside(plan: Plan, w: Wildcards) -> Values:

@@ -173,6 +173,7 @@ STAGES = (
         inputs=to_take,
         outputs={"probe": paths.GIVEN_PROBE},
         settings=taking,
+        first=True,
         minutes=5,
         memory=lambda s: 2000 + 0.02 * s.classes,
         message="Reading the classifier that {wildcards.variant} is asked about",

@@ -28,9 +28,11 @@ def to_learn_from(plan: Plan, w: Wildcards) -> Paths:
 
 
 def waiting(plan: Plan, w: Wildcards) -> list[str]:
-    """What must be fine before an SAE is trained for hours: the data, and a classifier of others."""
-    given = [paths.GIVEN_PROBE] if plan.variant(w.variant).probe else []
-    return [at(pattern, variant=w.variant) for pattern in (paths.GUARDED, *given)]
+    """What must be fine before an SAE is trained for hours: the data, and classes and classifier of an audit.
+
+    The same file for every variant: another set of files would train the SAE again.
+    """
+    return [at(paths.GUARDED, variant=w.variant)]
 
 
 def training(plan: Plan, w: Wildcards) -> Values:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from reliance.plan import paths
 from reliance.plan.faithfulness import BASES, of
 from reliance.plan.lens import each_block, lens
-from reliance.plan.paths import at
-from reliance.plan.plan import Plan, each
+from reliance.plan.paths import at, each
+from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Values
 
 Names = Sequence[str]  # of variants

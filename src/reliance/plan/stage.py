@@ -62,6 +62,8 @@ class Stage(NamedTuple):
     constraints: Mapping[str, str] = {}
     variants: Callable[[Plan], str] | None = None  # pattern of those it is for; none: all
     resumes: bool = False  # whether it goes on from unfinished work, which the code's fingerprint must fit
+    together: Callable[[Plan, Wildcards], Values] = nothing  # name -> entry point and arguments of others
+    # that a job may do work for, if it fits the fingerprint of the code of their own jobs
     also: tuple[str, ...] = ()  # entry points that it calls by name: their code counts too
     reads: tuple[str, ...] = ()  # files below the package that it reads itself
     listed: Listed | None = None

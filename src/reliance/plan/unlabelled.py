@@ -1,4 +1,4 @@
-"""The page of a variant whose images have no classes: what its components are, and nothing of classes."""
+"""Pages beside the main one: of a variant whose images have no classes, and of repairs."""
 
 from reliance.plan import paths
 from reliance.plan.figures import reading, strongest_images
@@ -40,7 +40,46 @@ def showing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def to_mend(plan: Plan, w: Wildcards) -> Paths:
+    """What was found on the way from failure to repair, and its figures."""
+    plan.sae(w.variant)
+    names = ("cases", "proof", "coverage", "unexplained", "repairs", "edits")
+    files = (
+        paths.FAMILY_CASES,
+        paths.PROOF,
+        paths.COVERAGE,
+        paths.UNEXPLAINED,
+        paths.REPAIRS,
+        paths.REPAIRED_EDITS,
+    )
+    sheets = [sheet(at(paths.VARIANT, variant=w.variant), figure) for figure in ("repairs", "coverage")]
+    return {
+        **{name: at(path, variant=w.variant) for name, path in zip(names, files, strict=True)},
+        "figures": [drawn["png"] for drawn in sheets],
+        "captions": [drawn["caption"] for drawn in sheets],
+        "index": plan.path(paths.INDEX, w.variant),
+        "classes": plan.path(paths.CLASSES, w.variant),
+    }
+
+
+def mending(plan: Plan, w: Wildcards) -> Values:
+    """Whose page it is, and where its images lie."""
+    root = plan.root(plan.variant(w.variant).dataset)
+    return {"variant": w.variant, "dataset_root": root, **reading(plan)}
+
+
 STAGES = (
+    Stage(
+        name="report_repair",
+        entry="reliance.report.mended:report_repair",
+        inputs=to_mend,
+        outputs={"html": paths.REPAIR_PAGE},
+        beside=beside(paths.REPAIR_PAGE),
+        settings=mending,
+        reads=("report/repair.html.j2",),
+        memory=3000,
+        message="Writing the page of the repairs of {wildcards.variant}",
+    ),
     Stage(
         name="report_of_unlabelled",
         entry="reliance.report.unlabelled:report_unlabelled",

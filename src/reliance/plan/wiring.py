@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from reliance.base.errors import RelianceError
 from reliance.plan import paths
-from reliance.plan.paths import Wildcards
+from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.sizes import size_of
 from reliance.plan.stage import Need, Paths, Stage, Values, plain
@@ -72,7 +72,15 @@ class Wired:
     @told
     def after(self, wildcards: Named) -> list[str]:
         """Files that must be there before a job starts, whatever their age; it does not get them."""
-        return self.stage.after(self.plan, _names(wildcards)) if self.stage.after else []
+        names = _names(wildcards)
+        waited = self.stage.after(self.plan, names) if self.stage.after else []
+        return [*waited, *self._carried(names)] if self.plan.remote else waited
+
+    def _carried(self, names: Wildcards) -> list[str]:
+        """Parts of the manifests that a job reads: a bucket hands over nothing that is not asked for."""
+        files = self.stage.inputs(self.plan, names).values()
+        each = [f for file in files for f in (file if isinstance(file, list) else [file])]
+        return [part for file in dict.fromkeys(each) for part in parts_of(self.plan, file)]
 
     @told
     def literal(self, wildcards: Named) -> Values:
@@ -116,8 +124,14 @@ class Wired:
         values = dict(self.stage.untracked(self.plan, _names(wildcards)))
         if self.stage.guard:
             values |= self.stage.settings(self.plan, _names(wildcards))
+        if others := self.stage.together(self.plan, _names(wildcards)):
+            keys = {name: self._code_of(row["job"]) for name, row in others.items()}
+            values["together"] = {name: {**row, "fingerprint": keys[name]} for name, row in others.items()}
         found: Values = plain(values)
         return found
+
+    def _code_of(self, entry: str) -> str:
+        return code_key(told(fingerprints)(self._script, self._src, entry))
 
     def about(self, wildcards: Named, resources: object) -> str:
         """One sentence on the output, for its caption in Snakemake's report; not compared either."""
@@ -143,6 +157,17 @@ class Wired:
             return math.ceil(attempt * each)
 
         return asked
+
+
+def parts_of(plan: Plan, manifest: str) -> list[str]:
+    """The parts beside a manifest of embeddings or codes; none of another file, or of another run's."""
+    folder, own, _ = manifest.rpartition("manifest.json")
+    if not own or not folder.startswith("results/"):
+        return []
+    names = folder.split("/")
+    dataset = names[-3] if names[1] == "encoders" else plan.variant(names[1]).dataset
+    parts = str(plan.parts(dataset))
+    return [f"{folder}{at(paths.PART, part=str(part), parts=parts)}" for part in range(int(parts))]
 
 
 def _known(file: str | list[str]) -> str | list[str] | None:

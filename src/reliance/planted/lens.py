@@ -15,26 +15,22 @@ from reliance.images.tables import CLASSES
 from reliance.lens.directions import TOPS
 from reliance.lens.neurons import NEURONS, strongest_of
 from reliance.lens.schema import LENS_TRUTH
-from reliance.lens.words import WORDS
 from reliance.planted.table import TRUTH
 
 COVERED = 0.8
 
 
 def lens_truth(
-    *, neurons: Path, tops: Path, words: Path, truth: Path, classes: Path, scored: Path, top_n: int = 20
+    *, neurons: Path, tops: Path, truth: Path, classes: Path, scored: Path, top_n: int = 20
 ) -> None:
     """Hold the names of neurons against what was drawn, as LENS_TRUTH."""
     table, top = read_table(neurons, NEURONS), read_table(tops, TOPS)
-    said, drawn = read_table(words, WORDS), read_table(truth, TRUTH)
-    known = read_table(classes, CLASSES)
+    drawn, known = read_table(truth, TRUTH), read_table(classes, CLASSES)
     pictures = drawn.frame[drawn.frame["split"] == "train"].sort_values("image_id")
     has, names = factors(pictures, known.frame)
     chosen = strongest_of(top.frame, top_n)
-    best = said.frame[said.frame["coefficient"] > 0].sort_values("coefficient", ascending=False)
-    first = best.groupby("component")["word"].first()
     rows = []
-    for neuron, label in zip(table.frame["component"], table.frame["label"], strict=True):
+    for neuron, label, word in table.frame[["component", "label", "word"]].itertuples(index=False):
         own = has[chosen.image_id[chosen.component == neuron]]
         factor = _most_shared(own, has)
         said_by = names[factor][1] if factor >= 0 else set()
@@ -47,11 +43,10 @@ def lens_truth(
                 "base": has[:, factor].mean() if factor >= 0 else np.nan,
                 "things": needed(own),
                 "named": label in said_by,
-                "worded": first.get(neuron, "") in said_by,
+                "worded": word in said_by,
             }
         )
-    inputs = {"neurons": table.stamp.id, "tops": top.stamp.id, "words": said.stamp.id}
-    inputs["truth"] = drawn.stamp.id
+    inputs = {"neurons": table.stamp.id, "tops": top.stamp.id, "truth": drawn.stamp.id}
     frame = pd.DataFrame(rows, columns=[name for name, _ in LENS_TRUTH.columns])
     write_table(scored, frame, LENS_TRUTH, {"top_n": top_n}, inputs)
 

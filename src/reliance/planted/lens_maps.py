@@ -64,7 +64,7 @@ class World(NamedTuple):
     """What the pictures were drawn from."""
 
     seed: int
-    classes: int
+    drawn_classes: int
     train_per_class: int
     test_per_class: int
 
@@ -99,7 +99,6 @@ def lens_maps(
         )
     prompts, table = read_prompts(files.text), read_table(files.truth, TRUTH)
     weight = torch.from_numpy(sae.encoder_weight)
-    offset = torch.from_numpy(sae.encoder_bias - sae.encoder_weight @ sae.bias)
     cases = {
         "train": list(_of_latents(files, table.frame, images, most)),
         "test": list(_of_prompts(table.frame, files.classes, prompts.class_ids, images)),
@@ -108,11 +107,11 @@ def lens_maps(
     for split, own in cases.items():
         test = split == "test"
         per_class = world.test_per_class if test else world.train_per_class
-        truth = masks(drawn.Objects(world.classes), world.seed, per_class, test=test)
+        truth = masks(drawn.Objects(world.drawn_classes), world.seed, per_class, test=test)
         pixels = pixels_of(read_split(index, split), reading, clip, threads)
         vectors = torch.from_numpy(prompts.vectors) if test else weight
         for start in range(0, len(own), _BATCH):
-            rows += _scored(clip, own[start : start + _BATCH], pixels, vectors, offset, truth)
+            rows += _scored(clip, own[start : start + _BATCH], pixels, vectors, truth)
     ids = {"sae": stamp.id, "truth": table.stamp.id, "text": prompts.stamp.id, "weights": clip.stamp.id}
     frame = pd.DataFrame(rows, columns=[name for name, _ in MAPS.columns])
     write_table(scored, frame, MAPS, {"images": images, "most": most, **world._asdict()}, ids)
@@ -123,7 +122,6 @@ def _scored(
     cases: list[Case],
     pixels: Callable[[np.ndarray], torch.Tensor],
     vectors: torch.Tensor,
-    offset: torch.Tensor,
     truth: Mapping[str, np.ndarray],
 ) -> Iterator[tuple[object, ...]]:
     """Rows of MAPS of some cases of one split."""
@@ -132,7 +130,7 @@ def _scored(
     units = torch.tensor([case.unit for case in cases])
     with recording(clip, maps.wanted(clip, all_rows=True)) as recorder:
         found = recorder.run_images(images)
-    with torch.inference_mode():
+    with torch.no_grad():  # f goes through autograd below, which takes no inference tensors
         f = vectors[units] if cases[0].of == "latent" else vectors[units] @ last_map(clip)
         every = torch.arange(len(cases))
         own = maps.maps_of(clip, found, f).tokens[every, every]  # [n, L, H, T]

@@ -127,7 +127,7 @@ def on_front(l0: np.ndarray, explained: np.ndarray) -> np.ndarray:
 
 
 def _front(frame: pd.DataFrame) -> str:
-    """Explained variance against active latents, as SVG, with the front of those that none beats in both."""
+    """Explained variance against active latents, as SVG, with the front of the trained ones."""
     frame = frame[frame["l0"].notna() & frame["explained_variance"].notna()]
     x, y = frame["l0"].to_numpy(float), frame["explained_variance"].to_numpy(float)
     across = (x - x.min()) / max(np.ptp(x), 1e-9) * 340 + 60
@@ -135,7 +135,8 @@ def _front(frame: pd.DataFrame) -> str:
     label, low = up.copy(), -np.inf
     for i in np.argsort(up, kind="stable"):  # labels keep apart
         low = label[i] = max(up[i], low + 14)
-    best = np.flatnonzero(on_front(x, y))
+    trained = np.flatnonzero(frame["trained"].to_numpy(bool))
+    best = trained[on_front(x[trained], y[trained])]
     best = best[np.argsort(x[best], kind="stable")]
     line = " ".join(f"{across[i]:.1f},{up[i]:.1f}" for i in best)
     points = "".join(
@@ -187,7 +188,7 @@ columns may disagree, and what matters depends on the audit.</p>
 {others}
 <h2>What is explained with how many active latents</h2>
 <div class="wide" tabindex="0">{front}</div>
-<p>The line joins those that none beats in both.</p>
+<p>The line joins the trained ones that none beats in both.</p>
 <h2>Columns</h2>
 <ul>{notes}</ul>
 </body></html>

@@ -14,13 +14,17 @@ import pandas as pd
 from reliance.base.artifacts import derived_stamp, hash_file, read_table
 from reliance.figures.table import BY_NAME
 from reliance.figures.thumbnails import Album, Pictured, Reading, Thumbnail
+from reliance.lens.bridge import BRIDGE, HEADS
+from reliance.lens.cases import CASES
 from reliance.lens.directions import TOPS
 from reliance.lens.evaluate import ACCURACY
 from reliance.lens.findings import findings
 from reliance.lens.neurons import NEURONS, strongest_of
-from reliance.lens.schema import LENS_TRUTH, MAPS, summary
+from reliance.lens.schema import LENS_TRUTH, MAPS, SEGMENTS, summary
+from reliance.naming.table import COMPONENTS
+from reliance.report.bridge import case_rows, latent_rows
 from reliance.report.claims import verdicts
-from reliance.report.markup import data_uri, markdown, picture
+from reliance.report.markup import Grid, data_uri, markdown, picture
 from reliance.report.page import write_page
 from reliance.report.pixels import uri
 
@@ -37,6 +41,11 @@ class Tables(NamedTuple):
     tops: Sequence[Path]
     truths: Sequence[Path] = ()  # of planted data
     maps: Path | None = None  # of planted data with an SAE
+    segments: Path | None = None  # of planted data
+    bridge: Path | None = None  # of an SAE at the class token, as the next three
+    heads: Path | None = None
+    components: Path | None = None
+    cases: Path | None = None  # if it has classes, too
 
 
 class Sheets(NamedTuple):
@@ -84,6 +93,11 @@ def lens_report(
         "tops": [read_table(path, TOPS) for path in tables.tops],
         "truths": [read_table(path, LENS_TRUTH) for path in tables.truths],
         "maps": [read_table(tables.maps, MAPS)] if tables.maps else [],
+        "segments": [read_table(tables.segments, SEGMENTS)] if tables.segments else [],
+        "bridge": [read_table(tables.bridge, BRIDGE)] if tables.bridge else [],
+        "heads": [read_table(tables.heads, HEADS)] if tables.heads else [],
+        "components": [read_table(tables.components, COMPONENTS)] if tables.components else [],
+        "cases": [read_table(tables.cases, CASES)] if tables.cases else [],
     }
     frames = {name: [table.frame for table in listed] for name, listed in read.items()}
     truths = dict(zip(names, frames["truths"], strict=False))
@@ -103,9 +117,18 @@ def lens_report(
         "examples": shown,
         "truth": [(name, truth_row(truth)) for name, truth in truths.items()],
         "maps": map_rows(frames["maps"][0]) if frames["maps"] else [],
+        "segments": segment_rows(frames["segments"][0]) if frames["segments"] else [],
+        "bridge": _bridge(frames) if frames["bridge"] else None,
+        "cases": case_rows(frames["cases"][0]) if frames["cases"] else None,
         "configuration": sorted((name, str(value)) for name, value in about.configuration.items()),
     }
     write_page(template, values, html, derived_stamp(KIND, SCHEMA, told, {**ids, **album.ids}))
+
+
+def _bridge(frames: dict[str, list[pd.DataFrame]]) -> Grid:
+    components = frames["components"][0]
+    names = dict(zip(components["component"].tolist(), components["label"], strict=True))
+    return latent_rows(frames["bridge"][0], frames["heads"][0], names)
 
 
 def exhibits(sheets: Sheets) -> list[dict[str, str]]:
@@ -169,3 +192,13 @@ def map_rows(scores: pd.DataFrame) -> list[list[str]]:
     rows = summary(scores).to_dict("records")
     said, counted = ("of", "about", "method"), ("mass", "pointing", "area")
     return [[*(row[n] for n in said), *(f"{row[n]:.2f}" for n in counted), f"{row['n']}"] for row in rows]
+
+
+def segment_rows(scores: pd.DataFrame) -> list[list[str]]:
+    """Rows of the table of segmentations: method, means over pictures, how many."""
+    grouped = scores.groupby("method", sort=False)
+    means, counts = grouped[["accuracy", "iou", "precision"]].mean(), grouped["iou"].count()
+    return [
+        [str(method), *(f"{value:.3f}" for value in row), f"{counts[method]}"]
+        for method, row in zip(means.index, means.to_numpy(), strict=True)
+    ]

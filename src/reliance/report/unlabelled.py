@@ -137,7 +137,7 @@ def strips(study: Tables, root: str, reading: Reading) -> list[Strip]:
         name = str(c.name) or "no name"
         paths = [str(samples["path"].iloc[i]) + _why(drawn[i].drawn) for i in places]
         title = f"#{c.component} {name}, fires on {counted(int(str(c.n_active)), 'image')}"
-        found.append(Strip(title, _side_by_side([s for s in squares if s is not None]), ", ".join(paths)))
+        found.append(Strip(title, side_by_side([s for s in squares if s is not None]), ", ".join(paths)))
     return found
 
 
@@ -158,7 +158,7 @@ def _why(drawn: str) -> str:
     return "" if drawn == "yes" else f" ({drawn})"
 
 
-def _side_by_side(squares: list[np.ndarray]) -> str:
+def side_by_side(squares: list[np.ndarray]) -> str:
     """Squares in a row as a WebP data URI."""
     if not squares:
         return ""

@@ -122,6 +122,10 @@ class NetworkActive:
         self.sum = reconstruct(tail.tables, self.values, self.indices)
         self.energy = self.values * tail.norms[self.indices]
 
+    def at(self, x: torch.Tensor) -> torch.Tensor:
+        """x itself."""
+        return x
+
     def stretch(self, start: torch.Tensor, end: torch.Tensor) -> "NetworkStretch":
         """From all active units at 0 to their activations."""
         return NetworkStretch(self.point._replace(x=start), self.point._replace(x=end), self.tail.path_steps)
@@ -186,6 +190,7 @@ class NetworkWalk(NamedTuple):
         place = position.clamp(min=0)
         step = torch.where(position < 0, 0.0, sign * self.values[self._every, place])
         along = self.point.tail.directions[self.point.indices[self._every, place]]
+        along = self.point.seen.field(along, self._every, place)
         return self._replace(point=self.point._replace(x=self.point.x + step[:, None] * along))
 
     @property

@@ -43,7 +43,7 @@ class Point(NamedTuple):
         for change, own, t in zip(
             torch.split(amounts, size), torch.split(rows, size), torch.split(text, size), strict=True
         ):
-            x = self.x[own, None] + change @ self.tail.directions[self.indices[own]]
+            x = self.x[own, None] + self.seen.shift(change, self.tail.directions[self.indices[own]], own)
             unit = self.outputs(x.flatten(0, 1), own.repeat_interleave(s)).reshape(*x.shape[:2], t.shape[1])
             found.append((unit @ t[:, :, None])[..., 0])
         return torch.cat(found)
@@ -62,7 +62,7 @@ class Point(NamedTuple):
                 y = (_unit(self.tail.remaining.run(x, self.seen.take(own))) * t).sum()
                 (slope,) = torch.autograd.grad(y, x)
             v = self.tail.directions[self.indices[own]]
-            found.append(self.values[own] * (v @ slope[:, :, None])[..., 0])
+            found.append(self.values[own] * self.seen.along(slope, v, own))
         return torch.cat(found)
 
     def products(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,7 +70,7 @@ class Point(NamedTuple):
         size = max(1, _TOKENS // max(1, 2 * self.seen.size))
         k = self.values.shape[1]
         image, place = rows.repeat_interleave(k), torch.arange(k, device=rows.device).repeat(len(rows))
-        v = self.tail.directions[self.indices[image, place]]
+        v = self.seen.field(self.tail.directions[self.indices[image, place]], image, place)
         z, moved = [], []
         for own, along in zip(torch.split(image, size), torch.split(v, size), strict=True):
             tokens = self.seen.take(own)

@@ -75,8 +75,11 @@ class Active(Protocol):
     sum: torch.Tensor  # what all of them add at the site [n, d]
     energy: torch.Tensor  # |what each of them adds| [n, k]
 
+    def at(self, x: torch.Tensor) -> torch.Tensor:
+        """What is moved where the site vectors are x [n, d]: x itself, or many tokens in one row [n, T d]."""
+
     def stretch(self, start: torch.Tensor, end: torch.Tensor) -> "Stretch":
-        """From site vectors `start`, where all active units are at 0, to `end` = start + sum; [n, d]."""
+        """From `start`, where all active units are at 0, to `end` = start + sum; [n, d], see `at`."""
 
 
 class Stretch(Protocol):

@@ -33,6 +33,18 @@ class Seen(NamedTuple):
         """Those of images `rows` [b]: [b, T - 1, d]."""
         return self.tokens[rows]
 
+    def shift(self, amounts: torch.Tensor, v: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """What amounts [b, s, k] of units with directions v [b, k, d] change in x [b, s, d]."""
+        return amounts @ v
+
+    def along(self, slope: torch.Tensor, v: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """What a slope [b, d] of x is along units [b, k]."""
+        return (v @ slope[:, :, None])[..., 0]
+
+    def field(self, v: torch.Tensor, rows: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """What one of a unit changes in x [b, d]; v [b, d], `place` int64 [b] in the code."""
+        return v
+
 
 class Remaining:
     """The blocks behind block l of a CLIP's image tower, LayerNorm and projection.
@@ -52,19 +64,29 @@ class Remaining:
 
     def see(self, images: np.ndarray) -> Seen:
         """The other tokens of images by their rows in the split, int64 [n]."""
+        return Seen(self.tokens(images)[1])
+
+    def tokens(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """The class tokens [n, 1, d] after the block, and the others [n, T - 1, d]."""
         found = []
         with torch.no_grad():
             for start in range(0, len(images), _BATCH):
                 pixels = self._normalise(self._pixels(images[start : start + _BATCH])).to(self.dtype)
                 out = self._tower.forward_intermediates(
-                    pixels, indices=[self.place], stop_early=True, intermediates_only=True, output_fmt="NLC"
+                    pixels,
+                    indices=[self.place],
+                    stop_early=True,
+                    intermediates_only=True,
+                    output_fmt="NLC",
+                    output_extra_tokens=True,
                 )
-                found.append(out["image_intermediates"][0])
-        return Seen(torch.cat(found))
+                found.append((out["image_intermediates_prefix"][0], out["image_intermediates"][0]))
+        first, others = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return first, others
 
     def run(self, x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         """z [b, p], not normalised, of class tokens x [b, d] among other tokens [b, T - 1, d]."""
-        tokens = torch.cat([x[:, None], others], 1)
+        tokens = self._joined(x, others)
         *between, last = self._blocks
         fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # its kernel has no derivatives
@@ -75,6 +97,10 @@ class Remaining:
             return z
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
+
+    def _joined(self, x: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """All tokens [b, T, d], the class token first."""
+        return torch.cat([x[:, None], others], 1)
 
     @staticmethod
     def _class_token(block: Any, tokens: torch.Tensor) -> torch.Tensor:

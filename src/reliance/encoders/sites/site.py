@@ -1,6 +1,6 @@
 """What a site is, what an embedding job stores there, and the head that follows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,20 @@ _FEWEST = 4  # rows that are projected at a time: a product with one row may rou
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """What is stored of tokens that are too many to be kept."""
+
+    most: int  # tokens per image
+    of: Callable[[Clip], int]  # P, tokens that an image has
+    take: Callable[[np.ndarray, Sequence[int], int], dict[str, np.ndarray]]
+    # (tokens [n, P, d], rows in the split, count) -> x, samples, places; see `patches.drawn`
+
+    def count(self, clip: Clip) -> int:
+        """Tokens that are stored of an image."""
+        return min(self.most, self.of(clip))
+
+
+@dataclass(frozen=True)
 class Site:
     """A place in an encoder. No NamedTuple: an entry point fixes it, no job's keywords are packed into it."""
 
@@ -26,6 +40,7 @@ class Site:
     catch: Callable[[Clip, list[torch.Tensor]], AbstractContextManager[None]] | None
     # while it is open, every forward pass appends x [n, d]; None: x is what `encode_image` returns
     head: Callable[[Clip], Head] | None  # z = head(x) in closed form; None: the model itself gives z
+    sampled: Sampled | None = None  # of a site with many tokens: what is appended is [n, P, d]
 
 
 def embedding_width(clip: Clip) -> int:
@@ -37,7 +52,11 @@ def layouts(site: Site, clip: Clip, dtype: str) -> dict[str, Layout]:
     """The arrays of a store by name: x in its dtype, z beside it as float32, and which images are valid."""
     x = {site.array: Layout((site.width(clip),), dtype)}
     z = {"embedding": Layout((embedding_width(clip),), "float32")}
-    return {**z, **x, "valid": Layout((), "bool")}
+    some = {}
+    if site.sampled:
+        count = site.sampled.count(clip)
+        some = {"samples": Layout((count, site.width(clip)), dtype), "places": Layout((count,), "uint16")}
+    return {**z, **x, **some, "valid": Layout((), "bool")}
 
 
 def image_embeddings(x: np.ndarray, head: Head, valid: np.ndarray) -> np.ndarray:

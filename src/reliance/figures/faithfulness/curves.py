@@ -163,8 +163,8 @@ def _same_band(axes: Any, one: Curve, other: Curve) -> bool:
     if len(one.y) != len(other.y):
         return False
     low, high = axes.get_ylim()
-    ends = [np.concatenate([c.y - c.error, c.y + c.error]) for c in (one, other)]
-    return bool(np.allclose(*ends, rtol=0, atol=SAME * (high - low), equal_nan=True))
+    ours, theirs = (np.concatenate([c.y - c.error, c.y + c.error]) for c in (one, other))
+    return bool(np.allclose(ours, theirs, rtol=0, atol=SAME * (high - low), equal_nan=True))
 
 
 def _sample(curve: Curve, label: str = "") -> Line2D:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reliance.figures import style
 from reliance.figures.captions import compose
-from reliance.figures.lens.results import JUDGED, draw, label, panels, read_results
+from reliance.figures.lens.results import JUDGED, draw, label, one_scale, panels, read_results
 from reliance.figures.sheet import Sheet, Shown
 from reliance.lens.findings import at, findings
 
@@ -23,6 +23,7 @@ def lens_layers(*, accuracies: Sequence[Path], blocks: Sequence[int], shown: Sho
             draw(own, method, places, [at(frame, method) for frame in results.frames.values()])
         own.set_xticks(places, [str(block) for block in blocks])
         label(own, "block", True)
+        one_scale(axes.values())
         content = [
             f"Zero-shot accuracy on {results.images:,} test images by block. Effects are set to their "
             "mean over "

@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reliance.figures import style
 from reliance.figures.captions import compose
-from reliance.figures.lens.results import JUDGED, curve, label, level, panels, read_results
+from reliance.figures.lens.results import JUDGED, curve, label, level, one_scale, panels, read_results
 from reliance.figures.sheet import Sheet, Shown
 from reliance.lens.findings import findings
 
@@ -35,7 +35,8 @@ def lens_selectivity(
             own.xaxis.set_major_locator(FixedLocator(values))
             own.xaxis.set_minor_locator(NullLocator())
             own.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-            label(own, "significant on this share of training images, %", i == 0)
+            label(own, "significant on, % of images", i == 0)
+        one_scale(axes.values())
         content = [
             "Zero-shot accuracy on "
             f"{results.images:,} test images when second-order effects of a block's neurons are at their "

@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reliance.figures import style
 from reliance.figures.captions import compose
-from reliance.figures.lens.results import JUDGED, curve, label, level, panels, read_results
+from reliance.figures.lens.results import JUDGED, curve, label, level, one_scale, panels, read_results
 from reliance.figures.sheet import Sheet, Shown
 from reliance.lens.findings import findings
 
@@ -30,6 +30,7 @@ def lens_words(*, accuracies: Sequence[Path], blocks: Sequence[int], shown: Show
             own.xaxis.set_minor_locator(NullLocator())
             own.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             label(own, "words m", i == 0)
+        one_scale(axes.values())
         content = [
             f"Zero-shot accuracy on {results.images:,} test images when second-order effects of a block's "
             "neurons "

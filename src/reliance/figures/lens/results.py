@@ -1,6 +1,6 @@
 """What figures of the lens read, and how their panels stand: one per block, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from reliance.figures.style import INK, MUTED, PAGE, Look
 from reliance.lens.evaluate import ACCURACY
 
 SCHEMA = 1
+LEAST = 8.0  # points of accuracy that an axis spans
 TITLE, BODY, AXIS, NUMBERS, BETWEEN = 0.24, 1.4, 0.36, 0.4, 0.12  # inches
 JUDGED = "What the paper on the lens found, held against these numbers:"
 LOOKS: dict[str, Look] = {
@@ -113,3 +114,12 @@ def label(axes: Any, x: str, first: bool) -> None:
     axes.set_xlabel(x, labelpad=1)
     axes.set_ylabel("zero-shot accuracy, %" if first else "", labelpad=2)
     axes.tick_params(axis="x", colors=MUTED)
+
+
+def one_scale(axes: Iterable[Any]) -> None:
+    """The same range of accuracies in all panels, of at least LEAST points: less is noise of some images."""
+    panels = list(axes)
+    low, high = (pick(own.get_ylim()[i] for own in panels) for i, pick in enumerate((min, max)))
+    room = max(0.0, LEAST - (high - low)) / 2
+    for own in panels:
+        own.set_ylim(low - room, high + room)

@@ -152,7 +152,7 @@ def load_data(manifests: Sequence[Path]) -> Data:
         found = (other.path, other.stamp.inputs["weights"])
         check_same("encoder weights", found, (splits[0].path, weights))
         check_site(other.path, other.site, splits[0])
-    count = sum(int(split.read("valid").sum()) for split in splits)
+    count = sum(int(split.read("valid").sum()) * (split.sampled or 1) for split in splits)
     x = np.empty((count, *splits[0].layouts["x"].shape), np.float16)
     total, squares, filled = np.zeros(x.shape[1]), 0.0, 0
     for split in splits:
@@ -175,9 +175,9 @@ def load_data(manifests: Sequence[Path]) -> Data:
 
 
 def readable_blocks(split: Embeddings, rows: int) -> Iterator[np.ndarray]:
-    """x [n, d] of the readable images of a split, at most `rows` at a time."""
-    for start, stop in split.blocks(rows):
-        yield split.read("x", start, stop)[split.read("valid", start, stop)]
+    """x [n, d] of the readable images of a split, or their sampled tokens, of at most `rows` at a time."""
+    for start, stop in split.blocks(max(1, rows // (split.sampled or 1))):
+        yield split.learned_from(start, stop)
 
 
 def _check(path: str | Path, sae: Sae) -> None:

@@ -130,8 +130,7 @@ def _check_width(found: Found, embeddings: Embeddings) -> None:
 def _sample(embeddings: Embeddings) -> torch.Tensor:
     """Some readable images, evenly spaced, float32 [n, d]."""
     chosen = np.unique(np.linspace(0, embeddings.rows - 1, min(_COUNTED, embeddings.rows)).astype(np.int64))
-    x, valid = embeddings.take("x", chosen), embeddings.take("valid", chosen)
-    return torch.from_numpy(x[valid].astype(np.float32))
+    return torch.from_numpy(embeddings.learned_of(chosen).astype(np.float32))
 
 
 @torch.no_grad()

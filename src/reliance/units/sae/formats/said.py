@@ -95,7 +95,7 @@ def _other_site(said: str, encoder: Encoder) -> tuple[str, str] | None:
 def _same(said: str, encoder: Encoder) -> bool:
     """Whether the name of a site of ours is that of the encoder's, however its block is counted."""
     there, here = (_block(site, encoder.layers) for site in (said, encoder.site))
-    if there is None or here is None:
+    if there is None or here is None or "patches" in (kind_of(said), kind_of(encoder.site)):
         return said == encoder.site
     return said == encoder.site or (bool(encoder.layers) and there == here)
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from reliance.base.artifacts import STAMP_KEY, Stamp
 from reliance.base.errors import RelianceError
 from reliance.base.writing import atomic
-from reliance.config.sites import DEFAULT, block_of
+from reliance.config.sites import DEFAULT, block_of, kind_of
 from reliance.units.sae.files import Sae
 from reliance.units.sae.formats.canonical import JUMP, SIGNED, TOP_K
 from reliance.units.sae.input_norm import CONSTANT_NORM, LAYER_NORM
@@ -34,7 +34,8 @@ class Origin(NamedTuple):
         block = -1 if site == DEFAULT else block_of(site)
         if block is None or (block < 0 and not self.layers):
             return site
-        return f"visual.transformer.resblocks.{block + self.layers if block < 0 else block}.cls"
+        token = "" if kind_of(site) == "patches" else ".cls"
+        return f"visual.transformer.resblocks.{block + self.layers if block < 0 else block}{token}"
 
 
 def export_sae(sae: Sae, origin: Origin, name: str, folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Repairs of failure cases: before and after, at what cost, and what stays unexplained."""

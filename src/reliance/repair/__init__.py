@@ -1,0 +1,1 @@
+"""From failure to repair: families of units, what they explain, proof, repairs, the mended classifier."""

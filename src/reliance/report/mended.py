@@ -1,0 +1,164 @@
+"""Stage `report_repair`: the page of how failures are proved and mended."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reliance.base.artifacts import check_same, derived_stamp, hash_file, read_json, read_table
+from reliance.figures.thumbnails import DATASET, Album, Pictured, Reading
+from reliance.images.tables import CLASSES
+from reliance.repair.export import KIND as EXPORT
+from reliance.repair.export import SCHEMA as EXPORT_SCHEMA
+from reliance.repair.findings import findings
+from reliance.repair.schema import CASES, COVERAGE, PROOF, REPAIRS, UNEXPLAINED
+from reliance.report.claims import verdicts
+from reliance.report.markup import Grid, markdown, picture
+from reliance.report.page import write_page
+from reliance.report.unlabelled import Strip, side_by_side
+
+KIND, SCHEMA = "report_repair", 1
+CLUSTERS, IMAGES, SIDE = 12, 12, 64  # clusters of unexplained images with pictures, images of each, pixels
+TEMPLATE = Path(__file__).with_name("repair.html.j2")
+
+
+class Tables(NamedTuple):
+    """What was found on the way from failure to repair."""
+
+    cases: Path
+    proof: Path
+    coverage: Path
+    unexplained: Path
+    repairs: Path
+    edits: Path
+    classes: Path
+
+
+class Drawn(NamedTuple):
+    """The figures of the page, PNG, and their captions, Markdown."""
+
+    figures: list[Path]
+    captions: list[Path]
+
+
+class About(NamedTuple):
+    """What the page says of the variant."""
+
+    variant: str
+    dataset_root: str
+
+
+def report_repair(
+    *,
+    index: Path,
+    tables: Tables,
+    drawn: Drawn,
+    html: Path,
+    about: About,
+    reading: Reading,
+    template: Path = TEMPLATE,
+) -> None:
+    """Write the page (HTML). Raises RelianceError if a table is not of the same cases as another one."""
+    cases, proof = read_table(tables.cases, CASES), read_table(tables.proof, PROOF)
+    tried, covered = read_table(tables.repairs, REPAIRS), read_table(tables.coverage, COVERAGE)
+    left = read_table(tables.unexplained, UNEXPLAINED)
+    edits, _ = read_json(tables.edits, EXPORT, EXPORT_SCHEMA)
+    for path, other in ((tables.proof, proof), (tables.repairs, tried), (tables.coverage, covered)):
+        check_same("cases", (path, other.stamp.inputs["cases"]), (tables.cases, cases.stamp.id))
+    table = read_table(tables.classes, CLASSES)
+    names = dict(zip(table.frame["class_id"].tolist(), table.frame["short_name"], strict=True))
+    total = covered.frame[["confident", "explained"]].sum()
+    values = {
+        "variant": about.variant,
+        "judged": edits["judged"],
+        "verdicts": proof.frame["verdict"].value_counts().to_dict(),
+        "mended": int(tried.frame.groupby("case_id")["recommended"].any().sum()),
+        "listed": len(cases.frame),
+        "covered": float(total["explained"] / total["confident"]) if total["confident"] else None,
+        "confident": int(total["confident"]),
+        "cases": case_grid(cases.frame, proof.frame, names),
+        "repairs": repair_grid(tried.frame, names),
+        "found": verdicts(findings(tried.frame)),
+        "images": [picture(path) for path in drawn.figures],
+        "captions": [markdown(path.read_text(encoding="utf-8").split("\n\n")[0]) for path in drawn.captions],
+        "strips": strips(
+            left.frame, names, Album(Pictured([DATASET], [index], [about.dataset_root]), reading)
+        ),
+    }
+    ids = {name: t.stamp.id for name, t in (("cases", cases), ("proof", proof), ("repairs", tried))}
+    told = {**about._asdict(), **reading._asdict(), "template": hash_file(template)}
+    ids |= {"coverage": covered.stamp.id, "unexplained": left.stamp.id}
+    write_page(template, values, html, derived_stamp(KIND, SCHEMA, told, ids))
+
+
+def case_grid(cases: pd.DataFrame, proof: pd.DataFrame, names: dict[int, str]) -> Grid:
+    """A row per case: what it is, and whether its latents carry it."""
+    columns = [
+        "case",
+        "class",
+        "kind",
+        "stands out",
+        "images",
+        "they are",
+        "they show",
+        "carried",
+        "y falls by",
+    ]
+    columns += ["by chance", "as long a change", "on the class", "spurious AUC without"]
+    rows = []
+    for row in cases.merge(proof.drop(columns="images"), on="case_id").to_dict("records"):
+        what = f"{'latent' if row['level'] < 0 else 'family'} {row['component']}: {row['name'] or 'no name'}"
+        numbers = [f"{row[k]:.3f}" for k in ("fall", "random_fall", "length_fall", "own_fall")]
+        auc = f"{row['spurious_before']:.3f} → {row['spurious_after']:.3f}"
+        said = [row["case_id"], names.get(row["class_id"], ""), row["kind"], what, str(row["images"])]
+        rows.append(
+            [*said, ", ".join(row["classes"]), ", ".join(row["words"]), row["verdict"], *numbers, auc]
+        )
+    return Grid(columns, rows)
+
+
+def repair_grid(tried: pd.DataFrame, names: dict[int, str]) -> Grid:
+    """A row per case and kind of repair; what is recommended says so."""
+    columns = [
+        "case",
+        "class",
+        "kind",
+        "repair",
+        "what",
+        "spurious AUC",
+        "valid AUC",
+        "class top-1",
+        "top-1",
+        "",
+    ]
+    rows = []
+    for row in tried.to_dict("records"):
+        pairs = [
+            f"{row[f'before_{n}']:.3f} → {row[f'after_{n}']:.3f} ± {row[f'{n}_error']:.3f}"
+            for n in ("spurious", "valid", "class_top1", "top1")
+        ]
+        last = "recommended" if row["recommended"] else "harms" if row["harms"] else ""
+        about = [row["case_id"], names.get(row["class_id"], ""), row["kind"], row["repair"].replace("_", " ")]
+        rows.append([*about, row["choice"], *pairs, last])
+    return Grid(columns, rows)
+
+
+def strips(left: pd.DataFrame, names: dict[int, str], album: Album) -> list[Strip]:
+    """The largest clusters of images that no case explains, with pictures."""
+    chosen = left.sort_values(["images", "class_id"], ascending=[False, True]).head(CLUSTERS)
+    found: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in chosen.to_dict("records")]
+    wanted = [(i, int(j)) for i, row in enumerate(found) for j in row["examples"][:IMAGES]]
+    if not wanted:
+        return []
+    frame = pd.DataFrame(wanted, columns=["cluster", "image_id"]).assign(dataset=DATASET, split="train")
+    samples = album.find(frame)
+    drawn = album.thumbnails(samples, SIDE)
+    shown = []
+    for i, row in enumerate(found):
+        places = np.flatnonzero(samples["cluster"] == i)
+        squares = [pixels for pixels in (drawn[p].pixels for p in places) if pixels is not None]
+        words = ", ".join(row["words"]) or "no word"
+        title = f"{names.get(row['class_id'], '?')}: {row['images']} images, {words}"
+        shown.append(Strip(title, side_by_side(squares), ", ".join(row["classes"])))
+    return shown

@@ -1,0 +1,55 @@
+"""Groups of planted data, whose truth is a table of attributes per image: what was planted is found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reliance.planted.scoring import planted_images
+from reliance.repair.group_data import accuracies, shared_value
+
+
+@pytest.fixture
+def truth():
+    """Objects on backgrounds as a truth table has them; class 0 is the sailboat that waves stand for."""
+    g = np.random.default_rng(0)
+    objects = np.repeat(["sailboat", "cow", "moon", "crow"], 50)
+    background = g.choice(["waves", "grass", "plain"], 200, p=[0.15, 0.15, 0.7])
+    word = g.choice(["", "sale"], 200)
+    frame = pd.DataFrame({"image_id": range(200), "object": objects, "background": background, "word": word})
+    return frame, np.repeat([0, 1, 2, 3], 50)
+
+
+def test_a_case_of_a_planted_background_shares_it(truth):
+    frame, labels = truth
+    plant = {"plant_id": "waves", "column": "background", "value": "waves", "thing": "sailboat"}
+    images = planted_images(frame, [plant])["waves"]
+    attributes = {name: frame[name].to_numpy(object) for name in ("background", "word")}
+    found = shared_value(attributes, labels, 0, images)
+    assert (found["attribute"], found["value"], found["share"]) == ("background", "waves", 1.0)
+    assert found["elsewhere"] == 0.0  # all other images of other classes are on something else
+    none = shared_value({"word": np.full(200, "", object)}, labels, 0, images)
+    assert none == {"attribute": "", "value": "", "share": 0.0, "elsewhere": 0.0}
+
+
+def test_accuracies_are_those_of_every_class_and_value(truth):
+    frame, labels = truth
+    values = frame["background"].to_numpy(object)
+    on_waves = (values == "waves") & (labels > 0)
+    hits = np.stack([np.where(on_waves, 0.0, 1.0), np.ones(200)])  # the shortcut, and the same mended
+    hits[:, 0] = np.nan
+    found = accuracies(values, labels, hits, few=3)
+    for group in found["groups"]:
+        own = (labels == group["class_id"]) & (values == group["value"]) & np.isfinite(hits[0])
+        assert (group["images"], group["before"]) == (own.sum(), hits[0][own].mean())
+    assert (found["worst_before"], found["worst_after"], found["images"]) == (0.0, 1.0, 199)
+    assert found["mean_before"] == pytest.approx(np.nanmean(hits[0]))
+
+
+def test_groups_of_few_images_are_no_worst_group(truth):
+    _, labels = truth
+    values = np.full(200, "plain", object)
+    values[:3] = "rare"
+    hits = np.ones((2, 200))
+    hits[:, :3] = 0
+    assert accuracies(values, labels, hits, few=10)["worst_before"] == 1.0
+    assert accuracies(values, labels, hits, few=300)["worst_before"] is None
