@@ -9,7 +9,13 @@ from reliance.audits.findings import findings
 
 def said(values, **about):
     frame = accuracies_of(values)
-    known = {"component": AUDITED, "names": ["melanoma", "other"], "toward": "negative"}
+    known = {
+        "n_low": 40,
+        "n_high": 40,
+        "component": AUDITED,
+        "names": ["melanoma", "other"],
+        "toward": "negative",
+    }
     audit = {**known, **verdict(frame, 0.5), **about}
     return {f.name: f for f in findings(frame, relevances_of(), audit)}
 
@@ -34,7 +40,8 @@ def test_nothing_to_repair():
 def test_a_class_that_is_never_told_cannot_fall():
     none = {key: ([0.0] * 3, [0.05] * 3) for key in PAPER}
     frame = accuracies_of(none, n=(3, 3))
-    audit = {"component": AUDITED, "names": ["a", "b"], "toward": "negative", **verdict(frame, 0.5)}
+    audit = {"component": AUDITED, "names": ["a", "b"], "toward": "negative", "n_low": 40, "n_high": 40}
+    audit |= verdict(frame, 0.5)
     found = {f.name: f.holds for f in findings(frame, relevances_of(), audit)}
     assert found["shortcut"] is None
 
@@ -56,6 +63,7 @@ def test_relevance_in_both_probes(component, holds):
     frame.loc[(frame["component"] == 0) & (frame["probe"] == "robust"), "share"] += 1
     audit = {
         "component": component,
+        **{"n_low": 40, "n_high": 40},
         "names": ["a", "b"],
         "toward": "negative",
         **verdict(accuracies_of(PAPER), 0.5),

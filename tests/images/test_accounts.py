@@ -111,6 +111,13 @@ def test_what_is_no_image_is_counted_by_suffix(plant, listed, caplog):
     assert any("class folder empty has no images" in line for line in about["told"])
 
 
+def test_a_table_of_names_in_the_root_is_used_not_left_out(plant, listed):
+    root = plant("r", *CLEAN, "other.csv")
+    (root / "names.csv").write_text("folder,short_name,full_name\ncat,cat,a cat\ndog,dog,a dog\n")
+    assert listed(root, names=root / "names.csv")[2]["no_images"] == {".csv": 1}
+    assert listed(root)[2]["no_images"] == {".csv": 2}
+
+
 def test_the_index_of_a_clean_folder_says_nothing_more(plant, listed, tmp_path):
     """Its bytes are those of a table that nothing is said about."""
     root = plant("r", *(f"{s}/{k}/1.png" for s in ("train", "test") for k in "ab"))

@@ -100,12 +100,27 @@ def test_accuracies_stand_beside_what_knows_nothing_of_images():
     assert not opening.accuracy_rows(nothing).rows
 
 
+def next_steps(found, warnings=(), audited=False):
+    found.has = lambda name: audited or name != "audit"
+    return opening.steps(found, opening.strong(found.failures), list(warnings), "mine")
+
+
 def test_steps_count_what_waits_for_a_review():
     found = study([1e-9, 0.9])
-    listed = opening.steps(found.failures, opening.strong(found.failures), [], "mine")
-    assert "config/reviews/mine.tsv: 1 of 1 case beyond chance" in listed[0]
-    listed = opening.steps(found.failures, opening.strong(found.failures), ["weak"], "mine")
+    listed = next_steps(found)
+    assert "config/reviews/mine.tsv: 1 of 1 case beyond chance waits" in listed[0]
+    assert listed[-1].startswith("A classifier on these")
+    assert next_steps(found, audited=True)[-1].startswith("Another classifier on these")
+
+
+def test_no_step_contradicts_what_the_page_says():
+    """No finding where the model does not work, no review where none waits."""
+    listed = next_steps(study([1e-9, 0.9]), ["weak"])
     assert listed[0].startswith("First a model that works")
+    assert not any("review" in step or "prompts" in step for step in listed)
+    assert not any("review" in step for step in next_steps(study([0.9])))
+    assert not any("review" in step for step in next_steps(study([0.9], reviewed="yes")))
+    assert len(next_steps(study())) == 1
 
 
 def test_weights_far_below_what_was_published_are_told():
@@ -113,3 +128,22 @@ def test_weights_far_below_what_was_published_are_told():
     assert "at most 60.0 ± 2.0 %, published is 70.0 %" in doubt
     assert opening.weights_doubts(record(0.66), "short", known=0.7) == []
     assert opening.accuracy_rows(record(0.6), 0.7).rows[-1] == ["published for these weights", "70.0", ""]
+
+
+def test_an_sae_worse_than_the_mean_is_said_to_explain_nothing():
+    (warning,) = opening.sae_doubts(study(explained=-0.036))
+    assert "explains nothing of what it takes apart (explained variance −0.036; the mean has 0)" in warning
+
+
+def test_the_encoder_is_told_by_where_it_lies_and_its_shape():
+    weights = {"encoder": "pets", "architecture": "from-file", "path": "my_clip/a.safetensors"}
+    tower = {"layers": 3, "width": 128, "patch_size": 16, "image_size": 64}
+    config = {"embed_dim": 128, "vision_cfg": tower}
+    shape = "layers 3, width 128, patches of 16 px, images of 64 px, embedding of 128"
+    assert opening.encoder_facts({**weights, "config": config, "pretrained": ""}) == [
+        ("encoder", "pets"),
+        ("weights", "my_clip/a.safetensors"),
+        ("architecture", shape),
+    ]
+    tagged = {**weights, "architecture": "ViT-B-32", "pretrained": "openai", "path": None, "config": {}}
+    assert opening.encoder_facts(tagged) == [("encoder", "pets (ViT-B-32)"), ("weights", "openai")]

@@ -50,6 +50,8 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "note": text,
         "known": [text],
         "audit": text,
+        "audit_doubts": [text],
+        "names_doubts": [text],
         "left_out": ["3", text],
         "command": text,
         "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),
@@ -169,3 +171,11 @@ def test_a_figure_drawn_from_another_table_is_refused(tmp_path):
 def test_the_page_says_what_is_left_out(tmp_path):
     write_page(TEMPLATE, values("x", left_out=["3", "4"]), tmp_path / "report.html", STAMP)
     assert "Not shown: Figures 3, 4." in (tmp_path / "report.html").read_text()
+
+
+def test_an_empty_table_is_a_word_without_headers(tmp_path):
+    some = values("x", hidden=Grid(["a column of hidden concepts"], []))
+    write_page(TEMPLATE, some, tmp_path / "report.html", STAMP)
+    text = (tmp_path / "report.html").read_text()
+    assert "a column of hidden concepts" not in text
+    assert '<p class="note">None.</p>' in text

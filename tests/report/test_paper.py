@@ -33,7 +33,7 @@ def study(variant="mine", **tables):
     return SimpleNamespace(variant=variant, has=lambda name: name in found, **found)
 
 
-def audit():
+def audit(names=("melanoma", "not melanoma")):
     drops = {
         "plain": {"positive": {"drop": 0.2, "sem": 0.03}},
         "robust": {"positive": {"drop": 0.05, "sem": 0.02}},
@@ -43,7 +43,7 @@ def audit():
         for positive in (True, False)
         for change in ("none", "increased")
     ]
-    about = {"drops": drops, "share": 5.5, "n_fit": [40, 60]}
+    about = {"drops": drops, "share": 5.5, "n_fit": [40, 60], "names": list(names)}
     return {"audit": about, "audit_accuracies": pd.DataFrame(rows)}
 
 
@@ -82,6 +82,13 @@ def test_an_audit_is_held_against_the_melanoma_study():
     assert row["difference_in_errors"] == pytest.approx(-0.6 / np.hypot(2.1, 3))
     assert frame.loc["melanomas that the probe learns from", "here"] == 40
     assert frame.loc["melanoma accuracy, in %", "here"] == pytest.approx(80)
+
+
+def test_dogs_and_cats_have_no_number_of_melanomas():
+    frame = paper.compared(study("pets", **audit(("dog", "cat like")))).set_index("statement")
+    assert frame.loc[frame["where"].isin(["5.4", "App. E"]), "here"].isna().all()
+    drawn = paper.compared(study("demo_lesions", **audit(("melanoma", "naevus")))).set_index("statement")
+    assert drawn.loc["melanoma accuracy, in %", "here"] == pytest.approx(80)
 
 
 def test_every_number_of_the_text_is_there_once():

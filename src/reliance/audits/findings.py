@@ -2,7 +2,7 @@
 
 A fall of accuracy counts if it is larger than three of its standard errors. These are, as the paper's, those
 of two independent accuracies, larger than those of a fall over the same images. What is said of the repair is
-undecided where there was nothing to repair.
+undecided where there was nothing to repair, and everything is where the audit can say nothing (`doubts`).
 """
 
 import itertools
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reliance.audits.doubts import doubts
 from reliance.audits.drops import MANY, Drop, drop_of
 from reliance.audits.schema import INCREASED, NONE, PLAIN, ROBUST
 from reliance.base.claims import Finding
@@ -22,12 +23,14 @@ def findings(accuracies: pd.DataFrame, relevances: pd.DataFrame, audit: Mapping[
 
     accuracies, relevances : columns of ACCURACIES and RELEVANCES. audit : what audit.json says.
     """
-    return [
-        _shortcut(accuracies, audit),
-        _repair(audit),
-        _relevance(relevances, audit),
-        _strength(accuracies, audit),
-    ]
+    shortcut = _shortcut(accuracies, audit)
+    repaired = [_repair(audit), _relevance(relevances, audit), _strength(accuracies, audit)]
+    doubted = doubts(accuracies, audit)
+    if doubted.test:
+        shortcut = shortcut._replace(holds=None)
+    if doubted.all:
+        repaired = [finding._replace(holds=None) for finding in repaired]
+    return [shortcut, *repaired]
 
 
 def percent(drop: Drop) -> str:

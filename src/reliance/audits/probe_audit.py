@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from reliance.attribution.inputs import LATENTS, Computing, Explained
 from reliance.audits.choice import Candidate, candidate, no_direction, rows_to_consider, shift_under
 from reliance.audits.directions import augment, uniform_shares
+from reliance.audits.doubts import FEWEST
 from reliance.audits.files import Probes, load_probes, save_probes
 from reliance.audits.given import Given, open_given
 from reliance.audits.inputs import (
@@ -37,7 +38,6 @@ from reliance.robustness.probes import fit_logistic
 
 log = logging.getLogger(__name__)
 MAX_ITER, TOLERANCE = 2000, 1e-6  # of the solver
-FEW = 20  # samples
 SHOWN = 10  # relevant components that are named when a choice is refused
 
 
@@ -106,7 +106,7 @@ def fit_audit(
     if plain:
         said["probe_given"] = plain.name
     log.info("component %d (%s), rank %d", *(said[name] for name in ("component", "label", "rank")))
-    if min(said["n_low"], said["n_high"]) < FEW:
+    if min(said["n_low"], said["n_high"]) < FEWEST:
         log.warning(
             "the direction leads from %d weak to %d strong samples: so few say little",
             said["n_low"],

@@ -112,7 +112,7 @@ def _diversity(frames: Mapping[str, pd.DataFrame]) -> list[Finding]:
 def _clarity(components: pd.DataFrame) -> Finding:
     """Holds if the 95 % interval of the correlation is above 0, undecided if it includes 0."""
     found = correlation(components, "top20_mean")
-    numbers = f"on the train split (r = {_interval(found)}, {found.n} components)"
+    numbers = f"on the train split ({_interval(found)}, {found.n} components)"
     claim = "components that fire more strongly are clearer"
     return Finding("activation_clarity", _rises(found), claim, numbers, not np.isnan(found.low))
 
@@ -158,7 +158,7 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
             f"positive:{column}",
             _rises(r),
             f"clarity rises with {MEASURES[column].words}",
-            f"on the test split (r = {_interval(r)}, {r.n} components)",
+            f"on the test split ({_interval(r)}, {r.n} components)",
             not np.isnan(r.low),
         )
         for column, r in all_r.items()
@@ -169,7 +169,7 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
     numbers = " and ".join(_interval(other) for other in others)
     claim = "of the three, the mean of the five strongest activations correlates most with clarity"
     holds = True if above else False if below else None
-    where = f"on the test split (r = {_interval(top)} against {numbers})"
+    where = f"on the test split ({_interval(top)} against {numbers})"
     return [*found, Finding("strongest", holds, claim, where, not np.isnan(top.low))]
 
 
@@ -178,7 +178,6 @@ def _rises(found: Correlation) -> bool | None:
 
 
 def _interval(found: Correlation) -> str:
-    known = not np.isnan(found.low)
-    if not known:
-        return "unknown"
-    return f"{found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}], Spearman {found.spearman:+.2f}"
+    if np.isnan(found.low):
+        return "too few for r"
+    return f"r = {found.r:+.2f} [{found.low:+.2f}, {found.high:+.2f}], Spearman {found.spearman:+.2f}"

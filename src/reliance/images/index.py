@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,8 @@ def index_images(
     row = layout_of(layout, root)
     where = f"datasets.{dataset}.root ({root})" if dataset else root
     scanner = row.scanner(root, where, looking.follow_links)
+    if names:
+        scanner.used.add(os.path.realpath(names))
     table = read_table(classes_from, CLASSES).frame if classes_from else None
     groups = row.groups(scanner, Asked(split, table, Fields(**(looking.fields or {}))))
     check_lost(scanner, sum(len(group.files) for group in groups), max_invalid)

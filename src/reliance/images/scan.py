@@ -58,6 +58,7 @@ class Scanner:
         self.lost: set[str] = set()
         self.others: Counter[str] = Counter()
         self.told: list[str] = []
+        self.used: set[str] = set()  # real paths of files that are read for something else, as names.csv
         self.of_systems: set[str] = set()  # folders and files that is_system passes over, but for dot files
         if not self.root.is_dir():
             raise RelianceError(
@@ -178,6 +179,8 @@ class Scanner:
 
     def _account(self, entry: os.DirEntry[str], path: str) -> None:
         """Note a file that is not read: an image all the same, or what else it is."""
+        if self.used and os.path.realpath(entry.path) in self.used:
+            return
         suffix = suffix_of(entry.name)
         plain = entry.is_file(follow_symlinks=False)
         if suffix in NOT_READ:

@@ -26,6 +26,13 @@ PROMPT_SETS = {
     "both": "full name in templates",
 }
 SHOWN = 5  # classes
+TOWER = {  # what is said of an image tower, as open_clip's config has it
+    "timm_model_name": "{}",
+    "layers": "layers {}",
+    "width": "width {}",
+    "patch_size": "patches of {} px",
+    "image_size": "images of {} px",
+}
 
 
 class Opening(NamedTuple):
@@ -52,7 +59,7 @@ def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_
         read_about(study.path("text")).get("twins", []),
         warnings,
         headline(study, cases, warnings),
-        steps(study.failures, cases, warnings, mined_by),
+        steps(study, cases, warnings, mined_by),
     )
 
 
@@ -65,9 +72,8 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
     """What the page is about, in pairs of a name and a value."""
     counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
     unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
-    encoder, architecture = study.weights["encoder"], study.weights["architecture"]
     listed = [
-        ("encoder", encoder if architecture == "from-file" else f"{encoder} ({architecture})"),
+        *encoder_facts(study.weights),
         ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
     ]
     if study.has("components") and isinstance(sae, Mapping):
@@ -81,6 +87,24 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
             )
         )
     return listed
+
+
+def encoder_facts(weights: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which model it is, where its weights come from, and its shape; weights : what weights.json says."""
+    name, known = str(weights["encoder"]), str(weights["architecture"])
+    listed = [("encoder", name if known == "from-file" else f"{name} ({known})")]
+    source = [str(weights.get(key) or "") for key in ("pretrained", "path")]
+    if any(source):
+        listed.append(("weights", ", ".join(filter(None, source))))
+    config = weights.get("config") or {}
+    tower = config.get("vision_cfg", {})
+    said = [
+        form.format(tower[key])
+        for key, form in TOWER.items()
+        if isinstance(tower.get(key), int | str | list | tuple)
+    ]
+    said += [f"embedding of {config['embed_dim']}"] if "embed_dim" in config else []
+    return [*listed, ("architecture", ", ".join(said))] if said else listed
 
 
 def published_of(study: Tables) -> float | None:
@@ -169,10 +193,14 @@ def sae_doubts(study: Tables) -> list[str]:
     """The same of its SAE."""
     found = []
     if study.has("components") and (explained := study.quality["explained_variance"]) < EXPLAINED:
+        share = (
+            f"{explained:.0%} of the variance of what it takes apart, less than {EXPLAINED:.0%}"
+            if explained > 0
+            else f"nothing of what it takes apart (explained variance {explained:.3f}; the mean has 0)"
+        ).replace("-", "−")
         found.append(
-            f"The SAE explains {explained:.0%} of the variance of what it takes apart, less than "
-            f"{EXPLAINED:.0%}: its latents say little about the model. Train it longer, on more images, or "
-            "with more active latents (sae.epochs, sae.k)."
+            f"The SAE explains {share}: its latents say little about the model. Train it longer, on more "
+            "images, or with more active latents (sae.epochs, sae.k)."
         )
     return found
 
@@ -198,25 +226,28 @@ def headline(study: Tables, cases: pd.DataFrame, warnings: Sequence[str]) -> str
     )
 
 
-def steps(failures: pd.DataFrame, cases: pd.DataFrame, warnings: Sequence[str], mined_by: str) -> list[str]:
-    """What can be done next, the most useful first."""
+def steps(study: Tables, cases: pd.DataFrame, warnings: Sequence[str], mined_by: str) -> list[str]:
+    """What can be done next, the most useful first; nothing that `warnings` forbid or that is done."""
     found = []
+    waiting = int((cases["reviewed"] != "yes").sum())
     if warnings:
         found.append(
             "First a model that works: other weights, or names that say what the images show (names.csv "
             "beside the class folders); then cases are worth a look."
         )
-    waiting = int((cases["reviewed"] != "yes").sum())
-    if len(failures):
+    elif waiting:
         found.append(
-            f"Look at the pictures of the cases, and write what they are to config/reviews/{mined_by}.tsv: "
-            f"{waiting} of {_cases(len(cases))} beyond chance wait for a review."
+            "Look at the pictures of the cases, and write what they are to "
+            f"config/reviews/{mined_by}.tsv: {waiting} of {_cases(len(cases))} beyond chance "
+            f"{'waits' if waiting == 1 else 'wait'} for a review."
         )
+    if len(study.failures) and not warnings:
         found.append(
             "Try richer prompts: the table of cases has the areas of the short name, of the full name in "
             "templates, and of a linear probe."
         )
-    found.append("A classifier on these embeddings can be audited for what it relies on: docs/audit.md.")
+    another = "Another classifier" if study.has("audit") else "A classifier"
+    found.append(f"{another} on these embeddings can be audited for what it relies on: docs/audit.md.")
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from reliance.audits.doubts import doubts
 from reliance.audits.findings import findings as audit_findings
 from reliance.base.artifacts import (
     Stamp,
@@ -18,6 +19,7 @@ from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
 from reliance.concepts.findings import BASES, clarity_findings
 from reliance.concepts.findings import findings as interpretability_findings
+from reliance.config.stages import AuditSettings
 from reliance.explore.tables import Tables
 from reliance.failures.case_list import CHANCE
 from reliance.faithfulness.findings import findings as faithfulness_findings
@@ -27,11 +29,17 @@ from reliance.report.audits import headline
 from reliance.report.claims import count, verdicts, write_findings
 from reliance.report.data import known_of_data
 from reliance.report.markup import Grid, data_uri, markdown, picture, read_grid
+from reliance.report.names import names_doubts
 from reliance.report.opening import opening, strong
 from reliance.robustness.findings import findings as robustness_findings
 
 KIND, SCHEMA = "report", 1
 ROWS = 200  # rows of a table that the page shows
+BY_DEFAULT = AuditSettings.model_fields["intervention"].default.model_dump()
+NOT_ASKED = (
+    "More and less red is the change that is made by default (audit.intervention): a shortcut of another "
+    "kind does not show in it."
+)
 GALLERIES = ("cases", "hidden concepts")  # what figures of pictures are drawn from
 PAPER_COLUMNS = {
     "statement": "number",
@@ -170,7 +178,8 @@ def report(
         "random_weights": about.random_weights,
         "note": about.note,
         "known": known_of_data(study),
-        "audit": headline(study.audit) if study.has("audit") else "",
+        **audit_shown(study, about.configuration["audit"]),
+        "names_doubts": names_doubts(study, about.configuration["variant"], about.prompt_set),
         "left_out": list(about.left_out),
         "command": jobs.command or f"snakemake --cores 2 results/{about.variant}/report.html",
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
@@ -205,6 +214,17 @@ def all_findings(study: Tables) -> dict[str, list[Finding]]:
         compared = interpretability_findings(study.components, others, study.alignments)
         found["Interpretability"] = [*compared, *clarity_findings(study.tested)]
     return found
+
+
+def audit_shown(study: Tables, settings: Mapping[str, Any] | str = "none") -> dict[str, Any]:
+    """The outcome of the audit, and why it may say nothing, if there was one; settings : its section."""
+    if not study.has("audit"):
+        return {"audit": "", "audit_doubts": []}
+    about, accuracies = study.audit, study.audit_accuracies
+    said = headline(about, accuracies)
+    if isinstance(settings, Mapping) and settings.get("intervention") == BY_DEFAULT:
+        said += f" {NOT_ASKED}"
+    return {"audit": said, "audit_doubts": doubts(accuracies, about).all}
 
 
 def tables_shown(study: Tables) -> dict[str, Any]:

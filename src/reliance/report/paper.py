@@ -24,6 +24,7 @@ from reliance.robustness.summary import FOUND, differences
 KIND, SCHEMA = "paper", 1
 L14, B16, LESIONS = ("vit_l14",), ("vit_b16",), ("whylesion",)
 MODELS = ("vit_b32", "vit_b16", "vit_l14", "vit_h14")
+MELANOMA = "melanoma"  # what the positive class of the paper's audit is called
 NO_ERROR = float("nan")
 OWN_SAE = "the paper's SAE was not published: other latents, other counts"
 BY_EYE = "the paper's cases were sorted by hand; kinds here are suggestions until they are reviewed"
@@ -156,7 +157,10 @@ def _change(kind: str, prompts: str) -> Callable[[Tables], Value]:
 
 def _of_audit(function: Callable[[Mapping[str, Any], pd.DataFrame], Value]) -> Callable[[Tables], Value]:
     def value(study: Tables) -> Value:
-        return function(study.audit, study.audit_accuracies) if study.has("audit") else NOTHING
+        """Of an audit of a classifier of melanomas; the paper audited no other."""
+        if not study.has("audit") or MELANOMA not in str(study.audit["names"][0]).lower():
+            return NOTHING
+        return function(study.audit, study.audit_accuracies)
 
     return value
 
@@ -260,7 +264,7 @@ STATED = (
         "5.4",
         Value(20.6, 2.1),
         LESIONS,
-        "images and probe as in the paper as far as it says",
+        "of whylesion, images and probe are as in the paper as far as it says",
         _fall(PLAIN),
     ),
     Stated(

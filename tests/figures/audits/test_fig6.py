@@ -69,6 +69,21 @@ def test_caption_of_figure_6(tmp_path, outputs, drawn):
     assert "Embeddings do not move along its direction (cosine −0.39" in moved
 
 
+def test_a_given_classifier_learned_from_nothing_here(tmp_path, outputs, drawn):
+    caption = draw6(tmp_path, outputs, probe_given="head.npz")
+    assert "in head.npz, which is not trained here, tells melanoma from not melanoma; the robust" in caption
+    assert "learns from 3629 and 4000 images" in caption
+    assert any("that the robust probe learned from" in text for text in drawn())
+
+
+def test_captions_say_why_there_is_no_verdict(tmp_path, outputs):
+    useless = accuracies_of({probe: ([1.0] * 3, [0.0] * 3) for probe in PAPER}, n=(23, 3))
+    for draw in (draw6, draw15):
+        caption = draw(tmp_path / draw.__name__, outputs, useless)
+        assert "This classifier does not tell melanoma from not melanoma" in caption
+        assert "does not hold" not in caption
+
+
 def test_numbers_and_caption_of_figure_15(tmp_path, outputs, drawn, drawn_figure):
     caption = draw15(tmp_path, outputs)
     numbers = pd.read_csv(outputs["csv"])

@@ -63,11 +63,12 @@ def test_only_hidden_concepts_have_a_dot(tmp_path, outputs, drawn_figure):
     assert "above 3, and alignment with the label of at most 0.1" in caption
 
 
-def test_a_band_has_so_many_at_most_and_an_empty_one_says_so(tmp_path, outputs, drawn):
+def test_a_band_has_so_many_at_most_and_an_empty_one_takes_no_room(tmp_path, outputs, drawn):
     fig11(**write_hidden(tmp_path, ["clear"] * 4 + [""] * 2), **outputs, per_band=3, images_per_component=1)
     texts = drawn()
     assert "clarity ≥ 0.6, 3 of 4 hidden" in texts
-    assert texts.count("no relevant component") == 2
+    assert "Middle" not in texts and "no relevant component" not in texts
+    assert "No relevant component is middle or diffuse." in outputs["caption"].read_text()
     assert len(numbers(outputs)) == 3
 
 

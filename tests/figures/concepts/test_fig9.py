@@ -1,10 +1,15 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from reliance.base.artifacts import write_table
 from reliance.concepts.findings import clarity_findings
+from reliance.figures.canvas import Canvas
 from reliance.figures.concepts.fig9 import fig9 as fig9_
-from reliance.figures.concepts.scatter import MANY
+from reliance.figures.concepts.scatter import MANY, Cloud, draw_cloud
+from reliance.naming.table import COMPONENTS
 
 from ..component_examples import components_table, write_components
 from ..jobs import as_job
@@ -79,3 +84,39 @@ def test_same_input_same_bytes(tmp_path, outputs):
     for files in (outputs, again):
         fig9(components=paths, variants=["demo"], **files)
     assert all(path.read_bytes() == again[key].read_bytes() for key, path in outputs.items())
+
+
+def test_empty_axes_say_why(tmp_path, outputs, drawn):
+    frame = components_table().assign(clarity=np.nan, label="", n_active=7)
+    (path,) = write_all(tmp_path, {"few": frame})
+    write_table(path, frame, COMPONENTS, {"min_active": 18}, {})
+    fig9(components=[path], variants=["few"], **outputs)
+    assert drawn().count("no component fires on\n18 test images") == 3
+    caption = outputs["caption"].read_text()
+    assert "from 18 test images on which it fires (naming.min_active), and the most that one" in caption
+    assert "unknown" not in caption and "too few for r" in caption
+
+
+def test_three_points_have_no_r(tmp_path, outputs, drawn):
+    frame = components_table()
+    frame.loc[frame.index[frame["clarity"].notna()][3:], ["clarity", "label"]] = [np.nan, ""]
+    fig9(components=write_all(tmp_path, {"few": frame}), variants=["few"], **outputs)
+    assert drawn().count("too few for r") == 3
+    assert not any(text.startswith("r =") for text in drawn())
+
+
+@pytest.mark.parametrize("ends", [(0.35, 0.38), (2, 2), (0.9, 1.1), (1, 4), (3, 90), (1e-4, 1)])
+def test_numbers_of_a_logarithmic_axis_do_not_overlap(ends):
+    x = np.geomspace(*ends, 5)
+    canvas = Canvas(6.0, 2.0)
+    draw_cloud(canvas, Cloud("", "", x, x, "x", True), (1.0, 0.2), (1.6, 1.0), first=True)
+    canvas.figure.draw_without_rendering()
+    (axes,) = canvas.figure.axes
+    low, high = axes.get_xlim()
+    boxes = [
+        text.get_window_extent()
+        for place, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if low <= place <= high
+    ]
+    assert boxes
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(sorted(boxes, key=lambda box: box.x0)))

@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reliance.base.artifacts import read_json
+from reliance.base.artifacts import read_json, read_table, write_table
+from reliance.figures.robustness.fig5 import GIVEN, TRAINED
 from reliance.figures.robustness.fig5 import fig5 as fig5_
 from reliance.figures.robustness.fig14 import fig14 as fig14_
-from reliance.robustness.summary import read_results
+from reliance.robustness.summary import ROBUSTNESS, read_results
 
 from ..examples import ALL_KINDS, PLANTS, table_of
 from ..jobs import as_job
@@ -127,3 +128,16 @@ def test_lists_found_elsewhere_have_the_score_they_are_published_with(write, out
     assert own["spurious_ap"].item() == pytest.approx(short, rel=1e-5)
     fig5(robustness=write({"demo": frame}), variants=["demo"], **outputs)
     assert "Average precision" not in outputs["caption"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "not_said"),
+    [({}, TRAINED, GIVEN), ({"probe_given": "head.npz"}, GIVEN, TRAINED)],
+)
+def test_a_probe_that_was_given_is_not_said_to_be_trained(write, outputs, given, said, not_said):
+    (table,) = write({"demo": table_of(ALL_KINDS)})
+    frame = read_table(table, ROBUSTNESS).frame
+    write_table(table, frame, ROBUSTNESS, {"variant": "demo", "probe_kind": "logistic", **given}, {})
+    fig5(robustness=[table], variants=["demo"], **outputs)
+    caption = outputs["caption"].read_text()
+    assert f"the linear probe {said}. Error bars" in caption and not_said not in caption

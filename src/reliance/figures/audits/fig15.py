@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
+from reliance.audits.doubts import doubts
 from reliance.audits.findings import findings, name_of
 from reliance.audits.schema import PLAIN, RELEVANCES, ROBUST
 from reliance.base.artifacts import check_same, derived_stamp, read_table
@@ -104,6 +105,7 @@ def _words(read: Audit, relevances: Any, heading: str) -> str:
         chosen_by(read.about),
         explained(read.about),
         "Error bars: standard error sqrt(p (1 − p) / n).",
+        *doubts(read.accuracies, read.about).all,
     ]
     found = [
         f for f in findings(read.accuracies, relevances, read.about) if f.name in ("shortcut", "strength")

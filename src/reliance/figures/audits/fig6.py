@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.audits.doubts import doubts
 from reliance.audits.findings import findings, name_of
 from reliance.audits.schema import PLAIN, RELEVANCES, ROBUST
 from reliance.base.artifacts import check_same, derived_stamp, read_table
@@ -154,7 +155,8 @@ def _draw(read: Audit, rows: pd.DataFrame, pictures: list[list[Thumbnail]], acro
     name = read.names[0 if read.about["toward"] == "positive" else 1]
     title = canvas.axes(EDGE, top, left + BARS - EDGE, body)
     title.axis("off")
-    note = f"mean over its {int(rows[f'{PLAIN}_n'].iloc[0])} images that the plain probe learned from"
+    learner = "robust" if read.about.get("probe_given") else "plain"
+    note = f"mean over its {int(rows[f'{PLAIN}_n'].iloc[0])} images that the {learner} probe learned from"
     panel_title(title, f"a  What speaks for {name}", note, left + BARS - EDGE)
     start = left + BARS + 0.12 + NUMBERS
     width, height = canvas.width - RIGHT - start, (body - GAP) / 2
@@ -215,13 +217,18 @@ def _words(
     about = read.about
     positive, negative = (name_of(about, side) for side in ("positive", "negative"))
     given = about.get("probe_given")
-    probe = "A logistic regression on image embeddings"
+    told = (
+        f"tells {positive} ({about['n_fit'][0]} images to learn from) from {negative} ({about['n_fit'][1]})"
+    )
+    probe = f"A logistic regression on image embeddings {told}."
     if given:
-        probe = f"The classifier in {given}, which is not trained here (the robust probe is),"
+        probe = (
+            f"The classifier in {given}, which is not trained here, tells {positive} from {negative}; the "
+            f"robust probe learns from {about['n_fit'][0]} and {about['n_fit'][1]} images of them."
+        )
     gone = sum(picture.drawn != DRAWN for picture in pictures)
     content = [
-        f"{probe} tells {positive} ({about['n_fit'][0]} images to learn from) from {negative} "
-        f"({about['n_fit'][1]}).",
+        probe,
         "(a) Components with the largest mean relevance to the log-odds of "
         f"{name_of(about, about['toward'])}, in percent of the sum of absolute means over all components; "
         "negative: it speaks for the other class. Beside each its strongest training images.",
@@ -230,6 +237,7 @@ def _words(
         f"{about['alpha']:g}; from {about['n_low']} weak to {about['n_high']} strong samples).",
         f"(b) Accuracy per class on held-out images. {explained(about)} "
         "Error bars: standard error sqrt(p (1 − p) / n).",
+        *doubts(read.accuracies, about).all,
         f"Empty frames: {gone} of {len(pictures)} images could not be drawn." if gone else "",
     ]
     found = findings(read.accuracies, relevances, about)

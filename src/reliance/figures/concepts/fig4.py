@@ -210,9 +210,10 @@ def _words(frames: Frames, shown: Shown, pictured: Sequence[Example]) -> str:
     low = [100 * _low_share(with_clarity(t["sae"], "top20_mean")) for t in tables]
     content = [
         "a) Clarity of a component, the mean cosine between the labeller's embeddings of its strongest train "
-        f"images, against its mean activation on the 20 strongest: {span(clear)} components that fire often "
-        f"enough, of {span([len(t['sae']) for t in tables])} ({span(firing)} ever fire). Dashed: the middle "
-        f"of both ranges; {spread(low, '.0f')} % of the components are below both.",
+        "images, against its mean activation on the 20 of largest activation, zeros included: "
+        f"{span(clear)} components that fire often enough, of {span([len(t['sae']) for t in tables])} "
+        f"({span(firing)} ever fire). Dashed: the middle of both ranges; {spread(low, '.0f')} % of the "
+        "components are below both.",
         "b) Different labels of neurons, principal axes, two controls (directions at right angles, turned at "
         "random, and the SAE before its training) and components of the SAE (of how many with a label) on "
         f"the train split; mark: labels expected among {fewest:,} of them drawn at random. "

@@ -13,7 +13,7 @@ from reliance.concepts.findings import MEASURES, Measure, clarity_findings
 from reliance.figures import style
 from reliance.figures.canvas import EDGE, HEADING, RIGHT, Canvas
 from reliance.figures.captions import compose, counted, number, span
-from reliance.figures.concepts.scatter import Cloud, draw_cloud
+from reliance.figures.concepts.scatter import EMPTY, Cloud, draw_cloud
 from reliance.figures.sheet import Sheet, Shown
 from reliance.naming.table import COMPONENTS
 
@@ -43,18 +43,21 @@ def fig9(
     tables = {v: read_table(path, COMPONENTS) for v, path in zip(shown.variants, components, strict=True)}
     frames = {variant: table.frame for variant, table in tables.items()}
     ids = {variant: table.stamp.id for variant, table in tables.items()}
+    least = {variant: int(table.stamp.params.get("min_active", 0)) for variant, table in tables.items()}
     heading = shown.heading
     with style.rc():
         sheet.write(
-            draw_clouds(frames, heading),
+            draw_clouds(frames, heading, least),
             numbers_of(frames),
             derived_stamp("fig9", SCHEMA, {"heading": heading, "skipped": list(shown.skipped)}, ids),
-            _words(frames, heading, shown.skipped),
+            _words(frames, heading, shown.skipped, least),
         )
 
 
-def draw_clouds(frames: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """Draw a row of scatters per variant, a page wide."""
+def draw_clouds(
+    frames: Mapping[str, pd.DataFrame], title: str, least: Mapping[str, int] | None = None
+) -> Figure:
+    """Draw a row of scatters per variant, a page wide; least : images from which there is a clarity."""
     several = len(frames) > 1
     head, above = (HEADING + 0.05 if title else 0.05), HEADER + TITLE if several else TITLE + NOTE
     body = max(LEAST, min(BODY, (TALLEST - head) / len(frames) - above - FOOTER))
@@ -66,7 +69,7 @@ def draw_clouds(frames: Mapping[str, pd.DataFrame], title: str) -> Figure:
         points = counted(int(frame["clarity"].notna().sum()), "component")
         canvas.text(EDGE, top + 0.05, f"{variant}: {points}" if several else "", 7.5)
         for i, (column, measure) in enumerate(MEASURES.items()):
-            cloud = _cloud(frame, column, measure)
+            cloud = _cloud(frame, column, measure)._replace(empty=_why((least or {}).get(variant, 0)))
             cloud = cloud._replace(note="") if several and cloud.note == points else cloud
             corner = EDGE + i * (slot + BETWEEN) + NUMBERS, top + above
             draw_cloud(canvas, cloud, corner, (slot - NUMBERS, body), first=i == 0)
@@ -93,11 +96,19 @@ def numbers_of(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _cloud(frame: pd.DataFrame, column: str, measure: Measure) -> Cloud:
     points, found = with_clarity(frame, column, measure.log), correlation(frame, column, measure.log)
     x, y = points[column].to_numpy(np.float64), points["clarity"].to_numpy(np.float64)
-    title = f"r = {number(found.r)}" if len(x) else ""
+    known = not np.isnan(found.low)  # of three components an r says nothing
+    title = f"r = {number(found.r)}" if known else "too few for r" if len(x) else ""
     return Cloud(title, counted(found.n, "component") if len(x) else "", x, y, measure.label, measure.log)
 
 
-def _words(frames: Mapping[str, pd.DataFrame], heading: str, skipped: Sequence[str]) -> str:
+def _why(least: int) -> str:
+    """Why no component has a clarity."""
+    return f"no component fires on\n{least:,} test images" if least else EMPTY
+
+
+def _words(
+    frames: Mapping[str, pd.DataFrame], heading: str, skipped: Sequence[str], least: Mapping[str, int]
+) -> str:
     tables = list(frames.values())
     clear = [int(frame["clarity"].notna().sum()) for frame in tables]
     content = [
@@ -107,6 +118,12 @@ def _words(frames: Mapping[str, pd.DataFrame], heading: str, skipped: Sequence[s
         f"{span([len(frame) for frame in tables])}. r: Pearson's correlation of what is drawn, with the "
         "logarithm where the axis is logarithmic. Many points are shown as a density on a logarithmic scale."
     ]
+    for variant, frame in frames.items():
+        if frame["clarity"].isna().all() and (needed := least[variant]):
+            content.append(
+                f"{variant} has none: a component has a clarity from {needed:,} test images on which it "
+                f"fires (naming.min_active), and the most that one fires on is {frame['n_active'].max():,}."
+            )
     judged = [
         f._replace(numbers=f"for {variant} {f.numbers}") if len(frames) > 1 else f
         for variant, frame in frames.items()

@@ -61,6 +61,9 @@ class Hidden(NamedTuple):
     classes: Path  # of the data set
 
 
+ADJECTIVES = {"activation": "strong", "relevance": "relevant"}
+
+
 class Counts(NamedTuple):
     """How many are shown at most."""
 
@@ -104,14 +107,20 @@ def concept_gallery(
     chosen["short_name"] = [names.get(i, "") for i in chosen["class_id"]]  # -1 has none
     images = strongest(chosen, top.frame, counts.images_per_component).assign(dataset=DATASET, split=split)
     found = album.find(images)
-    grid = Grid(beside=len(BANDS), columns=1, across=max(1, counts.images_per_component))
+    bands = [band for band in BANDS if (chosen["band"] == band).any()] or list(BANDS)
+    beside = len(bands)  # a band alone has its components side by side
+    columns = len(BANDS) if beside == 1 else 1
+    grid = Grid(beside=beside, columns=columns, across=max(1, counts.images_per_component))
     pictures = album.thumbnails(found, grid.side)
     said = _content(by, table, chosen, used, pictures)
+    if missing := [band for band in BANDS if band not in bands]:
+        said += f" No {ADJECTIVES[by]} component is {' or '.join(missing)}."
     params: dict[str, Any] = {"heading": shown.heading, "caption": said, "split": split}
     params |= {"drawn": [picture.drawn for picture in pictures], **counts._asdict(), **reading._asdict()}
     ids |= {"classes": named.stamp.id, **album.ids}
     with look():
-        sections = _sections(by, table, chosen, found, pictures)
+        every = _sections(by, table, chosen, found, pictures)
+        sections = [section for section in every if section.header.lower() in bands]
         sheet.write(
             draw_gallery(sections, grid, shown.heading),
             numbers_of(chosen, found, pictures),
@@ -216,7 +225,7 @@ def _sum(table: Table) -> str:
 def _others(by: str, others: int) -> str:
     if not others:
         return ""
-    what = {"activation": "strong", "relevance": "relevant"}[by]
+    what = ADJECTIVES[by]
     return (
         f"Grey components without a dot ({others}) only fill up a band: they are {what} too, but a name fits "
         "them better; the least aligned come first."

@@ -13,6 +13,7 @@ from reliance.figures.canvas import Canvas, width_of
 MANY = 3000  # points from which on hexagons show how many lie where
 MARGIN = 0.17  # height of the counts along the sides, inches
 HEXAGON = 0.065  # width, inches
+SHORT = 0.7  # decades; longer axes have two of 1, 2 and 5
 EMPTY = "no component with a clarity"
 
 
@@ -25,6 +26,7 @@ class Cloud(NamedTuple):
     y: np.ndarray  # clarity [n]
     label: str  # of the x axis
     log: bool = False  # x > 0 on a logarithmic axis
+    empty: str = EMPTY  # said where there is no point
 
 
 def draw_cloud(
@@ -51,7 +53,7 @@ def draw_cloud(
     axes.set_xlabel(cloud.label, labelpad=1)
     axes.set_ylabel("clarity" if first else "", labelpad=2)
     if not len(cloud.x):
-        say(axes, EMPTY)
+        say(axes, cloud.empty)
         return
     _limits(axes, cloud)
     if len(cloud.x) > MANY:
@@ -107,7 +109,10 @@ def _ticks(axes: Any, cloud: Cloud) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         return
     low, high = np.log10(axes.get_xlim())
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high - low > 2 else (1.0, 2.0, 5.0), numticks=6))
+    subs, count = (1.0,) if high - low > 2 else (1.0, 2.0, 5.0), 6 if high - low < 4 else 4
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=count))
+    if high - low < SHORT:  # with fewer than two of its numbers on the axis that locator takes any
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -21,6 +21,7 @@ BODY, LOWEST, TALLEST = 1.35, 0.8, 9.1  # heights, inches: of a panel, the least
 HEADER, TITLES, TICKS, NAME = 0.2, 0.3, 0.22, 0.13  # heights, inches: TICKS below a panel, NAME of its x axis
 SPACE = 0.08  # height above a panel without a title, inches
 LEFT, NUMBERS, BETWEEN = 0.13, 0.3, 0.1  # widths, inches: name of the y axis, its numbers, between panels
+SAME = 0.02  # of an axis: bands that differ less are one, or many of them hide the curves
 LINE, SAMPLE, PAD = 0.115, 0.24, 0.05  # the key: height of a line, width of a sample, spacing
 
 
@@ -106,7 +107,7 @@ def _draw_row(canvas: Canvas, row: Row, top: float, grid: Grid, titled: bool) ->
             axes.set_ylabel("output y (%)", labelpad=0, va="top")
             axes.yaxis.set_label_coords(-(LEFT + NUMBERS) / width, 0.5)
         for order, curve in enumerate(panel.curves):
-            _draw_curve(axes, curve, 3 + len(panel.curves) - order)
+            _draw_curve(axes, curve, 3 + len(panel.curves) - order, panel.curves[:order])
         if grid.beside and panel.curves:
             _draw_key(canvas, panel, left + width + PAD, top - PAD, False)
         elif panel.curves:
@@ -145,15 +146,25 @@ def _limits(panel: Panel) -> tuple[float, float]:
     return low - spare, high + spare
 
 
-def _draw_curve(axes: Any, curve: Curve, order: int) -> None:
+def _draw_curve(axes: Any, curve: Curve, order: int, before: Sequence[Curve]) -> None:
+    """A curve with its band, unless that of a curve before it is the same."""
     x = np.arange(len(curve.y))
-    if np.isfinite(curve.error).any():
+    if np.isfinite(curve.error).any() and not any(_same_band(axes, curve, other) for other in before):
         low, high = curve.y - curve.error, curve.y + curve.error
         axes.fill_between(x, low, high, color=curve.look.color, alpha=0.18, linewidth=0, zorder=2)
     line = _sample(curve)
     line.set_data(x, curve.y)
     line.set(zorder=order, markevery=max(1, (len(x) - 1) // 10))
     axes.add_line(line)
+
+
+def _same_band(axes: Any, one: Curve, other: Curve) -> bool:
+    """Whether two bands would cover each other: their ends differ by less than SAME of the axis."""
+    if len(one.y) != len(other.y):
+        return False
+    low, high = axes.get_ylim()
+    ours, theirs = (np.concatenate([c.y - c.error, c.y + c.error]) for c in (one, other))
+    return bool(np.allclose(ours, theirs, rtol=0, atol=SAME * (high - low), equal_nan=True))
 
 
 def _sample(curve: Curve, label: str = "") -> Line2D:

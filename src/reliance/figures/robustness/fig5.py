@@ -14,11 +14,15 @@ PROBES = ("short", "both", "linear")
 CONTENT = (
     "Mean over cases of the area under the ROC curve that tells the images of a class from the distractors "
     "of a case (spurious AUC, filled) and from all other images (valid AUC, open). Vanilla text is the short "
-    "name of the class, enriched text its full name in the templates; the linear probe is trained "
-    "on image embeddings of the test split, and scored by its log-odds if it is a logistic regression. "
+    "name of the class, enriched text its full name in the templates; the linear probe {probe}. "
     "Error bars: standard error of the mean over cases, std(ddof=1)/sqrt(cases); a single case has none. "
     "Dashed: chance."
 )
+TRAINED = (
+    "is trained on image embeddings of the test split, and scored by its log-odds if it is a logistic "
+    "regression"
+)
+GIVEN = "is a classifier that was given"
 
 
 def fig5(
@@ -41,6 +45,8 @@ def fig5(
     results = read_results(robustness, shown.variants)
     numbers = summarise(results.frame[results.frame["probe"].isin(PROBES)])
     heading = shown.heading
+    kinds = {GIVEN if name else TRAINED for name in results.frame["probe_given"]} or {TRAINED}
+    content = CONTENT.format(probe=" or ".join(sorted(kinds)))
     with style.rc():
         figure = draw_dots(
             strips_of(numbers, shown.variants, PROBES),
@@ -53,6 +59,6 @@ def fig5(
             numbers.drop(columns=["spurious_se", "valid_se"]),
             stamp_of("fig5", results, heading, shown.skipped_lists),
             figure_caption(
-                "Figure 5", heading, results.frame, CONTENT, shown.skipped_lists, failures, shown.sizes
+                "Figure 5", heading, results.frame, content, shown.skipped_lists, failures, shown.sizes
             ),
         )
