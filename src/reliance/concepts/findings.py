@@ -169,7 +169,8 @@ def clarity_findings(frame: pd.DataFrame) -> list[Finding]:
     numbers = " and ".join(_interval(other) for other in others)
     claim = "of the three, the mean of the five strongest activations correlates most with clarity"
     holds = True if above else False if below else None
-    where = f"on the test split ({_interval(top)} against {numbers})"
+    said = _interval(top) if np.isnan(top.low) else f"{_interval(top)} against {numbers}"
+    where = f"on the test split ({said})"
     return [*found, Finding("strongest", holds, claim, where, not np.isnan(top.low))]
 
 

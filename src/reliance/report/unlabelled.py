@@ -115,7 +115,7 @@ def facts(study: Tables) -> list[tuple[str, str]]:
         *encoder_facts(study.weights),
         ("images", f"{counts}{unreadable}, without classes"),
         ("latents", f"{len(table):,}, of which {int((table['label'] != '').sum()):,} could be named"),
-        ("explained variance", f"{quality['explained_variance']:.3f} on {measured} images"),
+        ("explained variance", f"{quality['explained_variance']:.3f} on {measured} images".replace("-", "−")),
     ]
 
 

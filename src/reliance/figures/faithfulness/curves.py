@@ -24,6 +24,8 @@ LEFT, NUMBERS, BETWEEN = 0.13, 0.3, 0.1  # widths, inches: name of the y axis, i
 SAME = 0.02  # of an axis: bands that differ less are one, or many of them hide the curves
 LINE, SAMPLE, PAD = 0.115, 0.24, 0.05  # the key: height of a line, width of a sample, spacing
 
+BANDS = "Of bands that cover each other one is drawn."
+
 
 class Curve(NamedTuple):
     """Mean output of one method, in percent."""

@@ -7,7 +7,7 @@ from reliance.base.artifacts import derived_stamp
 from reliance.faithfulness.schema import FROZEN
 from reliance.figures import style
 from reliance.figures.captions import compose
-from reliance.figures.faithfulness.curves import draw_curves
+from reliance.figures.faithfulness.curves import BANDS, draw_curves
 from reliance.figures.faithfulness.results import (
     ERROR_TERMS,
     JUDGED,
@@ -79,5 +79,6 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         f"{LEAVE_ONE_OUT} {RANDOM}",
         gaps(results, [FROZEN] if several else list(ERROR_TERMS)),
     ]
+    content.append(BANDS)
     found = judged(results, reference=False)
     return compose("Figure 7", "Faithfulness of attributions", heading, content, JUDGED, found, skipped)

@@ -8,7 +8,7 @@ from reliance.faithfulness.schema import FROZEN, REFERENCE_DELETION
 from reliance.figures import style
 from reliance.figures.canvas import lines_of
 from reliance.figures.captions import compose, spread
-from reliance.figures.faithfulness.curves import Panel, Row, draw_curves
+from reliance.figures.faithfulness.curves import BANDS, Panel, Row, draw_curves
 from reliance.figures.faithfulness.results import (
     ERROR_TERMS,
     JUDGED,
@@ -87,5 +87,6 @@ def _words(results: Results, heading: str, skipped: Sequence[str]) -> str:
         f"{LEAVE_ONE_OUT} Random: {RANDOM_BY_CLASS}",
         gaps(results, [FROZEN] if several else list(ERROR_TERMS)),
     ]
+    content.append(BANDS)
     found = judged(results, reference=True)
     return compose("Figure 8", "Deletion with a random reference", heading, content, JUDGED, found, skipped)
