@@ -54,6 +54,7 @@ def values(text: str, **changes: object) -> dict[str, object]:
         "names_doubts": [text],
         "left_out": ["3", text],
         "command": text,
+        "atlas_command": text,
         "opening": Opening([(text, text)], grid, [(text, text)], [text], [text], text, [text]),
         "chance": 0.05,
         "paper": grid,

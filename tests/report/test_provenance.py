@@ -57,3 +57,12 @@ def test_versions_name_python_and_the_packages():
 def test_settings_are_flattened():
     rows = provenance.settings_rows({"sae": {"m": 2, "decay_at": [1, 2]}, "x": None, "empty": {}})
     assert rows == [["sae.m", "2"], ["sae.decay_at", "[1, 2]"], ["x", "null"], ["empty", "{}"]]
+
+
+def test_the_atlas_is_asked_for_with_the_configuration_of_the_page():
+    found = provenance.commands("snakemake results/pets/report.html --cores 2 --configfile mine.yaml", "pets")
+    assert (
+        found["atlas_command"] == "snakemake --cores 2 results/pets/atlas/index.html --configfile mine.yaml"
+    )
+    assert found["command"].startswith("snakemake results/pets/report.html")
+    assert provenance.commands("", "demo")["atlas_command"].endswith("results/demo/atlas/index.html")

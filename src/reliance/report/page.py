@@ -181,7 +181,7 @@ def report(
         **audit_shown(study, about.configuration["audit"]),
         "names_doubts": names_doubts(study, about.configuration["variant"], about.prompt_set),
         "left_out": list(about.left_out),
-        "command": jobs.command or f"snakemake --cores 2 results/{about.variant}/report.html",
+        **provenance.commands(jobs.command, about.variant),
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
         **tables_shown(study),
         **truth_shown(study),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from reliance.base.commands import configured
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.stamps import read_stamp
 from reliance.explore.tables import Tables
@@ -25,6 +26,15 @@ PACKAGES = (
     "scikit-learn",
     "matplotlib",
 )
+
+
+def commands(command: str, variant: str) -> dict[str, str]:
+    """The command that built the page, and the one that builds its atlas with the same configuration."""
+    atlas = f"snakemake --cores 2 results/{variant}/atlas/index.html {configured(command)}".rstrip()
+    return {
+        "command": command or f"snakemake --cores 2 results/{variant}/report.html",
+        "atlas_command": atlas,
+    }
 
 
 def artifacts(paths: Sequence[Path]) -> Grid:
