@@ -3,8 +3,8 @@
 No token is stored: those of a batch are encoded where they appear, and pooled over each image.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ from reliance.base.errors import RelianceError
 from reliance.base.rows import Layout, PartRange, PartWriter, part_range
 from reliance.codes.encode import encoder_for
 from reliance.encoders.model import Clip, load_model
-from reliance.encoders.sites.patches import grid_of, patches_of
+from reliance.encoders.sites.block import tokens_behind
+from reliance.encoders.sites.patches import grid_of
 from reliance.encoders.sites.site import Site
 from reliance.encoders.stored import Embeddings
 from reliance.encoders.vision import Compute, chunked_batches, passed
@@ -117,14 +118,12 @@ def encode_patches(
 def pooling_site(clip: Clip, name: str, shape: Shape, sae: Applied, width: int) -> Site:
     """The site as a forward pass that appends pooled codes: values, indices and places, float32 [n, 3 k]."""
 
-    def keep(patches: torch.Tensor) -> torch.Tensor:
-        code = pooled(patches.float(), sae, width, shape.pooling)
+    def keep(tokens: torch.Tensor) -> torch.Tensor:
+        code = pooled(tokens[:, 1:].float(), sae, width, shape.pooling)
         return torch.cat([part.float() for part in code], 1)  # below 2^24, integers are exact
 
-    @contextmanager
-    def catch(clip: Clip, into: list[torch.Tensor]) -> Iterator[None]:
-        with patches_of(clip, shape.block, keep, into):
-            yield
+    def catch(clip: Clip, into: list[torch.Tensor]) -> AbstractContextManager[None]:
+        return tokens_behind(clip, shape.block, keep, into)
 
     return Site(name, "x", lambda clip: 3 * width, catch, None)
 

@@ -4,8 +4,9 @@ Whole blocks follow, so there is no head: z is the model's own, and what asks fo
 it (tails/network.py). The other tokens are not stored.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,36 @@ def place_of(clip: Clip, block: int) -> int:
     )
 
 
+@contextmanager
+def tokens_behind(
+    clip: Clip, block: int, keep: Callable[[torch.Tensor], torch.Tensor], into: list[torch.Tensor]
+) -> Iterator[None]:
+    """While it is open, a forward pass appends what `keep` makes of the tokens [n, T, d] after a block."""
+
+    def append(_module: object, _arguments: object, tokens: torch.Tensor) -> None:
+        into.append(keep(tokens))
+
+    blocks: Any = clip.model.visual.transformer.resblocks
+    handle = blocks[place_of(clip, block)].register_forward_hook(append)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def width_behind(clip: Clip, block: int) -> int:
+    """The width d of the tokens after a block, of which there must be one."""
+    place_of(clip, block)
+    return int(behind(clip)[1].shape[0])
+
+
 def site_at(block: int) -> Site:
     """The site behind a block."""
 
-    @contextmanager
-    def catch(clip: Clip, into: list[torch.Tensor]) -> Iterator[None]:
-        def keep(_module: object, _arguments: object, tokens: torch.Tensor) -> None:
-            into.append(tokens[:, 0])
+    def catch(clip: Clip, into: list[torch.Tensor]) -> AbstractContextManager[None]:
+        return tokens_behind(clip, block, lambda tokens: tokens[:, 0], into)
 
-        blocks: Any = clip.model.visual.transformer.resblocks
-        handle = blocks[place_of(clip, block)].register_forward_hook(keep)
-        try:
-            yield
-        finally:
-            handle.remove()
-
-    def width(clip: Clip) -> int:
-        place_of(clip, block)
-        return int(behind(clip)[1].shape[0])
-
-    return Site(f"block{block}", "x", width, catch, None)
+    return Site(f"block{block}", "x", partial(width_behind, block=block), catch, None)
 
 
 def embed_images(

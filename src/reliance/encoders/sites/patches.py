@@ -4,23 +4,21 @@ x is the mean of an image's patches. Beside it lie a few patches of every image,
 all: what an SAE learns from. The others are not stored; what asks for them runs the model again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from reliance.encoders.model import Clip
-from reliance.encoders.sites.block import place_of
-from reliance.encoders.sites.class_token import behind
+from reliance.encoders.sites.block import tokens_behind, width_behind
 from reliance.encoders.sites.site import Sampled, Site
 from reliance.encoders.vision import Compute, Share, Store, embed_images_at
 from reliance.images.decode import Reading
 
 SEED = 0  # of the draw; the image's row in its split goes in, too
-Caught = Callable[[torch.Tensor], torch.Tensor]  # what is kept of the patches [n, P, d] of a batch
 
 
 def grid_of(clip: Clip) -> tuple[int, int]:
@@ -29,36 +27,18 @@ def grid_of(clip: Clip) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
-@contextmanager
-def patches_of(clip: Clip, block: int, keep: Caught, into: list[torch.Tensor]) -> Iterator[None]:
-    """While it is open, every forward pass appends what `keep` makes of the patches after a block."""
-
-    def append(_module: object, _arguments: object, tokens: torch.Tensor) -> None:
-        into.append(keep(tokens[:, 1:]))
-
-    blocks: Any = clip.model.visual.transformer.resblocks
-    handle = blocks[place_of(clip, block)].register_forward_hook(append)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def site_at(block: int, tokens_per_image: int = 1) -> Site:
     """The site behind a block; at most `tokens_per_image` patches of every image are stored."""
-
-    def width(clip: Clip) -> int:
-        place_of(clip, block)
-        return int(behind(clip)[1].shape[0])
 
     def patches(clip: Clip) -> int:
         rows, columns = grid_of(clip)
         return rows * columns
 
     def catch(clip: Clip, into: list[torch.Tensor]) -> AbstractContextManager[None]:
-        return patches_of(clip, block, lambda tokens: tokens, into)
+        return tokens_behind(clip, block, lambda tokens: tokens[:, 1:], into)
 
-    return Site(f"block{block}-patches", "x", width, catch, None, Sampled(tokens_per_image, patches, drawn))
+    width, sampled = partial(width_behind, block=block), Sampled(tokens_per_image, patches, drawn)
+    return Site(f"block{block}-patches", "x", width, catch, None, sampled)
 
 
 def drawn(patches: np.ndarray, rows: Sequence[int], count: int) -> dict[str, np.ndarray]:
