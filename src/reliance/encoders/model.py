@@ -16,7 +16,7 @@ from torch import nn
 from reliance.base.artifacts import Stamp, hash_file, read_json
 from reliance.base.device import choose_device
 from reliance.base.errors import RelianceError, run_again
-from reliance.base.openclip import open_clip, with_transformers
+from reliance.base.openclip import open_clip, with_timm, with_transformers
 from reliance.base.telling import tell
 from reliance.encoders import hugging_face_names
 from reliance.encoders.unwrapped import WrappedError, common_prefix, not_read, prefixed, tables_in
@@ -111,6 +111,7 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     text, vision = values["text_cfg"], values["vision_cfg"]
     custom = values.pop("custom_text", False) or "hf_model_name" in text
     if "timm_model_name" in vision:
+        with_timm()
         vision["timm_model_pretrained"] = False
     gelu = vision.pop("gelu", None)  # of timm's towers, which open_clip builds with the exact one
     if "hf_model_name" in text:
