@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.plan.asked import questions
 
 from reliance.base.errors import RelianceError
+from reliance.config.models import Config
 from reliance.config.resolve import dataset_of, load, resolve
 from reliance.plan.plan import Plan
 
@@ -65,16 +66,16 @@ def check(raw: dict[str, Any], suffix: str) -> None:
     except RelianceError as error:
         clear(error)
         return
-    plan_each(raw, [*config.variants, first] if suffix else list(config.variants))
+    if config.variants:
+        # One variant of each configuration, another of the next.
+        ask(config, first if suffix else sorted(config.variants)[len(str(raw)) % len(config.variants)])
 
 
-def plan_each(raw: dict[str, Any], names: list[str]) -> None:
+def ask(config: Config, variant: str) -> None:
     """What Snakemake asks of a valid configuration has an answer or one clear error."""
-    plan = Plan(load(raw))
-    for name in names:
-        for what, ask in questions(plan, name):
-            try:
-                ask()
-            except RelianceError as error:
-                clear(error)
-                assert error.next_step, what
+    for what, question in questions(Plan(config), variant):
+        try:
+            question()
+        except RelianceError as error:
+            clear(error)
+            assert error.next_step, what

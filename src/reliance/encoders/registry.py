@@ -88,7 +88,7 @@ def check_encoder(
 
 def architectures() -> list[str]:
     """Names of all architectures."""
-    return sorted(path.stem for path in (_package() / "model_configs").glob("*.json"))
+    return list(_configs(_package()))
 
 
 def model_config(architecture: str, where: str = "architecture") -> dict[str, Any]:
@@ -98,10 +98,8 @@ def model_config(architecture: str, where: str = "architecture") -> dict[str, An
     """
     if named := named_config(architecture):
         return read_config(named, f"{where}.architecture")
-    folder = _package() / "model_configs"
-    path = folder / f"{architecture}.json"
-    if Path(architecture).name == architecture and os.path.isfile(path):
-        config: dict[str, Any] = json.loads(path.read_text())
+    if (path := _configs(_package()).get(architecture)) is not None:
+        config: dict[str, Any] = json.loads(_text(path))
         return config
     raise RelianceError(
         f"{where}.architecture",
@@ -128,7 +126,7 @@ def tower_size(architecture: str) -> float:
 
     A block has 4 width^2 weights in its attention and 2 mlp_ratio width^2 in its MLP.
     """
-    if architecture not in architectures():
+    if architecture not in _configs(_package()):
         return 0.0
     tower = model_config(architecture).get("vision_cfg", {})
     layers, width = tower.get("layers"), tower.get("width")
@@ -250,6 +248,18 @@ def _nearest(name: str, known: list[str], limit: int = 6) -> str:
     return f"{', '.join(near)} ({len(known)} in all)" if len(known) > len(near) else ", ".join(near)
 
 
+@lru_cache
+def _configs(package: Path) -> dict[str, Path]:
+    """The model configs of an installed package by name, in order."""
+    return {path.stem: path for path in sorted((package / "model_configs").glob("*.json"))}
+
+
+@lru_cache(maxsize=None)
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
+@lru_cache
 def _package() -> Path:
     spec = importlib.util.find_spec("open_clip")
     if spec is None or spec.origin is None:
