@@ -6,7 +6,7 @@ from reliance.config.resolve import load
 from reliance.plan.paths import CONSTRAINTS, IMAGES
 from reliance.plan.plan import Plan
 from reliance.plan.report import demo_targets
-from reliance.plan.wiring import Wired, told
+from reliance.plan.wiring import told, wire
 from reliance.plan.stages import STAGES
 
 merged = yaml.safe_load(Path(SHIPPED).read_text(encoding="utf-8"))
@@ -19,7 +19,7 @@ PLAN = Plan(
     keep=local if REMOTE else None,
 )
 ENVIRONMENT = str(PROJECT / "envs" / "reliance.yaml").replace("{", "{{").replace("}", "}}")  # it is a pattern
-WIRED = [Wired(stage, PLAN, PROJECT) for stage in STAGES]
+WIRED = wire(STAGES, PLAN, PROJECT)
 
 
 wildcard_constraints:

@@ -445,6 +445,37 @@ def test_an_entry_that_does_not_exist_is_refused(tmp_path: Path, entry: str, wor
         fingerprints(job.script, job.src, entry)
 
 
+def test_what_is_kept_for_the_next_process_is_only_faster(tmp_path: Path) -> None:
+    job, kept = code(tmp_path, CALLER), tmp_path / "kept" / "statements.pickle"
+
+    def prints() -> dict[str, str]:
+        sources = fingerprint.Sources(job.src, kept)
+        found = sources.fingerprints(job.script, "pkg.a:h")
+        assert found == fingerprints(job.script, job.src, "pkg.a:h")
+        sources.keep()
+        return found
+
+    before, written = prints(), kept.stat().st_ino
+    assert prints() == before
+    assert kept.stat().st_ino == written
+    job.write("pkg/a.py", PACKAGE["pkg/a.py"] + "print(7)\n")
+    after = prints()
+    assert after["code_pkg_a"] != before["code_pkg_a"]
+    assert kept.stat().st_ino != written
+    for broken in (b"", kept.read_bytes()[:50], b"cnot_there\nName\n."):
+        kept.write_bytes(broken)
+        assert prints() == after
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_place_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
+    job, taken = code(tmp_path, CALLER), tmp_path / "taken"
+    taken.touch()
+    sources = fingerprint.Sources(job.src, taken / "statements.pickle")
+    sources.fingerprints(job.script)
+    sources.keep()
+
+
 def test_files_count_by_their_bytes(tmp_path: Path) -> None:
     page = tmp_path / "pkg/page.html"
     page.parent.mkdir()
@@ -551,12 +582,13 @@ def test_all_that_a_run_executes_is_counted(tmp_path: Path, monkeypatch: pytest.
         exec(compile(USE, "use.py", "exec"), {"__name__": "__main__"})
     finally:
         sys.setprofile(None)
-    closure = fingerprint._Closure(SRC, fingerprint._parse("", False, USE, "use.py"))
+    sources = fingerprint.Sources(SRC)
     lines = {
         (module.path, line)
-        for name, module in closure.modules.items()
-        if module and name in closure.counted
-        for node in (module.body[i] for i in closure.counted[name])
+        for name, i in sources._reached(fingerprint._parse("", False, USE, "use.py"))
+        if name and i >= 0
+        for module in [sources._module(name)]
+        for node in [module.body[i]]
         for line in range(node.lineno - len(getattr(node, "decorator_list", ())), (node.end_lineno or 0) + 1)
     }
     assert len(ran) > 15

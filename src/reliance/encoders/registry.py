@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ def _configs(package: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted((package / "model_configs").glob("*.json"))}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _text(path: Path) -> str:
     return path.read_text()
 

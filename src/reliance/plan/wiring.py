@@ -4,8 +4,8 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from functools import cached_property, wraps
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -15,7 +15,7 @@ from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan
 from reliance.plan.sizes import size_of
 from reliance.plan.stage import Need, Paths, Stage, Values, plain
-from reliance.running.fingerprint import code_key, file_fingerprints, fingerprints
+from reliance.running.fingerprint import Sources, code_key, file_fingerprints
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +44,15 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
             sys.exit(f"\nERROR {error}\n")
 
     return wrapper
+
+
+def wire(stages: Iterable[Stage], plan: Plan, project: Path) -> list["Wired"]:
+    """Every stage as a rule; what their code says is kept for the next run, beside Python's bytecode."""
+    wired = [Wired(stage, plan, project) for stage in stages]
+    for each in wired:
+        each.fingerprints  # noqa: B018
+    _sources(project / "src").keep()
+    return wired
 
 
 class Wired:
@@ -109,9 +118,9 @@ class Wired:
             return {}
         package = self._src / "reliance"
         files = file_fingerprints([package / name for name in self.stage.reads], self._src)
-        own = told(fingerprints)(self._script, self._src, self.stage.entry)
+        own = self._reached(self.stage.entry)
         for entry in self.stage.also:
-            own |= {f"{entry}.{k}": v for k, v in fingerprints(self._script, self._src, entry).items()}
+            own |= {f"{entry}.{k}": v for k, v in self._reached(entry).items()}
         return {**own, **files}
 
     @told
@@ -136,7 +145,11 @@ class Wired:
         return found
 
     def _code_of(self, entry: str) -> str:
-        return code_key(told(fingerprints)(self._script, self._src, entry))
+        return code_key(self._reached(entry))
+
+    @told
+    def _reached(self, entry: str) -> dict[str, str]:
+        return _sources(self._src).fingerprints(self._script, entry)
 
     def about(self, wildcards: Named, resources: object) -> str:
         """One sentence on the output, for its caption in Snakemake's report; not compared either."""
@@ -162,6 +175,11 @@ class Wired:
             return math.ceil(attempt * each)
 
         return asked
+
+
+@cache
+def _sources(src: Path) -> Sources:
+    return Sources(src, src / "reliance" / "__pycache__" / "statements.pickle")
 
 
 def parts_of(plan: Plan, manifest: str) -> list[str]:

@@ -5,7 +5,6 @@ Nothing is executed or imported. `fingerprint` follows these names from a script
 
 import ast
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any, NamedTuple
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -29,7 +28,8 @@ class Module:
 
     `defined` is {name: indices in `body`}, `imported` {name: what it is imported from}; a name may be in
     both. `effects` are the indices of statements that do more than name a value, `decorated` those of
-    decorated definitions with the decorators' names. The script, whose `__main__` part runs too, is "".
+    decorated definitions with the decorators' names, `free` those of functions. The script, whose `__main__`
+    part runs too, is "". What is pickled is what its statements use, without their trees.
     """
 
     def __init__(self, name: str, package: bool, source: str, path: str) -> None:
@@ -45,7 +45,20 @@ class Module:
         definitions = [(i, node) for i, node in enumerate(self.body) if isinstance(node, DEFINITION)]
         self.decorated = [(i, _callee(d)) for i, node in definitions for d in node.decorator_list]
         self.effects = [i for i, node in enumerate(self.body) if _has_effect(node)]
-        self.uses = cache(lambda i: Uses(self, self.body[i]))
+        self.size = len(self.body)
+        self.free = {i for i, node in enumerate(self.body) if isinstance(node, FUNCTION)}
+        self._uses: dict[int, Uses] = {}
+
+    def uses(self, i: int) -> "Uses":
+        """What a statement says and uses."""
+        if i not in self._uses:
+            self._uses[i] = Uses(self, self.body[i])
+        return self._uses[i]
+
+    def __getstate__(self) -> dict[str, Any]:
+        for i in range(self.size):
+            self.uses(i)
+        return {**vars(self), "body": []}
 
     def _run_on_import(self, body: list[ast.stmt]) -> Iterator[ast.stmt]:
         skipped = ["TYPE_CHECKING", "typing.TYPE_CHECKING", *["__name__ == '__main__'"] * bool(self.name)]
@@ -112,6 +125,7 @@ class Uses:
         self.imports: set[Target] = set()
         self._visit(statement)
         self.text = dump(statement)
+        del self._module  # as large as its tree
 
     def _visit(self, node: Any) -> None:
         kind = type(node)
