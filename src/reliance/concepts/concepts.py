@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 
 class Correlation(NamedTuple):
@@ -83,11 +83,13 @@ def correlation(frame: pd.DataFrame, x: str, log: bool = False) -> Correlation:
     n = len(kept)
     if n < 2 or np.ptp(values) == 0 or np.ptp(clarity) == 0:
         return Correlation(np.nan, np.nan, np.nan, np.nan, n)
-    r, spearman = float(np.corrcoef(values, clarity)[0, 1]), float(stats.spearmanr(values, clarity)[0])
+    r = float(np.corrcoef(values, clarity)[0, 1])
+    ranks = [pd.Series(column).rank().to_numpy() for column in (values, clarity)]  # of equal ones the mean
+    spearman = float(np.corrcoef(*ranks)[1, 0])
     if n < 4:
         return Correlation(r, np.nan, np.nan, spearman, n)
     with np.errstate(divide="ignore"):
-        reach = float(stats.norm.ppf(0.975)) / np.sqrt(n - 3)
+        reach = float(special.ndtri(0.975)) / np.sqrt(n - 3)
         low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
     return Correlation(r, float(low), float(high), spearman, n)
 
