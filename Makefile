@@ -1,6 +1,7 @@
 # make demo   set up and run the embedded demo
 # make demo-lesions   set up and run the embedded case study
-# make test   set up and run every check
+# make test   set up, then lint, types and the library's tests
+# make test-workflow  the pipeline on a small variant, on photographs, edits and reruns
 # make test-resume  kills, damage, other threads, two runs at once
 # make test-benchmarks  whether every benchmark still runs
 # make test-s3      results in a bucket, on a server of S3's protocol that it starts
@@ -15,12 +16,13 @@ GPU_PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup demo demo-lesions test test-resume test-benchmarks test-slurm test-s3 bench bench-gpu bench-others lint schema format unlock clean
+.PHONY: help setup demo demo-lesions test test-workflow test-resume test-benchmarks test-slurm test-s3 bench bench-gpu bench-others lint schema format unlock clean
 
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
-	@echo "make test     set up, then run the checks (CI runs these and the next three)"
+	@echo "make test     set up, then run lint, types and the library's tests (CI runs these and the next four)"
+	@echo "make test-workflow  the pipeline on a small variant: its files, edits and reruns, mistakes of users"
 	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
 	@echo "make test-benchmarks  whether every benchmark still runs"
 	@echo "make test-slurm  the pipeline on a SLURM of one node; needs root on Debian, else it is skipped"
@@ -56,6 +58,8 @@ demo-lesions: setup
 
 test: setup lint
 	$(BIN)/python -m pytest -n 2 --ignore=tests/workflow --ignore=tests/resume --ignore=tests/slurm --ignore=tests/remote --ignore=tests/benchmarks
+
+test-workflow: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/workflow --durations=5
 
 test-resume: setup

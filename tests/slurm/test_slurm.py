@@ -47,18 +47,16 @@ def started(project: Project, *arguments: str) -> Iterator["subprocess.Popen[byt
 class Run:
     """The finished run and what was seen meanwhile."""
 
-    def __init__(self, cluster: Cluster, project: Project, local: Project) -> None:
-        self.cluster, self.project, self.local = cluster, project, local
+    def __init__(self, cluster: Cluster, project: Project) -> None:
+        self.cluster, self.project = cluster, project
         self.output = project.folder / "output.txt"
         self.seen: dict[str, Any] = {}
 
     def carry_out(self) -> None:
         with started(self.project, *TARGETS, *PROFILE) as process:
             self._cut(process)
-            with started(self.local, CHECKPOINT) as local:  # the same training without SLURM, meanwhile
-                self._drain(process)
-                self.seen["returncode"] = process.wait(timeout=1200)
-                self.seen["local"] = local.wait(timeout=300)
+            self._drain(process)
+            self.seen["returncode"] = process.wait(timeout=1200)
         self.seen["jobs"] = self.cluster.jobs()
 
     def _cut(self, process: "subprocess.Popen[bytes]") -> None:
@@ -103,12 +101,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         pytest.skip(str(error))
     try:
         cluster.start()
-        folder = tmp_path_factory.mktemp("slurm")
-        found = Run(cluster, Project(folder / "project"), Project(folder / "local"))
+        found = Run(cluster, Project(tmp_path_factory.mktemp("slurm") / "project"))
         found.carry_out()
         yield found
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same without SLURM, and uncut: what the tests of the workflow built, if they ran before."""
+    return Project.built(pytestconfig.cache.mkdir("built"), tmp_path_factory.mktemp("local") / "project")
 
 
 def test_the_run_ends_well_with_stamped_results(run: Run) -> None:
@@ -166,9 +169,8 @@ def test_a_drained_node_only_delays(run: Run) -> None:
     assert run.seen["waiting"]["state"] == "PENDING"
 
 
-def test_what_was_cut_is_what_an_uncut_local_run_makes(run: Run) -> None:
-    assert run.seen["local"] == 0
-    assert _stamp(run.local.folder / CHECKPOINT) == _stamp(run.project.folder / CHECKPOINT)
+def test_what_was_cut_is_what_an_uncut_local_run_makes(run: Run, local: Project) -> None:
+    assert _stamp(local.folder / CHECKPOINT) == _stamp(run.project.folder / CHECKPOINT)
 
 
 def test_nothing_is_left_to_do(run: Run) -> None:

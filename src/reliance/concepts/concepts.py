@@ -84,8 +84,8 @@ def correlation(frame: pd.DataFrame, x: str, log: bool = False) -> Correlation:
     if n < 2 or np.ptp(values) == 0 or np.ptp(clarity) == 0:
         return Correlation(np.nan, np.nan, np.nan, np.nan, n)
     r = float(np.corrcoef(values, clarity)[0, 1])
-    ranks = [pd.Series(column).rank().to_numpy() for column in (values, clarity)]  # of equal ones the mean
-    spearman = float(np.corrcoef(*ranks)[1, 0])
+    ranks = np.stack([pd.Series(column).rank() for column in (values, clarity)])  # of equal ones the mean
+    spearman = float(np.corrcoef(ranks)[1, 0])
     if n < 4:
         return Correlation(r, np.nan, np.nan, spearman, n)
     with np.errstate(divide="ignore"):
