@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reliance.base.errors import printable
 from reliance.explore.picture import Picture
-from reliance.explore.sheets import Block, Sheet, Shown
+from reliance.explore.sheets import Block, Row, Sheet, Shown
 from reliance.explore.shelf import Shelf
 from reliance.explore.thumbs import thumbnails
 
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-WIDTH, ROW, LINE, HEAD = 9.0, 0.42, 0.17, 0.3  # inches
+WIDTH, ROW, LINE, HEAD, DETAIL = 9.0, 0.42, 0.17, 0.3, 0.11  # inches
 SIDE, ACROSS = 96, 14  # pixels of a thumbnail; thumbnails beside each other in a block of them
 NAME, BAR, PICTURES = 0.1, 3.6, 5.5  # inches from the left
-LONGEST = 54  # characters of a row's words, of 110 of a sentence
+LONGEST = 54  # characters of a row's name
 
 
 def figure(shelf: Shelf, sheet: Sheet, own: Picture | None = None) -> Figure:
@@ -30,7 +32,9 @@ def figure(shelf: Shelf, sheet: Sheet, own: Picture | None = None) -> Figure:
     shown = [picture for block in sheet.blocks for row in block.rows for picture in row.pictures[:6]]
     shown += [picture for block in sheet.blocks for picture, _ in block.pictures]
     images = thumbnails(shelf, [*shown, *([("", -1)] if own else [])], SIDE, own, sheet.places)
-    height = HEAD + 0.2 + LINE * (len(sheet.lead) + len(sheet.notes)) + sum(map(_height, sheet.blocks))
+    height = HEAD * len(_wrapped(sheet.title, 9)) + 0.2 + sum(map(_height, sheet.blocks))
+    height += LINE * sum(len(_wrapped(line, 7)) for line in sheet.lead)
+    height += LINE * sum(len(_wrapped(line, 6)) for line in sheet.notes)
     height += 1.0 if own else 0.0
     with style.rc():
         drawn = Figure(figsize=(WIDTH, height))
@@ -50,9 +54,27 @@ def figure(shelf: Shelf, sheet: Sheet, own: Picture | None = None) -> Figure:
 
 def _height(block: Block) -> float:
     pictures = -(-len(block.pictures) // ACROSS) * 0.78
-    each = ROW if any(row.pictures for row in block.rows) else LINE
-    rows = 0.0 if block.pictures else each * len(block.rows)
-    return HEAD + LINE * len(block.lead) + pictures + rows + 0.12
+    rows = 0.0 if block.pictures else sum(_step(block, row) for row in block.rows)
+    lead = LINE * sum(len(_wrapped(line, 7)) for line in block.lead)
+    return HEAD * len(_wrapped(block.title, 8)) + lead + pictures + rows + 0.12
+
+
+def _step(block: Block, row: Row) -> float:
+    """The height of a row."""
+    return (ROW if row.pictures else LINE) + DETAIL * max(len(_details(block, row)) - 1, 0)
+
+
+def _details(block: Block, row: Row) -> list[str]:
+    """Lines of what stands behind the two cells that name a row, each with its column."""
+    pairs = list(zip(block.columns, row.cells, strict=False))[2:]
+    said = " · ".join(f"{column} {cell}" for column, cell in pairs if cell)
+    most = 84 if row.bar is not None or row.pictures else 130
+    return textwrap.wrap(printable(said), most) if row.pictures else [_cut(said, most)] if said else []
+
+
+def _wrapped(line: str, size: float) -> list[str]:
+    """Lines of words as wide as the page; at least one."""
+    return textwrap.wrap(printable(line), round(1020 / size)) or [""]
 
 
 class _Pen:
@@ -69,9 +91,10 @@ class _Pen:
         self._y += step
 
     def words(self, line: str, size: float = 7, step: float = LINE, x: float = NAME, **look: Any) -> None:
-        """A line of words, cut where the page ends."""
-        self.at(x, self._y + step / 2, _cut(line, round(1020 / size)), size, **look)
-        self.down(step)
+        """Words, on as many lines as they need."""
+        for part in _wrapped(line, size):
+            self.at(x, self._y + step / 2, part, size, **look)
+            self.down(step)
 
     def at(self, x: float, y: float, line: str, size: float = 7, **look: Any) -> None:
         """Words at a place; dollars are no mathematics."""
@@ -92,18 +115,12 @@ class _Pen:
             self.at(x, self._y + 0.67, _cut(caption, 12), 5, color=style.MUTED)
         self.down(0.78 if block.pictures else 0)
         for row in [] if block.pictures else block.rows:
-            step = ROW if row.pictures else LINE
-            names, rest = row.cells[:2], [cell for cell in row.cells[2:] if cell]
-            middle = self._y + (0.12 if row.pictures and rest else step / 2)
-            self.at(NAME, middle, _cut("  ".join(names), LONGEST), 7)
-            if rest:
-                lower = (NAME, self._y + 0.28) if row.pictures else (BAR + 1.9, middle)
-                self.at(
-                    *lower,
-                    _cut(" · ".join(_labelled(block, row.cells)), 84 if row.bar is not None else 130),
-                    5.5,
-                    color=style.MUTED,
-                )
+            step, details = _step(block, row), _details(block, row)
+            middle = self._y + (0.12 if row.pictures and details else step / 2)
+            self.at(NAME, middle, _cut("  ".join(row.cells[:2]), LONGEST), 7)
+            for place, line in enumerate(details):
+                lower = (NAME, self._y + 0.27 + place * DETAIL) if row.pictures else (BAR + 1.9, middle)
+                self.at(*lower, line, 5.5, color=style.MUTED)
             if row.bar is not None:
                 self.bar(row.bar, step)
             for place, key in enumerate(row.pictures[:6]):
@@ -140,14 +157,6 @@ class _Pen:
         self.axes.set(xlim=(0, WIDTH), ylim=(self._height, 0))
 
 
-def _labelled(block: Block, cells: list[str]) -> list[str]:
-    """What stands behind the two cells that name a row, each with its column."""
-    pairs = list(zip(block.columns, cells, strict=False))[2:]
-    return [f"{column} {cell}" for column, cell in pairs if cell]
-
-
 def _cut(line: str, most: int) -> str:
-    from reliance.base.errors import printable
-
     line = printable(line)
     return line if len(line) <= most else f"{line[: most - 1]}…"
