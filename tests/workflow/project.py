@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("workflow", "rules", "scripts", "config", "envs", "src")
+FIGURES = tuple(f"fig{n}" for n in (3, "3b", 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 TARGETS = (
     "results/tiny/report.html",
     "results/tiny/variant.json",
