@@ -73,7 +73,7 @@ test-slurm: setup
 
 # Packages of its own, in a folder: botocore and the pinned python-dateutil do not fit together.
 test-s3: setup .s3/installed
-	PYTHONPATH=.s3 $(BIN)/python -m pytest tests/remote --durations=2
+	PYTHONPATH=$(CURDIR)/.s3 $(BIN)/python -m pytest tests/remote --durations=2
 
 .s3/installed: tests/remote/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .s3 -r $<
