@@ -21,7 +21,7 @@ export PYTHONNOUSERSITE := 1
 help:
 	@echo "make demo     set up, then run the demo: no data, no weights, no GPU needed"
 	@echo "make demo-lesions  set up, then run the case study: a classifier of drawn skin lesions with a shortcut"
-	@echo "make test     set up, then run lint, types and the library's tests (CI runs these and the next four)"
+	@echo "make test     set up, then run lint, types and the library's tests (CI runs these and the next five)"
 	@echo "make test-workflow  the pipeline on a small variant: its files, edits and reruns, mistakes of users"
 	@echo "make test-resume  the pipeline killed, damaged, with other threads, and twice at once"
 	@echo "make test-benchmarks  whether every benchmark still runs"
