@@ -44,12 +44,17 @@ class Step(NamedTuple):
 
 
 def _kept(file: Path) -> dict[str, Module]:
-    """What another process left; nothing if that is no whole file."""
+    """What another process left; nothing if that is no whole file, or another Python's or parser's."""
     try:
-        found: dict[str, Module] = pickle.loads(file.read_bytes())
-    except (OSError, EOFError, ValueError, AttributeError, ImportError, pickle.UnpicklingError):
+        seal, body = file.read_bytes().split(b"\n", 1)
+    except (OSError, ValueError):
         return {}
+    found: dict[str, Module] = pickle.loads(body) if seal == _seal(body) else {}
     return found
+
+
+def _seal(body: bytes) -> bytes:
+    return hashlib.sha256(_PARSER.encode() + body).hexdigest().encode()
 
 
 class Sources:
@@ -137,7 +142,7 @@ class Sources:
         return self._modules[name]
 
     def _parse(self, name: str, package: bool, source: str, path: str) -> Module:
-        key = _digest("\n".join([_PARSER, name, str(package), source]), 64)
+        key = _digest("\n".join([name, str(package), source]), 64)
         module = self._kept.get(key) or _parse(name, package, source, path)
         module.path = path
         self._read[key] = module
@@ -151,7 +156,8 @@ class Sources:
                 with tempfile.NamedTemporaryFile(
                     dir=self._file.parent, prefix=f"{self._file.name}.", delete=False
                 ) as stream:
-                    pickle.dump(self._read, stream)
+                    body = pickle.dumps(self._read)
+                    stream.write(_seal(body) + b"\n" + body)
                 os.replace(stream.name, self._file)
 
     def _step(self, module: Module, i: int) -> Step:
