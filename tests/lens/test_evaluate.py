@@ -8,7 +8,7 @@ import pytest
 
 from reliance.lens.directions import Directions
 from reliance.lens.evaluate import replaced
-from reliance.lens.findings import at, few, findings
+from reliance.lens.findings import at, carried, few, findings, segmented
 from reliance.lens.neurons import foremost, in_words, strongest_of
 
 N, M, K, P = 40, 7, 3, 5  # images, neurons, paths, width
@@ -97,6 +97,42 @@ def test_verdicts() -> None:
     bad = table(baseline=0.9, second_order=0.5, direction=0.7, significant__2=0.8, insignificant__2=0.6)
     verdicts = {f.name: f.holds for f in findings({"b": bad}, {})}
     assert verdicts["lens_few:b"] is False and verdicts["lens_direction:b"] is False
+
+
+def test_segmentations_are_compared_picture_by_picture() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.uniform(0.2, 0.8, 30)  # pictures differ by more than methods do
+    by = {"signed neurons": hard, "raw attention": hard - 0.02, "rollout": hard + 0.03}
+    by["random neurons"] = hard + rng.normal(0, 0.02, 30)
+    scores = pd.concat(
+        [
+            pd.DataFrame({"method": n, "image_id": np.arange(30), "iou": v + rng.normal(0, 1e-3, 30)})
+            for n, v in by.items()
+        ]
+    )
+    verdicts = {f.name.partition(":")[2]: f.holds for f in segmented(scores)}
+    assert verdicts == {"raw attention": True, "rollout": False, "random neurons": None}
+
+
+def test_heads_carry_written_words_if_they_do_in_most_cases() -> None:
+    def cases(*gains: float) -> pd.DataFrame:
+        rows = [
+            (f"c{i}", "typography", ablated, area)
+            for i, gain in enumerate(gains)
+            for ablated, area in (
+                ("nothing", 0.6),
+                ("heads", 0.6 + gain),
+                ("random heads", 0.58),
+                ("random heads", 0.62),
+            )
+        ]
+        return pd.DataFrame(rows, columns=["failure_id", "kind", "ablated", "auc"])
+
+    (found,) = carried(cases(0.3, 0.35, 0.32))
+    assert found.holds and "AUC 0.600, 0.923 without them, 0.600 without others" in found.numbers
+    assert carried(cases(0.3, -0.3, 0.1))[0].holds is None
+    assert carried(cases(0.3))[0].holds is None
+    assert carried(cases().assign(kind="spurious")) == []
 
 
 def test_words_and_images_of_a_neuron() -> None:

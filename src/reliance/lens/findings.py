@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.claims import Finding, positive, small
+from reliance.base.means import interval
 
 MARGIN, WIDE = 0.02, 1.96
 FEW = 0.02  # share of images: "for few"
@@ -91,3 +92,29 @@ def _polysemous(block: str, truth: pd.DataFrame) -> Finding:
     numbers = f"in {block} ({percent(share)} of {len(known)} neurons, by what was drawn)"
     verdict = positive(share - half - 0.5, share + half - 0.5)
     return Finding(f"lens_polysemous:{block}", verdict, claim, numbers)
+
+
+def segmented(scores: pd.DataFrame) -> list[Finding]:
+    """Columns of SEGMENTS: whether neurons segment better than each baseline, by pictures, as pairs."""
+    iou = scores.pivot(index="image_id", columns="method", values="iou")
+    found = []
+    for baseline in ("raw attention", "rollout", "random neurons"):
+        both = iou[["signed neurons", baseline]].dropna().mean()
+        _, low, high = interval((iou["signed neurons"] - iou[baseline]).to_numpy())
+        numbers = f"against {baseline} (IoU {both['signed neurons']:.3f} and {both[baseline]:.3f})"
+        claim = "neurons segment the class that wins better than the baselines"
+        found.append(Finding(f"lens_segments:{baseline}", positive(low, high), claim, numbers))
+    return found
+
+
+def carried(cases: pd.DataFrame) -> list[Finding]:
+    """Columns of CASES: whether a few heads carry written words, against random ones, by cases, as pairs."""
+    typed = cases[cases["kind"] == "typography"]
+    if typed.empty:
+        return []
+    area = typed.groupby(["failure_id", "ablated"])["auc"].mean().unstack()
+    _, low, high = interval((area["heads"] - area["random heads"]).to_numpy())
+    before, after, drawn = (area[name].mean() for name in ("nothing", "heads", "random heads"))
+    numbers = f"in {len(area)} cases (AUC {before:.3f}, {after:.3f} without them, {drawn:.3f} without others)"
+    claim = "two heads carry a written word: own images are told from it without them"
+    return [Finding("lens_heads:typography", positive(low, high), claim, numbers)]

@@ -18,7 +18,7 @@ from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.cases import CASES
 from reliance.lens.directions import TOPS
 from reliance.lens.evaluate import ACCURACY
-from reliance.lens.findings import findings
+from reliance.lens.findings import carried, findings, segmented
 from reliance.lens.neurons import NEURONS, strongest_of
 from reliance.lens.schema import LENS_TRUTH, MAPS, SEGMENTS, summary
 from reliance.naming.table import COMPONENTS
@@ -102,6 +102,8 @@ def lens_report(
     frames = {name: [table.frame for table in listed] for name, listed in read.items()}
     truths = dict(zip(names, frames["truths"], strict=False))
     found = findings(dict(zip(names, frames["accuracies"], strict=True)), truths)
+    found += [each for scores in frames["segments"] for each in segmented(scores)]
+    found += [each for cases in frames["cases"] for each in carried(cases)]
     album = Album(Pictured(["dataset"], [index], [dataset_root]), reading)
     shown = [
         (name, examples(neurons, tops, truths.get(name), album))
