@@ -184,7 +184,7 @@ def test_what_asks_for_the_rest_of_a_model_gets_a_head_or_the_weights_and_the_im
     "site",
     [
         *("block", "block-1", "blocks", "patches", "block-1-patches", 3),
-        *({"block": number} for number in ("2", -1, True, 1234)),
+        *({"block": number} for number in ("two", "-1", -1, True, 1234)),
         *({"token": "class"}, {"block": 2, "token": "all"}, {"block": 2, "layer": 3}),
     ],
 )
@@ -212,6 +212,7 @@ def test_jobs_of_heads_do_not_reach_the_network() -> None:
 
 def test_names_are_left_as_they_are() -> None:
     assert named("class_token") == "class_token" and named({"block": 3, "token": "class"}) == "block3"
+    assert named({"block": "-2", "token": "patches"}) == "block-2-patches"  # as --config has it
 
 
 def test_other_sites_are_recorded_beside_where_that_is_asked_for() -> None:

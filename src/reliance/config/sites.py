@@ -77,6 +77,8 @@ def named(site: Any) -> Any:
             raise ValueError("write {block: l}, l from 0, or from -2 down; behind the last: class_token")
         return site
     block, token = site.get("block"), site.get("token", "class")
+    if isinstance(block, str) and re.fullmatch(r"-?\d+", block):  # as --config hands on what is nested
+        block = int(block)
     wrong = set(site) - {"block", "token"} or token not in TOKENS or type(block) is not int
     if wrong or not AT_BLOCK.fullmatch(f"block{block}"):
         raise ValueError(f"a site behind a block is {{block: l, token: class | patches}}, found {dict(site)}")

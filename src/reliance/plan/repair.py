@@ -58,8 +58,9 @@ def to_list(plan: Plan, w: Wildcards) -> Paths:
 def listing(plan: Plan, w: Wildcards) -> Values:
     """How flags become cases."""
     v = plan.variant(w.variant)
-    rules = some(v.failures, "every_nth", "max_cases_per_class", "overlap", "min_samples")
-    return {"dataset": v.dataset, **rules, **some(plan.config.naming, "top_n")}
+    rules = some(v.failures, "every_nth", "overlap", "min_samples")
+    most = some(plan.config.repair, "max_cases_per_class")
+    return {"dataset": v.dataset, **rules, **most, **some(plan.config.naming, "top_n")}
 
 
 def listed(variant: str) -> Paths:
@@ -71,7 +72,9 @@ def listed(variant: str) -> Paths:
 def to_prove(plan: Plan, w: Wildcards) -> Paths:
     """The cases, and what units are removed from."""
     seen = {**labels(plan, w.variant, "train"), "classes": plan.path(paths.CLASSES, w.variant)}
-    return {**explained(plan, w.variant, "train"), **listed(w.variant), **seen}
+    names = {"families": paths.FAMILIES, "components": paths.COMPONENTS}
+    files = {name: at(path, variant=w.variant) for name, path in names.items()}
+    return {**explained(plan, w.variant, "train"), **listed(w.variant), **seen, **files}
 
 
 def proving(plan: Plan, w: Wildcards) -> Values:
@@ -216,6 +219,7 @@ STAGES = (
         outputs={
             "proof": paths.PROOF,
             "coverage": paths.COVERAGE,
+            "shared": paths.SHARED,
             "unexplained": paths.UNEXPLAINED,
         },
         variants=closed,

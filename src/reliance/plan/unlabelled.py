@@ -43,11 +43,12 @@ def showing(plan: Plan, w: Wildcards) -> Values:
 def to_mend(plan: Plan, w: Wildcards) -> Paths:
     """What was found on the way from failure to repair, and its figures."""
     plan.sae(w.variant)
-    names = ("cases", "proof", "coverage", "unexplained", "repairs", "edits")
+    names = ("cases", "proof", "coverage", "shared", "unexplained", "repairs", "edits")
     files = (
         paths.FAMILY_CASES,
         paths.PROOF,
         paths.COVERAGE,
+        paths.SHARED,
         paths.UNEXPLAINED,
         paths.REPAIRS,
         paths.REPAIRED_EDITS,

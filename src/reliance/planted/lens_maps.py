@@ -100,7 +100,7 @@ def lens_maps(
     prompts, table = read_prompts(files.text), read_table(files.truth, TRUTH)
     weight = torch.from_numpy(sae.encoder_weight)
     cases = {
-        "train": list(_of_latents(files, table.frame, images, most)),
+        "train": list(of_latents(files, table.frame, images, most)),
         "test": list(_of_prompts(table.frame, files.classes, prompts.class_ids, images)),
     }
     rows: list[tuple[object, ...]] = []
@@ -153,7 +153,7 @@ def _scored(
             yield (case.of, case.about, name, case.unit, case.image_id, mass[i], hits[i], mask[i].mean())
 
 
-def _of_latents(files: Files, truth: pd.DataFrame, images: int, most: int) -> Iterator[Case]:
+def of_latents(files: Files, truth: pd.DataFrame, images: int, most: int) -> Iterator[Case]:
     """Strongest images of latents whose names say something that they show."""
     components = read_table(files.components, COMPONENTS).frame
     top = read_table(files.top_samples, TOP_SAMPLES)

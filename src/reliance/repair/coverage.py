@@ -3,7 +3,8 @@
 A high-confidence image of another class is explained by a case of the class if it is one of its images, or
 if its output falls to the line of high confidence once the case's carriers are removed from it. Removing
 units lowers outputs anyhow: beside it stands the share that falls as low without as many other units,
-drawn at random. What is left is clustered by the labeller's embeddings, with words and typical images.
+drawn at random. Of the others, some show what the class itself relies on (`repair.shared`). What is left then
+is clustered by the labeller's embeddings, with words and typical images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,12 @@ from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.failures.neighbours import unit_rows
 from reliance.images.tables import CLASSES
+from reliance.naming.table import COMPONENTS
 from reliance.repair.cases import words_known
-from reliance.repair.pictures import classes_of, clusters, words_of
+from reliance.repair.pictures import Vocabulary, classes_of, clusters, words_of
 from reliance.repair.scene import Scene
-from reliance.repair.schema import COVERAGE, UNEXPLAINED
+from reliance.repair.schema import COVERAGE, SHARED, UNEXPLAINED
+from reliance.repair.shared import Feature, Features, at_random
 
 SIZE, MOST_CLUSTERS, EXAMPLES = 10, 4, 12  # images of a cluster on average at least; clusters; images shown
 
@@ -30,6 +33,7 @@ class CoverageFiles(NamedTuple):
     """What the cases explain, and what is left."""
 
     coverage: Path
+    shared: Path
     unexplained: Path
 
 
@@ -39,6 +43,16 @@ class Labeller(NamedTuple):
     labels: Path
     vocabulary: Path
     classes: Path
+    components: Path  # names of units
+
+
+class Named(NamedTuple):
+    """What images show, in words."""
+
+    embeddings: Embeddings  # of the labeller
+    words: Vocabulary
+    classes: Mapping[int, str]
+    units: Mapping[int, str]
 
 
 class Carried(Protocol):
@@ -60,35 +74,52 @@ class Carried(Protocol):
 def cover(
     scene: Scene,
     cases: Sequence[Carried],
-    confident: pd.DataFrame,
+    mined: tuple[pd.DataFrame, Sequence[np.ndarray]],
     seen: Labeller,
     files: CoverageFiles,
     stamped: tuple[Mapping[str, Any], Mapping[str, str]],
 ) -> None:
-    """Write COVERAGE and UNEXPLAINED. confident : CONFIDENT. stamped : params and ids of what is written."""
+    """Write COVERAGE, SHARED and UNEXPLAINED.
+
+    mined : CONFIDENT, and the units of each family. stamped : params and ids of what is written.
+    """
     embeddings = Embeddings(seen.labels)
     images = (seen.labels, embeddings.stamp.inputs["index"])
     check_same("image index", images, ("the embeddings", scene.inputs.ids["index"]))
     vocabulary, words_stamp = read_table(seen.vocabulary, TEXT)
     names, names_stamp = read_table(seen.classes, CLASSES, columns=["class_id", "short_name"])
     short = dict(zip(names["class_id"].tolist(), names["short_name"], strict=True))
-    words = words_known(vocabulary, embeddings)
-    rows, left = [], []
-    for class_id, own in confident.groupby("class_id"):
-        row = scene.row_of(int(str(class_id)))
-        places = scene.places(own["image_id"].to_numpy())
+    named = Named(embeddings, words_known(vocabulary, embeddings), short, units_of(seen.components))
+    features = Features(scene, mined[1])
+    rows, shared, left = [], list[tuple[object, ...]](), list[tuple[object, ...]]()
+    for key, own in mined[0].groupby("class_id"):
+        class_id, places = int(str(key)), scene.places(own["image_id"].to_numpy())
+        row = scene.row_of(class_id)
         line = _line(scene, row, float(stamped[0]["confidence_std"]))
         of_class = [case for case in cases if case.row == row]
         listed, explained, chance = explained_by(scene, of_class, row, places, line)
-        rows.append((class_id, len(places), int(listed.sum()), int(explained.sum()), chance))
-        rest = scene.ids[places[~explained]]
-        left += _described(int(str(class_id)), rest, embeddings, scene, (words, short))
+        found = features.of_class(row, places[~explained], line, SIZE)
+        shown = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
+        rows.append(
+            (class_id, len(places), int(listed.sum()), int(explained.sum()), chance, int(shown.sum()))
+        )
+        shared += [_feature(class_id, i, feature, features, named) for i, feature in enumerate(found)]
+        left += _described(class_id, scene.ids[places[~explained & ~shown]], scene, named)
     params, ids = stamped
     ids = {**ids, "labels": embeddings.stamp.id, "vocabulary": words_stamp.id, "classes": names_stamp.id}
-    frame = pd.DataFrame(rows, columns=[name for name, _ in COVERAGE.columns])
-    stamp = write_table(files.coverage, frame, COVERAGE, params, ids)
-    rest_frame = pd.DataFrame(left, columns=[name for name, _ in UNEXPLAINED.columns])
-    write_table(files.unexplained, rest_frame, UNEXPLAINED, {}, {"coverage": stamp.id})
+    frames = [
+        pd.DataFrame(part, columns=[name for name, _ in spec.columns])
+        for part, spec in ((rows, COVERAGE), (shared, SHARED), (left, UNEXPLAINED))
+    ]
+    own_id = {"coverage": write_table(files.coverage, frames[0], COVERAGE, params, ids).id}
+    write_table(files.shared, frames[1], SHARED, {}, own_id)
+    write_table(files.unexplained, frames[2], UNEXPLAINED, {}, own_id)
+
+
+def units_of(components: Path) -> Mapping[int, str]:
+    """Names of units."""
+    frame = read_table(components, COMPONENTS, columns=["component", "label"]).frame
+    return dict(zip(frame["component"].tolist(), frame["label"].fillna(""), strict=True))
 
 
 def explained_by(
@@ -108,11 +139,7 @@ def explained_by(
 def _at_random(scene: Scene, case: Carried, places: np.ndarray) -> np.ndarray:
     """Unit embeddings [n, p] without as many other active units as there are carriers active in an image."""
     values, indices = (part[places] for part in scene.active)
-    carried = np.isin(indices, case.units) & (values != 0)
-    keys = np.random.default_rng([case.row, len(places)]).random(values.shape)
-    keys[carried | (values == 0)] = 2  # last, and never taken
-    rank = np.argsort(np.argsort(keys, axis=1), axis=1)
-    taken = np.where((rank < carried.sum(axis=1)[:, None]) & (keys < 2), values, 0)
+    taken = np.where(at_random(values, np.isin(indices, case.units), case.row), values, 0)
     return scene.moved(places, -np.einsum("nk,nkd->nd", taken, scene.inputs.units.directions[indices]))
 
 
@@ -121,24 +148,40 @@ def _line(scene: Scene, row: int, confidence_std: float) -> float:
     return float(own.mean() - confidence_std * own.std(ddof=1))
 
 
-def _described(
-    class_id: int,
-    images: np.ndarray,
-    embeddings: Embeddings,
-    scene: Scene,
-    named: tuple[Any, Mapping[int, str]],
-) -> list[tuple[object, ...]]:
-    """Rows of UNEXPLAINED for the images of a class that no case explains."""
+def _feature(
+    class_id: int, rank: int, feature: Feature, features: Features, named: Named
+) -> tuple[object, ...]:
+    """A row of SHARED."""
+    units = features.units(feature.component)
+    values, indices = (part[feature.places] for part in features.scene.active)
+    on = [float(values[indices == j].sum()) for j in units]
+    strongest = [named.units.get(int(units[i]), "") for i in np.argsort(-np.array(on), kind="stable")]
+    label = " / ".join(list(dict.fromkeys(filter(None, strongest)))[:2])
+    images = features.scene.ids[feature.places]
+    unit = unit_rows(named.embeddings, images)
+    numbers = (len(images), feature.own, feature.usual, feature.p, feature.by_chance)
+    about = (class_id, rank + 1, feature.component, label, *numbers)
+    return (*about, *_seen(images, unit, features.scene, named))
+
+
+def _described(class_id: int, images: np.ndarray, scene: Scene, named: Named) -> list[tuple[object, ...]]:
+    """Rows of UNEXPLAINED for the images of a class that nothing explains."""
     if not len(images):
         return []
-    unit = unit_rows(embeddings, images)
+    unit = unit_rows(named.embeddings, images)
     part = clusters(unit, max(1, min(MOST_CLUSTERS, len(images) // SIZE)))
+    found = [(i, np.flatnonzero(part == i)) for i in np.unique(part)]
+    return [
+        (class_id, int(i), len(chosen), *_seen(images[chosen], unit[chosen], scene, named))
+        for i, chosen in found
+    ]
+
+
+def _seen(
+    images: np.ndarray, unit: np.ndarray, scene: Scene, named: Named
+) -> tuple[list[str], list[str], list[str]]:
+    """Classes and words of images with unit embeddings [n, p], and the most typical ones."""
     labels = scene.inputs.class_ids[scene.inputs.labels[images]]
-    found: list[tuple[object, ...]] = []
-    for i in np.unique(part):
-        chosen = np.flatnonzero(part == i)
-        centre = unit[chosen].mean(axis=0)
-        typical = chosen[np.argsort(-(unit[chosen] @ centre), kind="stable")[:EXAMPLES]]
-        described = classes_of(labels[chosen], named[1]), words_of(unit[chosen], named[0])
-        found.append((class_id, int(i), len(chosen), *described, [str(j) for j in images[typical]]))
-    return found
+    typical = np.argsort(-(unit @ unit.mean(axis=0)), kind="stable")[:EXAMPLES]
+    described = classes_of(labels, named.classes), words_of(unit, named.words)
+    return (*described, [str(j) for j in images[typical]])

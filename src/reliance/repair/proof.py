@@ -26,7 +26,7 @@ from reliance.base.artifacts import Stamp, check_same, read_table, write_table
 from reliance.repair.coverage import CoverageFiles, Labeller, cover
 from reliance.repair.paired import Z, auc_change, mean_change
 from reliance.repair.scene import Scene
-from reliance.repair.schema import CARRIERS, CASE_IMAGES, CASES, CONFIDENT, PROOF
+from reliance.repair.schema import CARRIERS, CASE_IMAGES, CASES, CONFIDENT, FAMILIES, PROOF
 from reliance.tails.protocol import ACT_X_GRAD, Tail
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def prove_cases(
     files: Explained,
     *,
     listed: Listed,
+    families: Path,
     seen: Labeller,
     proof: Path,
     covered: CoverageFiles,
@@ -83,8 +84,8 @@ def prove_cases(
 ) -> Stamp:
     """Write PROOF of every case, and how much of all high-confidence images the cases explain.
 
-    listed : what was mined and listed. seen : the labeller's view, for words of what is left. proof,
-    covered : outputs. Raises RelianceError if artifacts do not belong together.
+    listed : what was mined and listed, families : with these. seen : the labeller's view, for words of what
+    is left. proof, covered : outputs. Raises RelianceError if artifacts do not belong together.
     """
     inputs = open_inputs(files, split, units)
     scene = Scene(inputs, every_nth, computing.block_rows)
@@ -100,7 +101,11 @@ def prove_cases(
     check_same(
         "outliers", (listed.confident, pairs.stamp.inputs["outliers"]), (listed.cases, ids["outliers"])
     )
-    cover(scene, cases, pairs.frame, seen, covered, (params, {**inputs.ids, **ids}))
+    table = read_table(families, FAMILIES)
+    check_same("SAE", (families, table.stamp.inputs["sae"]), (listed.cases, inputs.ids["sae"]))
+    grouped = [part.to_numpy(np.int64) for _, part in table.frame.groupby("family")["unit"]]
+    told = (params, {**inputs.ids, **ids, "families": table.stamp.id})
+    cover(scene, cases, (pairs.frame, grouped), seen, covered, told)
     log.info("carried by their units: %s", frame["verdict"].value_counts().to_dict())
     return stamp
 

@@ -74,18 +74,37 @@ PROOF = TableSpec(
 )
 COVERAGE = TableSpec(
     "coverage",
-    1,
+    2,
     (
         ("class_id", "int32"),
         ("confident", "int64"),  # images of other classes above the line
         ("listed", "int64"),  # of these, images of listed cases
         ("explained", "int64"),  # listed, or below the line without the carriers of a listed case
         ("by_chance", "float64"),  # below the line without as many other units
+        ("shared", "int64"),  # of those that are not explained, images that show what the class relies on
+    ),
+)
+SHARED = TableSpec(
+    "shared",
+    1,
+    (
+        ("class_id", "int32"),
+        ("rank", "int32"),  # within the class, 1 explains most images
+        ("component", "int32"),  # from m on a family
+        ("name", "string"),
+        ("images", "int64"),  # of other classes, at or below the line without it
+        ("own", "float64"),  # share of the class's own images that it fires on
+        ("usual", "float64"),  # of all images
+        ("p_value", "float64"),  # of firing on so many, times units and families
+        ("by_chance", "float64"),  # of the images, those as low without another active unit
+        ("classes", "strings"),
+        ("words", "strings"),
+        ("examples", "strings"),  # image_ids, the most typical first
     ),
 )
 UNEXPLAINED = TableSpec(
     "unexplained",
-    1,
+    2,
     (
         ("class_id", "int32"),
         ("cluster", "int32"),  # 0 is the largest

@@ -12,13 +12,13 @@ from reliance.images.tables import CLASSES
 from reliance.repair.export import KIND as EXPORT
 from reliance.repair.export import SCHEMA as EXPORT_SCHEMA
 from reliance.repair.findings import findings
-from reliance.repair.schema import CASES, COVERAGE, PROOF, REPAIRS, UNEXPLAINED
+from reliance.repair.schema import CASES, COVERAGE, PROOF, REPAIRS, SHARED, UNEXPLAINED
 from reliance.report.claims import verdicts
 from reliance.report.markup import Grid, markdown, picture
 from reliance.report.page import write_page
 from reliance.report.unlabelled import Strip, side_by_side
 
-KIND, SCHEMA = "report_repair", 1
+KIND, SCHEMA = "report_repair", 2
 CLUSTERS, IMAGES, SIDE = 12, 12, 64  # clusters of unexplained images with pictures, images of each, pixels
 TEMPLATE = Path(__file__).with_name("repair.html.j2")
 
@@ -29,6 +29,7 @@ class Tables(NamedTuple):
     cases: Path
     proof: Path
     coverage: Path
+    shared: Path
     unexplained: Path
     repairs: Path
     edits: Path
@@ -62,13 +63,15 @@ def report_repair(
     """Write the page (HTML). Raises RelianceError if a table is not of the same cases as another one."""
     cases, proof = read_table(tables.cases, CASES), read_table(tables.proof, PROOF)
     tried, covered = read_table(tables.repairs, REPAIRS), read_table(tables.coverage, COVERAGE)
-    left = read_table(tables.unexplained, UNEXPLAINED)
+    shared, left = read_table(tables.shared, SHARED), read_table(tables.unexplained, UNEXPLAINED)
     edits, _ = read_json(tables.edits, EXPORT, EXPORT_SCHEMA)
     for path, other in ((tables.proof, proof), (tables.repairs, tried), (tables.coverage, covered)):
         check_same("cases", (path, other.stamp.inputs["cases"]), (tables.cases, cases.stamp.id))
+    for path, part in ((tables.shared, shared), (tables.unexplained, left)):
+        check_same("coverage", (path, part.stamp.inputs["coverage"]), (tables.coverage, covered.stamp.id))
     table = read_table(tables.classes, CLASSES)
     names = dict(zip(table.frame["class_id"].tolist(), table.frame["short_name"], strict=True))
-    total = covered.frame[["confident", "explained"]].sum()
+    total = covered.frame[["confident", "explained", "shared"]].sum()
     values = {
         "variant": about.variant,
         "judged": edits["judged"],
@@ -77,6 +80,8 @@ def report_repair(
         "listed": len(cases.frame),
         "covered": float(total["explained"] / total["confident"]) if total["confident"] else None,
         "confident": int(total["confident"]),
+        "shared_share": float(total["shared"] / total["confident"]) if total["confident"] else 0.0,
+        "shared": shared_grid(shared.frame, names),
         "cases": case_grid(cases.frame, proof.frame, names),
         "repairs": repair_grid(tried.frame, names),
         "found": verdicts(findings(tried.frame)),
@@ -88,7 +93,7 @@ def report_repair(
     }
     ids = {name: t.stamp.id for name, t in (("cases", cases), ("proof", proof), ("repairs", tried))}
     told = {**about._asdict(), **reading._asdict(), "template": hash_file(template)}
-    ids |= {"coverage": covered.stamp.id, "unexplained": left.stamp.id}
+    ids |= {"coverage": covered.stamp.id, "shared": shared.stamp.id, "unexplained": left.stamp.id}
     write_page(template, values, html, derived_stamp(KIND, SCHEMA, told, ids))
 
 
@@ -141,6 +146,27 @@ def repair_grid(tried: pd.DataFrame, names: dict[int, str]) -> Grid:
         last = "recommended" if row["recommended"] else "harms" if row["harms"] else ""
         about = [row["case_id"], names.get(row["class_id"], ""), row["kind"], row["repair"].replace("_", " ")]
         rows.append([*about, row["choice"], *pairs, last])
+    return Grid(columns, rows)
+
+
+def shared_grid(shared: pd.DataFrame, names: dict[int, str]) -> Grid:
+    """A row per class and feature that images of others share with it, those of most images first."""
+    columns = [
+        "class",
+        "feature",
+        "images",
+        "they are",
+        "they show",
+        "fires on the class",
+        "on all",
+        "by chance",
+    ]
+    rows = []
+    order = shared.sort_values(["images", "class_id", "rank"], ascending=[False, True, True])
+    for row in order.to_dict("records"):
+        shares = [f"{row[name]:.0%}" for name in ("own", "usual", "by_chance")]
+        said = [names.get(row["class_id"], ""), f"{row['component']}: {row['name'] or 'no name'}"]
+        rows.append([*said, str(row["images"]), ", ".join(row["classes"]), ", ".join(row["words"]), *shares])
     return Grid(columns, rows)
 
 
