@@ -7,8 +7,8 @@ family is such a feature if it fires on more of them than chance has it,
 
     P(X >= x) (m + F) <= alpha,   X ~ Hypergeometric(images of the view, those it fires on, n)
 
-with m units and F families; and at least `least` of those it fires on fall to the line once it is removed, exactly. Taken is the one that
-explains most, then the next among the images that are left.
+with m units and F families; and at least `least` of those it fires on fall to the line once it is removed,
+exactly. Taken is the one that explains most, then the next among the images that are left.
 """
 
 from collections.abc import Sequence

@@ -37,8 +37,8 @@ def coverage(*, coverage: Path, classes: Path, shown: Shown, sheet: Sheet) -> No
         f"{int(total['listed'])} are images of these, the others fall to the line of high confidence once "
         "the latents of a case are removed from them, exactly. Without as many other latents, at random, "
         f"{chance:.0%} fall as low. {int(total['shared'])} more show a feature that the class itself relies "
-        f"on and fall to the line without it. The {min(MOST, len(numbers))} classes with most such images are "
-        "drawn."
+        f"on and fall to the line without it. The {min(MOST, len(numbers))} classes with most such images "
+        "are drawn."
     )
     stamp = derived_stamp("coverage_figure", SCHEMA, {"heading": shown.heading}, {"coverage": table.stamp.id})
     with style.rc():
