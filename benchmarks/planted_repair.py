@@ -4,8 +4,8 @@
 
 Each seed draws the demo's world, trains its CLIPs and, by the pipeline, the shipped SAE and others with
 another k or m. Cases of single latents are those of truth.json; cases of latents and families are those of
-repair/cases.parquet, the strongest of each class and all of them, judged as truth.json judges. Coverage and
-repairs are those of the repair page, of the shipped SAE. What is finished is not made again.
+repair/cases.parquet, one of each class, judged as truth.json judges. Coverage and repairs are those of the
+repair page, of the shipped SAE. What is finished is not made again.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def run(seed: int, cores: int) -> Path:
     return build(ROOT / f"build/planted_truth/{seed}", targets, configured(seed), cores)
 
 
-def judged(results: Path, variant: str) -> tuple[dict, dict, dict]:
-    """Single latents, the strongest case of each class of latents and families, and all of these."""
+def judged(results: Path, variant: str) -> tuple[dict, dict]:
+    """Recall and precision of cases of single latents, and of latents and families."""
     truth = json.loads((results / variant / "truth.json").read_text())
     data, repair = results / "datasets/planted", results / variant / "repair"
     frame, records, _ = read_planted(
@@ -68,8 +68,7 @@ def judged(results: Path, variant: str) -> tuple[dict, dict, dict]:
     samples = pd.read_parquet(repair / "case_images.parquet").rename(columns={"case_id": "failure_id"})
     plants = pd.DataFrame(records).merge(counted[["plant_id", "distractors", "confident"]], on="plant_id")
     found = scoring.judge_cases(cases, samples, plants, images)
-    of = scoring.judge_plants(found, plants)
-    return truth["rank_1"], scoring.summary(found, of, 1), scoring.summary(found, of, None)
+    return truth["all"], scoring.summary(found, scoring.judge_plants(found, plants), None)
 
 
 def mended(results: Path) -> list[float]:
@@ -95,16 +94,13 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: dict[str, list[list[float]]] = {}
     repairs = []
-    print(
-        "| seed | SAE | latents: recall | precision | with families, one case a class: recall | precision |",
-        end="",
-    )
-    print(" all: recall | precision | cases |\n|---|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+    print("| seed | SAE | latents: recall | precision | and families: recall | precision | cases |")
+    print("|---|---|---:|---:|---:|---:|---:|", flush=True)
     for seed in arguments.seeds:
         results = run(seed, arguments.cores)
         for variant in (SHIPPED, *SIZES):
             parts = judged(results, variant)
-            row = [part[name] for part in parts for name in ("recall", "precision")] + [parts[2]["listed"]]
+            row = [part[name] for part in parts for name in ("recall", "precision")] + [parts[1]["listed"]]
             rows.setdefault(variant, []).append([np.nan if value is None else value for value in row])
             print(f"| {seed} | {variant} |", cells(rows[variant][-1]), flush=True)
         repairs.append((seed, mended(results)))

@@ -58,9 +58,8 @@ def to_list(plan: Plan, w: Wildcards) -> Paths:
 def listing(plan: Plan, w: Wildcards) -> Values:
     """How flags become cases."""
     v = plan.variant(w.variant)
-    rules = some(v.failures, "every_nth", "overlap", "min_samples")
-    most = some(plan.config.repair, "max_cases_per_class")
-    return {"dataset": v.dataset, **rules, **most, **some(plan.config.naming, "top_n")}
+    rules = some(v.failures, "every_nth", "max_cases_per_class", "overlap", "min_samples")
+    return {"dataset": v.dataset, **rules, **some(plan.config.naming, "top_n")}
 
 
 def listed(variant: str) -> Paths:
