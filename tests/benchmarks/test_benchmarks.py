@@ -188,3 +188,52 @@ def test_lens() -> None:
     tiny = ["--size", "small", "--images", "2", "--rounds", "1", "--threads", "1"]
     found = said("lens", *tiny, "--directions", "20", "--texts", "100", "--m", "3")
     assert "in plain passes" in found and "maps of 10 prompts" in found
+
+
+def test_families() -> None:
+    sizes = ["--images", "400", "--m", "60", "--k", "8", "--d", "24", "--labeller", "32", "--threads", "1"]
+    assert "the concept is the family of 100.0% of the units" in said("families", *sizes)
+
+
+def merged(into: dict, keys: dict) -> None:
+    """As Snakemake merges --config."""
+    for name, value in keys.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            merged(into[name], value)
+        else:
+            into[name] = value
+
+
+@pytest.mark.parametrize("name, entry", [("planted_sites", "settings"), ("planted_repair", "configured")])
+def test_planted_worlds_are_configured(name: str, entry: str) -> None:
+    import yaml
+
+    from reliance.config.resolve import load, resolve
+
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    entries = getattr(importlib.import_module(name), entry)(7)
+    for key, value in (entry.split("=", 1) for entry in entries):
+        merged(raw[key], yaml.safe_load(value))
+    config = load(raw)
+    if name == "planted_sites":
+        own = [f"at_{site}" for site in ("class_token", "embedding", "patches_first_block")]
+        assert [resolve(config, v).site for v in own] == ["class_token", "embedding", "block-2-patches"]
+    else:
+        assert (resolve(config, "k16").sae.k, resolve(config, "m2048").sae.m) == (16, 2048)
+
+
+def test_peers_find_what_scores_like_a_class() -> None:
+    import numpy as np
+
+    peers = importlib.import_module("peers")
+    g = np.random.default_rng(0)
+    centres = np.linalg.qr(g.normal(size=(12, 12)))[0]
+    part = np.repeat(np.arange(8), 40)
+    unit = peers.lengthened(centres[part] + 0.1 * g.normal(size=(320, 12)))
+    label = np.repeat(np.arange(4), 80)  # two parts each
+    above = np.zeros((320, 4), bool)
+    above[label == 0, 0] = above[part == 5, 0] = True  # half of the third class scores like the first
+    seen = peers.Seen(unit, label, above, unit, centres)
+    for found in (peers.sliced(seen, 0), peers.worded(seen, 0)):
+        score, images = max(found, key=lambda pair: pair[0])
+        assert score > 0 and set(images) <= set(np.flatnonzero(part == 5)) and len(images) >= 20
