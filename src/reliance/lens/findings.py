@@ -18,6 +18,14 @@ MARGIN, WIDE = 0.02, 1.96
 FEW = 0.02  # share of images: "for few"
 MANY = 0.05  # a fall that there must be for something to be kept
 
+WAYS = {  # how words of misleading pictures are found
+    "neurons": "words by what neurons write",
+    "indirect": "words by neurons ablated in a pass",
+    "similar": "words along the difference of the prompts",
+    "random": "words at random",
+    "nothing": "nothing around the thing",
+}
+
 
 def at(accuracy: pd.DataFrame, method: str, value: float | None = None) -> float:
     """The accuracy of a method, nan if it was not computed."""
@@ -118,3 +126,16 @@ def carried(cases: pd.DataFrame) -> list[Finding]:
     numbers = f"in {len(area)} cases (AUC {before:.3f}, {after:.3f} without them, {drawn:.3f} without others)"
     claim = "two heads carry a written word: own images are told from it without them"
     return [Finding("lens_heads:typography", positive(low, high), claim, numbers)]
+
+
+def misled(attacks: pd.DataFrame) -> list[Finding]:
+    """Columns of ATTACKS: whether words of neurons mislead the model more often, by pairs of classes."""
+    success = attacks.pivot(index="shown_id", columns="way", values="success")
+    found = []
+    for way in ("random", "similar", "indirect"):
+        _, low, high = interval((success["neurons"] - success[way]).to_numpy())
+        both = success[["neurons", way]].mean()
+        numbers = f"against {WAYS[way]} ({both['neurons']:.0%} and {both[way]:.0%} of the pictures)"
+        claim = "words by what neurons write mislead the model more often than other words"
+        found.append(Finding(f"lens_misled:{way}", positive(low, high), claim, numbers))
+    return found

@@ -46,6 +46,21 @@ SEGMENTS = TableSpec(
     ),
 )
 
+ATTACKS = TableSpec(
+    "lens_attacks",
+    1,
+    (
+        ("shown_id", "int32"),  # class on the pictures
+        ("target_id", "int32"),
+        ("way", "string"),  # how the words were found: neurons | indirect | similar | random | nothing
+        ("background", "string"),
+        ("word", "string"),
+        ("pictures", "int32"),
+        ("success", "float64"),  # share on which the target wins
+        ("margin", "float64"),  # mean of y of the target minus y of the class on the pictures
+    ),
+)
+
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Means by what the maps are of and about, and by method; n is how many maps."""

@@ -34,6 +34,19 @@ def to_segment(plan: Plan, w: Wildcards) -> Paths:
     }
 
 
+def to_attack(plan: Plan, w: Wildcards) -> Paths:
+    """Words of all blocks, and what classes are called."""
+    v = plan.variant(w.variant)
+    plan.check_classes(v.dataset)
+    return {
+        "directions": each_block(plan, w.variant, paths.LENS_DIRECTIONS),
+        "words": each_block(plan, w.variant, paths.LENS_WORDS),
+        "vocabulary": plan.path(paths.TEXT, w.variant, prompt_set="vocabulary"),
+        "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
+        "classes": plan.path(paths.CLASSES, w.variant),
+    }
+
+
 def to_bridge(plan: Plan, w: Wildcards) -> Paths:
     """Latents, and the encoder's own view of names."""
     plan.sae(w.variant)
@@ -71,6 +84,27 @@ def mapping(plan: Plan, w: Wildcards) -> Values:
 
 
 STAGES = (
+    Stage(
+        name="lens_adversarial",
+        entry="reliance.lens.adversarial:lens_adversarial",
+        inputs=to_attack,
+        outputs={"adversarial": paths.LENS_ADVERSARIAL},
+        memory=8000,
+        minutes=20,
+        message="Words that draw {wildcards.variant} from one class to another",
+    ),
+    Stage(
+        name="lens_attacks",
+        entry="reliance.planted.lens_attacks:lens_attacks",
+        inputs=lambda plan, w: {**to_record(plan, w), **to_attack(plan, w)},
+        outputs={"attacks": paths.LENS_ATTACKS},
+        settings=mapping,
+        memory=6000,
+        minutes=30,
+        threads=True,
+        gpu=True,
+        message="Drawing pictures that should mislead {wildcards.variant}",
+    ),
     Stage(
         name="lens_maps",
         entry="reliance.planted.lens_maps:lens_maps",

@@ -155,6 +155,8 @@ def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
         "tops": each_block(plan, name, paths.LENS_TOPS),
         **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if objects else {}),
         **bridged(plan, name),
+        **({"attacks": at(paths.LENS_ATTACKS, variant=name)} if objects else {}),
+        **({"adversarial": at(paths.LENS_ADVERSARIAL, variant=name)} if plan.labelled(v.dataset) else {}),
         **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
         **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
         "figures": [files["png"] for files in sheets],

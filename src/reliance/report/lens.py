@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.artifacts import derived_stamp, hash_file, read_table
+from reliance.base.means import interval
 from reliance.figures.table import BY_NAME
 from reliance.figures.thumbnails import Album, Pictured, Reading, Thumbnail
+from reliance.lens.adversarial import ADVERSARIAL
 from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.cases import CASES
 from reliance.lens.directions import TOPS
 from reliance.lens.evaluate import ACCURACY
-from reliance.lens.findings import carried, findings, segmented
+from reliance.lens.findings import WAYS, carried, findings, misled, segmented
 from reliance.lens.neurons import NEURONS, strongest_of
-from reliance.lens.schema import LENS_TRUTH, MAPS, SEGMENTS, summary
+from reliance.lens.schema import ATTACKS, LENS_TRUTH, MAPS, SEGMENTS, summary
 from reliance.naming.table import COMPONENTS
 from reliance.report.bridge import case_rows, latent_rows
 from reliance.report.claims import verdicts
@@ -42,6 +44,8 @@ class Tables(NamedTuple):
     truths: Sequence[Path] = ()  # of planted data
     maps: Path | None = None  # of planted data with an SAE
     segments: Path | None = None  # of planted data
+    attacks: Path | None = None  # of planted data
+    adversarial: Path | None = None  # of data with classes
     bridge: Path | None = None  # of an SAE at the class token, as the next three
     heads: Path | None = None
     components: Path | None = None
@@ -94,6 +98,8 @@ def lens_report(
         "truths": [read_table(path, LENS_TRUTH) for path in tables.truths],
         "maps": [read_table(tables.maps, MAPS)] if tables.maps else [],
         "segments": [read_table(tables.segments, SEGMENTS)] if tables.segments else [],
+        "attacks": [read_table(tables.attacks, ATTACKS)] if tables.attacks else [],
+        "adversarial": [read_table(tables.adversarial, ADVERSARIAL)] if tables.adversarial else [],
         "bridge": [read_table(tables.bridge, BRIDGE)] if tables.bridge else [],
         "heads": [read_table(tables.heads, HEADS)] if tables.heads else [],
         "components": [read_table(tables.components, COMPONENTS)] if tables.components else [],
@@ -103,6 +109,7 @@ def lens_report(
     truths = dict(zip(names, frames["truths"], strict=False))
     found = findings(dict(zip(names, frames["accuracies"], strict=True)), truths)
     found += [each for scores in frames["segments"] for each in segmented(scores)]
+    found += [each for attacks in frames["attacks"] for each in misled(attacks)]
     found += [each for cases in frames["cases"] for each in carried(cases)]
     album = Album(Pictured(["dataset"], [index], [dataset_root]), reading)
     shown = [
@@ -120,6 +127,8 @@ def lens_report(
         "truth": [(name, truth_row(truth)) for name, truth in truths.items()],
         "maps": map_rows(frames["maps"][0]) if frames["maps"] else [],
         "segments": segment_rows(frames["segments"][0]) if frames["segments"] else [],
+        "attacks": attack_rows(frames["attacks"][0]) if frames["attacks"] else [],
+        "adversarial": word_rows(frames["adversarial"][0]) if frames["adversarial"] else None,
         "bridge": _bridge(frames) if frames["bridge"] else None,
         "cases": case_rows(frames["cases"][0]) if frames["cases"] else None,
         "configuration": sorted((name, str(value)) for name, value in about.configuration.items()),
@@ -204,3 +213,23 @@ def segment_rows(scores: pd.DataFrame) -> list[list[str]]:
         [str(method), *(f"{value:.3f}" for value in row), f"{counts[method]}"]
         for method, row in zip(means.index, means.to_numpy(), strict=True)
     ]
+
+
+def attack_rows(attacks: pd.DataFrame) -> list[list[str]]:
+    """Rows of the table of misleading pictures: words, success, margin, classes, pictures."""
+    rows = []
+    for way, said in WAYS.items():
+        own = attacks[attacks["way"] == way]
+        mean, low, high = interval(own["success"].to_numpy())
+        numbers = [f"{mean:.0%} [{low:.0%}, {high:.0%}]", f"{own['margin'].mean():+.3f}"]
+        rows.append([said, *numbers, str(len(own)), str(int(own["pictures"].sum()))])
+    return rows
+
+
+def word_rows(words: pd.DataFrame, most: int = 40) -> Grid:
+    """The words that weigh most, of the pairs of classes; for an image generator, a caption each."""
+    rows = []
+    for (shown, target), own in words.groupby(["shown", "target"], sort=False):
+        listed = ", ".join(own.sort_values("rank")["word"].head(5))
+        rows.append([str(shown), str(target), listed, own["caption"].iloc[0]])
+    return Grid(["shown", "taken for", "words", "caption"], rows[:most], max(0, len(rows) - most))
