@@ -147,3 +147,16 @@ def test_the_encoder_is_told_by_where_it_lies_and_its_shape():
     ]
     tagged = {**weights, "architecture": "ViT-B-32", "pretrained": "openai", "path": None, "config": {}}
     assert opening.encoder_facts(tagged) == [("encoder", "pets (ViT-B-32)"), ("weights", "openai")]
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        ("class_token", "the class token after the last block"),
+        ("embedding", "the image embedding itself"),
+        ("block-2", "the class token after block -2 (from the end; -1 is the last)"),
+        ("block10-patches", "the patch tokens after block 10"),
+    ],
+)
+def test_the_page_says_where_the_model_is_read(site, said) -> None:
+    assert opening.read_at(site) == said

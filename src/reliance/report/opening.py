@@ -11,6 +11,7 @@ import pandas as pd
 
 from reliance.base.failure_kinds import FAILURE_KINDS
 from reliance.base.stamps import read_about, read_stamp
+from reliance.config.sites import DEFAULT, SITES, block_of, kind_of
 from reliance.explore.tables import Tables
 from reliance.failures.case_list import CHANCE, beyond_chance
 from reliance.report.markup import Grid
@@ -47,13 +48,15 @@ class Opening(NamedTuple):
     steps: Sequence[str]  # what can be done next
 
 
-def opening(study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_by: str) -> Opening:
-    """The first screen of a variant; sae : its settings, or a word where there are none."""
+def opening(
+    study: Tables, sae: Mapping[str, Any] | str, prompt_set: str, mined_by: str, site: str = DEFAULT
+) -> Opening:
+    """The first screen of a variant; sae : its settings, or a word where there are none. site : its name."""
     record, known = study.zero_shot, published_of(study)
     cases = strong(study.failures)
     warnings = [*weights_doubts(record, prompt_set, known), *sae_doubts(study)]
     return Opening(
-        facts(study, sae),
+        facts(study, sae, site),
         accuracy_rows(record, known),
         quality(study, record, prompt_set),
         read_about(study.path("text")).get("twins", []),
@@ -68,12 +71,13 @@ def strong(failures: pd.DataFrame) -> pd.DataFrame:
     return failures[beyond_chance(failures)]
 
 
-def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
+def facts(study: Tables, sae: Mapping[str, Any] | str, site: str) -> list[tuple[str, str]]:
     """What the page is about, in pairs of a name and a value."""
     counts = ", ".join(f"{n:,} {split}" for split, n in study.index["split"].value_counts().items())
     unreadable = f", {len(study.excluded)} unreadable" if len(study.excluded) else ""
     listed = [
         *encoder_facts(study.weights),
+        ("read at", read_at(site)),
         ("images", f"{counts}{unreadable}, {len(study.class_names)} classes"),
     ]
     if study.has("components") and isinstance(sae, Mapping):
@@ -87,6 +91,14 @@ def facts(study: Tables, sae: Mapping[str, Any] | str) -> list[tuple[str, str]]:
             )
         )
     return listed
+
+
+def read_at(site: str) -> str:
+    """Where in the model x is read, in words."""
+    if (block := block_of(site)) is None:
+        return SITES[kind_of(site)].meaning
+    behind = f"after block {block}" + (" (from the end; -1 is the last)" if block < 0 else "")
+    return f"the {'patch tokens' if kind_of(site) == 'patches' else 'class token'} {behind}"
 
 
 def encoder_facts(weights: Mapping[str, Any]) -> list[tuple[str, str]]:

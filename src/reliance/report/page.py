@@ -171,7 +171,7 @@ def report(
     study = Tables(given, about.variant)
     provenance.check_figures(study, sheets.figures)
     sources = [*(study.path(name) for name in ORDER if name in given), *sheets.figures]
-    found = all_findings(study)
+    found, site = all_findings(study), about.configuration["variant"]["site"]
     values = {
         "variant": about.variant,
         "mined_by": about.mined_by,
@@ -181,8 +181,8 @@ def report(
         **audit_shown(study, about.configuration["audit"]),
         "names_doubts": names_doubts(study, about.configuration["variant"], about.prompt_set),
         "left_out": list(about.left_out),
-        **provenance.commands(jobs.command, about.variant),
-        "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by),
+        **provenance.commands(jobs.command, about.variant, site),
+        "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by, site),
         **tables_shown(study),
         **truth_shown(study),
         "found": {topic: verdicts(part) for topic, part in found.items()},
