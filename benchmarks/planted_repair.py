@@ -4,7 +4,7 @@
 
 Each seed draws the demo's world, trains its CLIPs and, by the pipeline, the shipped SAE and others with
 another k or m. Cases of single latents are those of truth.json; cases of latents and families are those of
-repair/cases.parquet, one of each class, judged as truth.json judges. Coverage and repairs are those of the
+repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges. Coverage and repairs are those of the
 repair page, of the shipped SAE. What is finished is not made again.
 """
 
@@ -22,7 +22,7 @@ from reliance.planted.truth import read_planted
 from seeded import ROOT, build
 
 SHIPPED = "demo"
-SIZES = {"k8": {"k": 8}, "k16": {"k": 16}, "m256": {"m": 256}, "m512": {"m": 512}, "m2048": {"m": 2048}}
+SIZES = {"k8": {"k": 8}, "k16": {"k": 16}, "m256": {"m": 256}, "m2048": {"m": 2048}}
 TABLES = ("cases", "case_images", "coverage", "shared", "proof", "repairs")
 FAILURES = {"prompt_set": "short", "every_nth": 1, "max_cases_per_class": 1}
 
@@ -94,13 +94,13 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: dict[str, list[list[float]]] = {}
     repairs = []
-    print("| seed | SAE | latents: recall | precision | and families: recall | precision | cases |")
-    print("|---|---|---:|---:|---:|---:|---:|", flush=True)
+    print("| seed | SAE | latents: recall | precision | cases | and families: recall | precision | cases |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for seed in arguments.seeds:
         results = run(seed, arguments.cores)
         for variant in (SHIPPED, *SIZES):
             parts = judged(results, variant)
-            row = [part[name] for part in parts for name in ("recall", "precision")] + [parts[1]["listed"]]
+            row = [part[name] for part in parts for name in ("recall", "precision", "listed")]
             rows.setdefault(variant, []).append([np.nan if value is None else value for value in row])
             print(f"| {seed} | {variant} |", cells(rows[variant][-1]), flush=True)
         repairs.append((seed, mended(results)))
@@ -114,8 +114,8 @@ def main() -> None:
 
 
 def cells(row: list[float]) -> str:
-    """The numbers of a row."""
-    return " | ".join([*(f"{v:.2f}" for v in row[:-1]), f"{row[-1]:.3g}"]) + " |"
+    """The numbers of a row: shares, and every third a count."""
+    return " | ".join(f"{v:.3g}" if i % 3 == 2 else f"{v:.2f}" for i, v in enumerate(row)) + " |"
 
 
 if __name__ == "__main__":

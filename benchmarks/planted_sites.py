@@ -159,7 +159,7 @@ def main() -> None:
     print("\n| seed | patch latents that name | share inside | of the picture | latents |")
     print("|---|---|---:|---:|---:|")
     for seed, about, share, area, units in places:
-        print(f"| {seed} | a {about} | {share:.2f} | {area:.2f} | {units} |")
+        print(f"| {seed} | {about}s | {share:.2f} | {area:.2f} | {units} |")
 
 
 def cells(row: list[float]) -> str:

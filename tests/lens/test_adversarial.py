@@ -35,7 +35,18 @@ def test_words_along_the_difference_itself() -> None:
 def test_a_name_says_a_class_by_a_whole_word_of_it() -> None:
     names = ["spade", "digging spade", "spades", "the written word Spade", "a cat", "ace"]
     called = {"short_name": "spade", "full_name": "spade (playing card)", "definition": None}
-    assert says(names, called).tolist() == [True, True, False, True, False, False]
+    assert says(names, called).tolist() == [True, True, True, True, False, False]
+
+
+def test_a_sentence_is_no_name_and_small_words_say_nothing() -> None:
+    gloss = "a tool with a flat blade that is used by people at the sea for digging"
+    called = {"short_name": "spade", "full_name": "the spade for the sea side", "definition": gloss}
+    assert says(["the sea", "a man with a hat", "blade", "used car"], called).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_the_nearest_other_class() -> None:

@@ -17,9 +17,9 @@ PER_LATENT = 8  # images of other classes that each of the six fires on: below m
 
 
 class SplitConcept(ToySplit):
-    """ToySplit with the concept in latents SPLIT."""
+    """ToySplit with the concept in latents SPLIT; typical: the first class's own images show it, too."""
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    def __init__(self, folder: Path, seed: int = 0, *, typical: bool = False) -> None:
         super().__init__(folder, seed, per_class=60)
         g = np.random.default_rng(seed + 100)
         base = np.linalg.qr(g.normal(size=(D, D)))[0]
@@ -35,6 +35,9 @@ class SplitConcept(ToySplit):
         foreign = g.permutation(np.flatnonzero((self.labels > 0) & self.valid))
         for k, j in enumerate(SPLIT):
             a[foreign[k * PER_LATENT : (k + 1) * PER_LATENT], j] = g.uniform(3.6, 4, PER_LATENT)
+        if typical:
+            own = np.flatnonzero((self.labels == 0) & self.valid)
+            a[own, np.resize(SPLIT, len(own))] = 1
         common = g.permutation(self.rows)[: 6 * PER_LATENT]
         a[common, np.resize(OTHER, len(common))] = 1
         self.shows = np.sort(foreign[: 6 * PER_LATENT])

@@ -26,6 +26,29 @@ from reliance.lens.words import WORDS, dictionary, pursuit_of
 from reliance.naming.names import read_vocabulary
 
 STRONGEST, KEPT, IN_CAPTION = 100, 50, 3  # neurons; words that are written, of a pair and of a caption
+NAME = 6  # words of a name; what has more is a sentence
+BARE = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "by",
+        "for",
+        "in",
+        "is",
+        "it",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "with",
+        "that",
+        "used",
+    ]
+)
 ADVERSARIAL = TableSpec(
     "lens_adversarial",
     1,
@@ -63,6 +86,7 @@ def lens_adversarial(
     for path, (_, stamp), own, table in zip(directions, found, words, read, strict=True):
         check_same("weights", (text, prompts.stamp.inputs["weights"]), (path, stamp.inputs["weights"]))
         check_same("directions", (own, table.stamp.inputs["directions"]), (path, stamp.id))
+        check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (vocabulary, vocabulary_stamp.id))
     both = zip(found, read, strict=True)
     gamma = np.concatenate([coefficients(part[0], t.frame, len(names.names)) for part, t in both])
     r = np.concatenate([part[0].direction for part in found])
@@ -116,11 +140,19 @@ def nearest(vectors: np.ndarray) -> list[int]:
 
 
 def says(names: Iterable[str], called: Mapping[Any, Any]) -> np.ndarray:
-    """Which names of a vocabulary say a class, by a whole word of its own names; bool [V]."""
-    keys = ("short_name", "full_name", "definition")
-    own = {str(called.get(key) or "").lower() for key in keys} - {""}
-    spelt = {word for name in own for word in re.findall(r"\w{3,}", name)}
-    return np.array([bool(spelt & set(re.findall(r"\w{3,}", name.lower()))) for name in names])
+    """Which names of a vocabulary say a class, by a whole word of one of its own names; bool [V].
+
+    called : short_name, full_name, and a definition, which counts as a name if it is as short as one.
+    """
+    own = [str(called.get(key) or "") for key in ("short_name", "full_name", "definition")]
+    spelt = set().union(*(stems(name) for name in own if len(name.split()) <= NAME))
+    return np.array([bool(spelt & stems(name)) for name in names])
+
+
+def stems(name: str) -> set[str]:
+    """Words of a name that mean something, in small letters and without a plural's s."""
+    words = re.findall(r"\w+", name.lower())
+    return {word.removesuffix("s") if len(word) > 3 else word for word in words} - BARE
 
 
 def captioned(shown: str, words: Sequence[str]) -> str:

@@ -2,13 +2,14 @@
 
 On planted data the whole loop is closed: of the words that weigh most (`lens.adversarial`), the first
 background and the first written word are drawn around the thing that is shown, and it is counted how often
-the model prefers the target. Beside it, with pictures of the same things, sizes and colours:
+the model prefers the target. Beside it, with pictures of the same things in the same colours:
 
     neurons    words by what neurons write, second order
-    indirect   the same by what the model's output loses when each neuron is at its mean in a forward pass
+    indirect   the same by how z/|z| moves when each neuron is at its mean in a forward pass: the first
+               direction of these moves over images
     similar    words that themselves lie along the difference of the two prompts
     random     a background and a word drawn at random
-    nothing    the thing alone on a neutral ground
+    nothing    the thing alone on a neutral ground, and larger, as there is no word below it
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from reliance.encoders.vision import normaliser
 from reliance.images.decode import Reading
 from reliance.images.tables import CLASSES, read_split
 from reliance.lens.adversarial import coefficients, nearest, says, similar_weights, word_weights
-from reliance.lens.directions import read_directions
+from reliance.lens.directions import first_directions, read_directions
 from reliance.lens.effects import indirect, wanted
 from reliance.lens.record import recording
 from reliance.lens.schema import ATTACKS
@@ -40,7 +41,7 @@ from reliance.planted.scenes import Scenes
 from reliance.tails.remaining import pixels_of
 
 STREAM = 17  # of the pictures, apart from those of the data set
-PICTURES, MEANS, MOVED, WORDS_EACH = 20, 256, 24, 32
+PICTURES, MEANS, MOVED, WORDS_EACH = 20, 256, 48, 32
 _BATCH = 64
 
 
@@ -84,6 +85,8 @@ def lens_attacks(
     for path, (_, stamp), own, table in zip(files.directions, read, files.words, tables, strict=True):
         check_same("weights", (path, stamp.inputs["weights"]), (files.weights, clip.stamp.id))
         check_same("directions", (own, table.stamp.inputs["directions"]), (path, stamp.id))
+        check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (files.vocabulary, vocabulary.id))
+    check_same("weights", (files.text, prompts.stamp.inputs["weights"]), (files.weights, clip.stamp.id))
     objects = drawn.Objects(world.drawn_classes)
     gamma = [coefficients(part[0], t.frame, len(names.names)) for part, t in zip(read, tables, strict=True)]
     forms = {"neurons": (np.concatenate([part[0].direction for part in read]), np.concatenate(gamma))}
@@ -121,7 +124,7 @@ def lens_attacks(
 
 
 def moves(clip: Clip, pixels: Callable[[np.ndarray], torch.Tensor], count: int, block: int) -> np.ndarray:
-    """What each neuron of a block adds to z/|z| by an ablation in a forward pass, mean over images [N, p]."""
+    """The direction along which each neuron of a block moves z/|z|, by ablations in a pass; unit [N, p]."""
     normalise = normaliser(clip.weights.preprocess, clip.device)
     ids = sampled(count, MEANS)
     with recording(clip, wanted(clip, block)) as recorder:
@@ -129,14 +132,12 @@ def moves(clip: Clip, pixels: Callable[[np.ndarray], torch.Tensor], count: int, 
         p = torch.cat([recorder.run(pixels(part)).neurons[block] for part in parts]).float()
     means = p.mean(0)
     images = normalise(pixels(sampled(count, MOVED)))
-    found: np.ndarray = indirect(clip, images, block, means, range(p.shape[2])).mean(0).cpu().numpy()
-    return found
+    found = indirect(clip, images, block, means, range(p.shape[2])).transpose(0, 1)
+    return first_directions(found.cpu().numpy())[0]
 
 
-def words_of(moved: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit directions [N, p] of mean effects, and their coefficients on the vocabulary [N, V]."""
-    length = np.linalg.norm(moved, axis=1, keepdims=True)
-    r = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
+def words_of(r: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions [N, p], and their coefficients on the vocabulary [N, V]."""
     pursuit = pursue(r, dictionary(vectors), WORDS_EACH)
     gamma = np.zeros((len(r), len(vectors)), np.float32)
     neuron, place = np.nonzero(pursuit.atoms >= 0)

@@ -89,7 +89,13 @@ def cover(
     vocabulary, words_stamp = read_table(seen.vocabulary, TEXT)
     names, names_stamp = read_table(seen.classes, CLASSES, columns=["class_id", "short_name"])
     short = dict(zip(names["class_id"].tolist(), names["short_name"], strict=True))
-    named = Named(embeddings, words_known(vocabulary, embeddings), short, units_of(seen.components))
+    components = read_table(seen.components, COMPONENTS, columns=["component", "label"])
+    check_same(
+        "codes", (seen.components, components.stamp.inputs["codes"]), ("the scene", scene.inputs.ids["codes"])
+    )
+    labels = components.frame["label"].fillna("")
+    units = dict(zip(components.frame["component"].tolist(), labels, strict=True))
+    named = Named(embeddings, words_known(vocabulary, embeddings), short, units)
     features = Features(scene, mined[1])
     rows, shared, left = [], list[tuple[object, ...]](), list[tuple[object, ...]]()
     for key, own in mined[0].groupby("class_id"):
@@ -98,7 +104,7 @@ def cover(
         line = _line(scene, row, float(stamped[0]["confidence_std"]))
         of_class = [case for case in cases if case.row == row]
         listed, explained, chance = explained_by(scene, of_class, row, places, line)
-        found = features.of_class(row, places[~explained], line, SIZE)
+        found = features.of_class(row, places[explained], places[~explained], line, SIZE)
         shown = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
         rows.append(
             (class_id, len(places), int(listed.sum()), int(explained.sum()), chance, int(shown.sum()))
@@ -107,6 +113,7 @@ def cover(
         left += _described(class_id, scene.ids[places[~explained & ~shown]], scene, named)
     params, ids = stamped
     ids = {**ids, "labels": embeddings.stamp.id, "vocabulary": words_stamp.id, "classes": names_stamp.id}
+    ids["components"] = components.stamp.id
     frames = [
         pd.DataFrame(part, columns=[name for name, _ in spec.columns])
         for part, spec in ((rows, COVERAGE), (shared, SHARED), (left, UNEXPLAINED))
@@ -114,12 +121,6 @@ def cover(
     own_id = {"coverage": write_table(files.coverage, frames[0], COVERAGE, params, ids).id}
     write_table(files.shared, frames[1], SHARED, {}, own_id)
     write_table(files.unexplained, frames[2], UNEXPLAINED, {}, own_id)
-
-
-def units_of(components: Path) -> Mapping[int, str]:
-    """Names of units."""
-    frame = read_table(components, COMPONENTS, columns=["component", "label"]).frame
-    return dict(zip(frame["component"].tolist(), frame["label"].fillna(""), strict=True))
 
 
 def explained_by(

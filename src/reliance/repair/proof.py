@@ -102,7 +102,7 @@ def prove_cases(
         "outliers", (listed.confident, pairs.stamp.inputs["outliers"]), (listed.cases, ids["outliers"])
     )
     table = read_table(families, FAMILIES)
-    check_same("SAE", (families, table.stamp.inputs["sae"]), (listed.cases, inputs.ids["sae"]))
+    check_same("families", (listed.cases, ids.pop("families")), (families, table.stamp.id))
     grouped = [part.to_numpy(np.int64) for _, part in table.frame.groupby("family")["unit"]]
     told = (params, {**inputs.ids, **ids, "families": table.stamp.id})
     cover(scene, cases, (pairs.frame, grouped), seen, covered, told)
@@ -128,7 +128,7 @@ def read_cases(scene: Scene, listed: Listed) -> tuple[list[Case], dict[str, str]
         )
         for name, c in zip(table.frame["case_id"], table.frame["class_id"], strict=True)
     ]
-    return found, {"cases": table.stamp.id, "outliers": table.stamp.inputs["outliers"]}
+    return found, {"cases": table.stamp.id, **{k: table.stamp.inputs[k] for k in ("outliers", "families")}}
 
 
 def confidence_line(y: np.ndarray, own: np.ndarray, confidence_std: float) -> float:

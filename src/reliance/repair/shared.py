@@ -2,13 +2,16 @@
 
 The tests of `mining` ask where a unit matters more than the class expects. An image of another class that
 shows what the class's own images show passes them, and scores like the class all the same: a look-alike, or a
-background that is usual for the class. Among the n images above the line that no case explains, a unit or
-family is such a feature if it fires on more of them than chance has it,
+background that is usual for the class. Of the N images of other classes that no case explains, n lie above
+the line. A unit or family is such a feature if it fires on more of these n, and on more of the class's own
+images among all, than chance has it,
 
-    P(X >= x) (m + F) <= alpha,   X ~ Hypergeometric(images of the view, those it fires on, n)
+    P(X >= x) (m + F) r <= alpha,   X ~ Hypergeometric
 
-with m units and F families; and at least `least` of those it fires on fall to the line once it is removed,
-exactly. Taken is the one that explains most, then the next among the images that are left.
+with m units, F families and at most r features of a class; and if at least `least` of the n images that it
+fires on fall to the line once it is removed, exactly. Taken is the one that explains most, then the next
+among the images that are left. As images above the line are those where something raises y, that the class's
+own images have it is what tells its features from anything else that does.
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from scipy.stats import hypergeom
 
 from reliance.repair.scene import Scene
 
-ALPHA, MOST = 0.01, 4  # of all units and families together, for a class; features of a class at most
+ALPHA, MOST = 0.01, 4  # for a class; features of a class at most
 LOOKED_AT = 40  # candidates that are removed: those that fire on most images
 
 
@@ -30,10 +33,10 @@ class Feature(NamedTuple):
 
     component: int  # from m on a family
     places: np.ndarray  # of the images that it explains, int64
-    p: float  # times units and families
+    p: float  # of firing on so many, times units, families and features of a class
     own: float  # share of the class's own images that it fires on
     usual: float  # of all images of the view
-    by_chance: float  # of the explained images, those that fall as low without another active unit, at random
+    by_chance: float  # of these images, those that fall as low without another active unit instead
 
 
 class Features:
@@ -63,53 +66,72 @@ class Features:
         """Images that each fires on, int64 [m + F]."""
         return np.asarray(self.fires.sum(axis=0)).ravel().astype(np.int64)
 
-    def without(self, places: np.ndarray, taken: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        """Outputs [q] of images without those of their active units that are taken, bool [q, k]."""
-        values, indices = (part[places] for part in self.scene.active)
-        gone = np.where(taken, values, 0)
-        change = np.einsum("qk,qkd->qd", gone, self.scene.inputs.units.directions[indices])
+    def without(self, places: np.ndarray, units: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """Outputs [q] of images without some units."""
+        change = self.scene.codes[:, units].tocsr()[places] @ self.scene.inputs.units.directions[units]
         found: np.ndarray = self.scene.moved(places, -change) @ vector
         return found
 
-    def of_class(self, row: int, left: np.ndarray, line: float, least: int) -> list[Feature]:
-        """The features of class `row` that explain images at `left`, those that explain most first."""
+    def of_class(
+        self, row: int, explained: np.ndarray, left: np.ndarray, line: float, least: int
+    ) -> list[Feature]:
+        """The features of class `row` that explain images at `left`, those that explain most first.
+
+        explained : places that cases explain. left : those above `line` that they do not.
+        """
+        if len(left) < least:
+            return []
         vector, found = self.scene.text[row].astype(np.float32), list[Feature]()
-        own = self.fires[self.scene.label == row]
+        own = self.scene.label == row
+        drawn = ~own
+        drawn[explained] = False
+        self_fires, others = (np.asarray(self.fires[part].sum(axis=0)).ravel() for part in (own, drawn))
+        n, tests = int(own.sum()), self.fires.shape[1] * MOST
+        typical = hypergeom.sf(self_fires - 1, len(own), self.counts, n) * tests <= ALPHA
         while len(left) >= least and len(found) < MOST:
-            best = self._best(vector, left, line, least)
+            seen = np.asarray(self.fires[left].sum(axis=0)).ravel()
+            able = np.flatnonzero((seen >= least) & typical)
+            p = hypergeom.sf(seen[able] - 1, int(drawn.sum()), others[able], len(left)) * tests
+            best = self._best(able[p <= ALPHA], seen, vector, left, line, least)
             if best is None:
                 return found
-            component, places, p = best
-            fires, usual = (float(part[:, [component]].mean()) for part in (own, self.fires))
-            chance = self._chance(component, places, vector) <= line
-            found.append(Feature(component, places, p, fires, usual, float(chance.mean())))
+            component, places = best
+            fires, usual = self_fires[component] / n, self.counts[component] / len(own)
+            chance = self._other(component, places, vector) <= line
+            value = float(p[able == component][0])
+            found.append(Feature(component, places, value, fires, usual, float(chance.mean())))
             left = np.setdiff1d(left, places)
         return found
 
     def _best(
-        self, vector: np.ndarray, left: np.ndarray, line: float, least: int
-    ) -> tuple[int, np.ndarray, float] | None:
-        fires = self.fires[left].tocsc()
-        seen = np.asarray(fires.sum(axis=0)).ravel().astype(np.int64)
-        able = np.flatnonzero(seen >= least)
-        p = hypergeom.sf(seen[able] - 1, self.fires.shape[0], self.counts[able], len(left)) * len(seen)
-        able, p = able[p <= ALPHA], p[p <= ALPHA]
-        best: tuple[int, np.ndarray, float] | None = None
-        for i in np.argsort(-seen[able], kind="stable")[:LOOKED_AT]:
-            component = int(able[i])
+        self,
+        able: np.ndarray,
+        seen: np.ndarray,
+        vector: np.ndarray,
+        left: np.ndarray,
+        line: float,
+        least: int,
+    ) -> tuple[int, np.ndarray] | None:
+        """The component whose removal takes most images at `left` to the line, and these images."""
+        fires, best = self.fires[left].tocsc(), None
+        for component in able[np.argsort(-seen[able], kind="stable")[:LOOKED_AT]].tolist():
+            if best is not None and seen[component] <= len(best[1]):
+                break  # the others fire on fewer
             on = left[fires[:, [component]].toarray().ravel() > 0]
-            held = np.isin(self.scene.active[1][on], self.units(component))
-            fallen = on[self.without(on, held, vector) <= line]
+            fallen = on[self.without(on, self.units(component), vector) <= line]
             if len(fallen) >= max(least, 0 if best is None else len(best[1]) + 1):
-                best = component, fallen, float(p[i])
+                best = component, fallen
         return best
 
-    def _chance(self, component: int, places: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    def _other(self, component: int, places: np.ndarray, vector: np.ndarray) -> np.ndarray:
         """Outputs [q] of images without as many other active units as those of the component."""
         values, indices = (part[places] for part in self.scene.active)
-        return self.without(
-            places, at_random(values, np.isin(indices, self.units(component)), component), vector
+        taken = at_random(values, np.isin(indices, self.units(component)), component)
+        change = np.einsum(
+            "qk,qkd->qd", np.where(taken, values, 0), self.scene.inputs.units.directions[indices]
         )
+        found: np.ndarray = self.scene.moved(places, -change) @ vector
+        return found
 
 
 def at_random(values: np.ndarray, held: np.ndarray, seed: int) -> np.ndarray:

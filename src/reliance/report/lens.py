@@ -31,7 +31,7 @@ from reliance.report.page import write_page
 from reliance.report.pixels import uri
 
 TEMPLATE = Path(__file__).with_name("lens.html.j2")
-KIND, SCHEMA = "lens_report", 1
+KIND, SCHEMA = "lens_report", 2
 NEURONS_SHOWN, IMAGES_SHOWN, SIDE = 12, 10, 48
 
 

@@ -33,7 +33,7 @@ from reliance.report.names import names_doubts
 from reliance.report.opening import opening, strong
 from reliance.robustness.findings import findings as robustness_findings
 
-KIND, SCHEMA = "report", 1
+KIND, SCHEMA = "report", 2
 ROWS = 200  # rows of a table that the page shows
 BY_DEFAULT = AuditSettings.model_fields["intervention"].default.model_dump()
 NOT_ASKED = (
