@@ -14,9 +14,9 @@ set of images of other classes that score like a class, in an order; it is judge
                sees more in images of others that score like the class than in the class's own; an image has
                the word if it lies beyond the middle of the two means
 
-g and the number of slices are those of the paper on Domino, the other settings ours; nothing was tuned on any of
-these worlds. Latents are listed where they are significant, slices and keywords for nearly every class: with p
-plants and q cases precision is at most p / q, so compare recall and average precision.
+g and the number of slices are those of the paper on Domino, the other settings ours; nothing was tuned on any
+of these worlds. Latents are listed where they are significant, slices and keywords for nearly every class:
+with p plants and q cases precision is at most p / q, so compare recall and average precision.
 """
 
 import argparse

@@ -4,8 +4,8 @@
 
 Each seed draws the demo's world, trains its CLIPs and, by the pipeline, the shipped SAE and others with
 another k or m. Cases of single latents are those of truth.json; cases of latents and families are those of
-repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges. Coverage and repairs are those of the
-repair page, of the shipped SAE. What is finished is not made again.
+repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges.
+Coverage and repairs are those of the repair page, of the shipped SAE. What is finished is not made again.
 """
 
 import argparse
