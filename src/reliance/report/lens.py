@@ -221,7 +221,7 @@ def attack_rows(attacks: pd.DataFrame) -> list[list[str]]:
     for way, said in WAYS.items():
         own = attacks[attacks["way"] == way]
         mean, low, high = interval(own["success"].to_numpy())
-        numbers = [f"{mean:.0%} [{low:.0%}, {high:.0%}]", f"{own['margin'].mean():+.3f}"]
+        numbers = [f"{mean:.0%} [{max(low, 0):.0%}, {min(high, 1):.0%}]", f"{own['margin'].mean():+.3f}"]
         rows.append([said, *numbers, str(len(own)), str(int(own["pictures"].sum()))])
     return rows
 

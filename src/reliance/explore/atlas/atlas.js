@@ -673,7 +673,7 @@
       h("div", { class: "versus" },
         section(`Taken for ${className(one.class)}`, `${count(one.n)} images of something else, the most relevant first.`,
           h("div", { class: "gallery" }, one.images.map(([n, split, image, label, y, relevance, z]) => imageLink([n, split, image], `${className(label)}${y === null ? "" : `, output ${fixed(y, 3)}, relevance ${signed(relevance)}, z ${fixed(z, 1)}`}`)))),
-        section(h("span", {}, "What a ", prompt(one.class), " is"), "Images of the class itself.", h("div", { class: "gallery small" }, own.images.map((entry) => imageLink(entry, className(one.class)))))),
+        section(h("span", {}, "What ", prompt(one.class), " is"), "Images of the class itself.", h("div", { class: "gallery small" }, own.images.map((entry) => imageLink(entry, className(one.class)))))),
       h("div", { class: "two" },
         section("Can the two be told apart?", "Area under the ROC curve of the class's own images against those of the case: 1 always, 0.5 is chance.",
           h("div", { class: "shares" }, PROBES.map((probe, i) => (one.areas[i] === null || one.areas[i] === undefined ? "" : h("div", {}, h("span", {}, probe), h("span", { class: "bar area" }, h("i", { class: one.areas[i] < 0.5 ? "minus" : "", style: { width: `${100 * one.areas[i]}%` } }), h("em", {}, fixed(one.areas[i], 3))))))),
