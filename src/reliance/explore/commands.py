@@ -211,9 +211,10 @@ def _answer(
                 _write(_numbered(png, i, len(found)), _drawn(answer, png))
             if html:
                 _write(_numbered(html, i, len(found)), answer.html().encode())
-        for file in filter(None, (png, html) if len(found) > 1 else ()):
-            names = [str(_numbered(file, i, len(found))) for i in range(len(found))]
-            typer.echo(f"written: {', '.join(names)}", err=True)
+        if len(found) > 1:
+            for file in filter(None, (png, html)):
+                names = [str(_numbered(file, i, len(found))) for i in range(len(found))]
+                typer.echo(f"written: {', '.join(names)}", err=True)
         return found
 
     found = told(asked)

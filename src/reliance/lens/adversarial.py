@@ -22,33 +22,12 @@ from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import TableSpec, check_same, read_table, write_table
 from reliance.images.tables import CLASSES
 from reliance.lens.directions import Directions, read_directions
-from reliance.lens.words import WORDS, dictionary, pursuit_of
+from reliance.lens.words import WORDS, Pursuit, dictionary, pursuit_of
 from reliance.naming.names import read_vocabulary
 
 STRONGEST, KEPT, IN_CAPTION = 100, 50, 3  # neurons; words that are written, of a pair and of a caption
 NAME = 6  # words of a name; what has more is a sentence
-BARE = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "as",
-        "at",
-        "by",
-        "for",
-        "in",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-        "with",
-        "that",
-        "used",
-    ]
-)
+BARE = {"a", "an", "and", "at", "by", "for", "in", "is", "of", "on", "or", "the", "to", "with", "used"}
 ADVERSARIAL = TableSpec(
     "lens_adversarial",
     1,
@@ -111,8 +90,12 @@ def lens_adversarial(
 
 def coefficients(found: Directions, words: pd.DataFrame, vocabulary: int) -> np.ndarray:
     """gamma float32 [N, V] of a block's neurons."""
-    pursuit = pursuit_of(words, len(found.direction))
-    gamma = np.zeros((len(found.direction), vocabulary), np.float32)
+    return dense(pursuit_of(words, len(found.direction)), vocabulary)
+
+
+def dense(pursuit: Pursuit, vocabulary: int) -> np.ndarray:
+    """The coefficients of a pursuit on all words, float32 [N, V]."""
+    gamma = np.zeros((len(pursuit.atoms), vocabulary), np.float32)
     neuron, place = np.nonzero(pursuit.atoms >= 0)
     gamma[neuron, pursuit.atoms[neuron, place]] = pursuit.coefficients[neuron, place]
     return gamma

@@ -26,7 +26,7 @@ from reliance.encoders.model import Clip, load_model
 from reliance.encoders.vision import normaliser
 from reliance.images.decode import Reading
 from reliance.images.tables import CLASSES, read_split
-from reliance.lens.adversarial import coefficients, nearest, says, similar_weights, word_weights
+from reliance.lens.adversarial import coefficients, dense, nearest, says, similar_weights, word_weights
 from reliance.lens.directions import first_directions, read_directions
 from reliance.lens.effects import indirect, wanted
 from reliance.lens.record import recording
@@ -138,11 +138,7 @@ def moves(clip: Clip, pixels: Callable[[np.ndarray], torch.Tensor], count: int, 
 
 def words_of(r: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit directions [N, p], and their coefficients on the vocabulary [N, V]."""
-    pursuit = pursue(r, dictionary(vectors), WORDS_EACH)
-    gamma = np.zeros((len(r), len(vectors)), np.float32)
-    neuron, place = np.nonzero(pursuit.atoms >= 0)
-    gamma[neuron, pursuit.atoms[neuron, place]] = pursuit.coefficients[neuron, place]
-    return r, gamma
+    return r, dense(pursue(r, dictionary(vectors), WORDS_EACH), len(vectors))
 
 
 def drawable(names: Iterable[str], objects: drawn.Objects) -> Drawable:

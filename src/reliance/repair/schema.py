@@ -95,7 +95,7 @@ SHARED = TableSpec(
         ("images", "int64"),  # of other classes, at or below the line without it
         ("own", "float64"),  # share of the class's own images that it fires on
         ("usual", "float64"),  # of all images
-        ("p_value", "float64"),  # of firing on so many, times units and families
+        ("p_value", "float64"),  # of firing on so many, times units, families and features of a class
         ("by_chance", "float64"),  # of the images, those as low without another active unit
         ("classes", "strings"),
         ("words", "strings"),

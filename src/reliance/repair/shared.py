@@ -85,9 +85,9 @@ class Features:
         own = self.scene.label == row
         drawn = ~own
         drawn[explained] = False
-        self_fires, others = (np.asarray(self.fires[part].sum(axis=0)).ravel() for part in (own, drawn))
+        own_fires, others = (np.asarray(self.fires[part].sum(axis=0)).ravel() for part in (own, drawn))
         n, tests = int(own.sum()), self.fires.shape[1] * MOST
-        typical = hypergeom.sf(self_fires - 1, len(own), self.counts, n) * tests <= ALPHA
+        typical = hypergeom.sf(own_fires - 1, len(own), self.counts, n) * tests <= ALPHA
         while len(left) >= least and len(found) < MOST:
             seen = np.asarray(self.fires[left].sum(axis=0)).ravel()
             able = np.flatnonzero((seen >= least) & typical)
@@ -96,7 +96,7 @@ class Features:
             if best is None:
                 return found
             component, places = best
-            fires, usual = self_fires[component] / n, self.counts[component] / len(own)
+            fires, usual = own_fires[component] / n, self.counts[component] / len(own)
             chance = self._other(component, places, vector) <= line
             value = float(p[able == component][0])
             found.append(Feature(component, places, value, fires, usual, float(chance.mean())))
