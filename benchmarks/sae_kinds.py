@@ -2,10 +2,11 @@
 
     python benchmarks/sae_kinds.py --batch 1024 --d 1024 --m 30000 --k 64
 
-Each round times all of them one after the other, so that a busy machine slows all alike; medians are
-printed, and ratios of one run. Both sides have the same loss, AdamW and renormalised decoder rows; no latent
-is dead unless --dead says so. The dense form of nested prefixes decodes each prefix from the one before.
-Parameters of both are those of a start on random data, with thresholds at which k latents fire on average.
+Each round times all of them one after the other, each right after one of its own, so that a busy machine
+slows all alike; medians are printed, and ratios of one run. Both sides have the same loss, AdamW and
+renormalised decoder rows; no latent is dead unless --dead says so. The dense form of nested prefixes decodes
+each prefix from the one before. Parameters of both are those of a start on random data, with thresholds at
+which k latents fire on average.
 """
 
 import argparse
@@ -119,6 +120,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in actions}
     for turn in range(options.rounds + 1):
         for name, action in actions.items():
+            action()  # memory is found among what this one freed, as from step to step of a training
             elapsed = seconds(action, torch.device("cpu"))
             if turn:  # the first round warms up
                 times[name].append(elapsed)
@@ -156,7 +158,7 @@ def other(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    shape = (("batch", 1024), ("d", 1024), ("m", 30000), ("k", 64), ("aux-k", 512), ("rounds", 3))
+    shape = (("batch", 1024), ("d", 1024), ("m", 30000), ("k", 64), ("aux-k", 512), ("rounds", 5))
     for name, default in shape:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--dead", type=float, default=0.0, help="share of dead latents")

@@ -2,12 +2,13 @@
 
     python benchmarks/sae_step.py --batch 1024 --d 1024 --m 30000 --k 64
 
-Each round times all of them one after the other, so that a busy machine slows all alike; medians are
-printed. A step is loss, gradients, AdamW and renormalised decoder rows. The floor of a sparse step is the
-encoder's product in its precision, from float32 weights, and AdamW. --dead makes a share of the latents
-dead, which adds the auxiliary loss to all steps, and to the floor its product: codes of the dead latents
-times their decoder rows. The loss has three more of that size, for its gradients; a second floor counts all
-four. Needs torch, and nothing else of ours. All steps reuse the memory that they free, as training does.
+Each round times all of them one after the other, each right after one of its own, so that a busy machine
+slows all alike; medians are printed. A step is loss, gradients, AdamW and renormalised decoder rows. The
+floor of a sparse step is the encoder's product in its precision, from float32 weights, and AdamW. --dead
+makes a share of the latents dead, which adds the auxiliary loss to all steps, and to the floor its product:
+codes of the dead latents times their decoder rows. The loss has three more of that size, for its gradients; a
+second floor counts all four. Needs torch, and nothing else of ours. All steps reuse the memory that they
+free, as training does.
 """
 
 import argparse
@@ -124,6 +125,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in actions}
     for turn in range(options.rounds + 1):
         for name, action in actions.items():
+            action()  # memory is found among what this one freed, as from step to step of a training
             elapsed = seconds(action, device)
             if turn:  # the first round warms up
                 times[name].append(elapsed)

@@ -90,11 +90,19 @@ def among_all(pre: Tensor, objective: Objective) -> Active:
     size = max(1, min(16, m // max(objective.k, 1)))
     while m % size:  # groups of one row are of one size
         size -= 1
-    grouped = pre.view(n * (m // size), size)
-    chosen = grouped.amax(1).topk(count, sorted=False).indices if size > 1 else None
-    among = pre.reshape(-1) if chosen is None else grouped[chosen].reshape(-1)
+    groups = m // size
+    parts = pre.view(n, size, groups)
+    if size > 1:
+        strongest = parts.amax(1).view(-1).topk(count, sorted=False).indices
+        row, column = strongest // groups, strongest % groups
+        among = parts[row, :, column].reshape(-1)
+    else:
+        among = pre.reshape(-1)
     found = among.topk(count, sorted=False)
-    place = found.indices if chosen is None else chosen[found.indices // size] * size + found.indices % size
+    place = found.indices
+    if size > 1:
+        chosen = place // size
+        place = row[chosen] * m + place % size * groups + column[chosen]
     positive = found.values > 0
     place, order = place[positive].sort()
     values = found.values[positive][order]

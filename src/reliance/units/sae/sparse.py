@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, pad
+from torch.nn.functional import embedding_bag
 
 
 class Parameters(NamedTuple):
@@ -65,7 +65,9 @@ def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
 
     `signed` leaves out the ReLU, so that values may be negative.
     """
-    values, indices = pre.topk(min(k + 1, pre.shape[1]))
+    among, place = _candidates(pre, min(k + 1, pre.shape[1]))
+    values, chosen = among.topk(min(k + 1, pre.shape[1]))
+    indices = place(chosen)
     tied = values[:, 1:] == values[:, :-1]  # topk keeps any of them, in any order
     if not signed:
         tied &= values[:, 1:] > 0
@@ -82,22 +84,36 @@ def top_k(pre: Tensor, k: int, signed: bool = False) -> Code:
 def fast_top_k(pre: Tensor, k: int, dtype: torch.dtype) -> Code:
     """Like `top_k` for bfloat16 or float16 [n, m], with values in `dtype`; of equal entries any.
 
-    Positive halves are ordered as the integers of their bits are. The k largest are in the k groups with
-    the largest maxima, so that most entries are seen once, in a pass over whole vectors.
+    Positive halves are ordered as the integers of their bits are.
     """
-    m, bits = pre.shape[1], pre.view(torch.int16)
-    k = min(k, m)
-    size = max(1, min(16, m // k))  # of a group
-    groups = -(-m // size)
-    if groups * size > m:
-        bits = pad(bits, (0, groups * size - m), value=-(2**15))  # -0.0, below all others
-    parts = bits.view(len(bits), size, groups)
-    chosen = parts.amax(1).topk(k, sorted=False).indices  # groups [n, k]
-    among = parts.gather(2, chosen[:, None].expand(-1, parts.shape[1], -1)).flatten(1)
-    found, place = among.topk(k)
-    indices = place // k * groups + chosen.gather(1, place % k)
+    k = min(k, pre.shape[1])
+    among, place = _candidates(pre.view(torch.int16), k)
+    found, chosen = among.topk(k)
     values = found.view(pre.dtype).to(dtype).clamp_(min=0)
-    return Code(values, indices.masked_fill_(values == 0, 0))
+    return Code(values, place(chosen).masked_fill_(values == 0, 0))
+
+
+def _candidates(pre: Tensor, k: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """(entries [n, c] of `pre` [n, m], the k largest among them; what turns columns of these into its own).
+
+    The k largest are in the k groups of entries with the largest maxima, so that most entries are seen
+    once, in a pass over whole vectors. Of entries as large as the smallest any may be there.
+    """
+    size = min(16, pre.shape[1] // k)  # of a group
+    groups = pre.shape[1] // max(size, 1)
+    if size < 2:
+        return pre, lambda chosen: chosen
+    inside = size * groups  # what is left over, less than a group, is always looked at
+    parts = pre[:, :inside].unflatten(1, (size, groups))
+    strongest = parts.amax(1).topk(k, sorted=False).indices  # groups [n, k]
+    among = parts.gather(2, strongest[:, None].expand(-1, size, -1)).flatten(1)
+    among = torch.cat([among, pre[:, inside:]], 1)
+
+    def place(chosen: Tensor) -> Tensor:
+        grouped = chosen // k * groups + strongest.gather(1, chosen % k)
+        return torch.where(chosen < size * k, grouped, chosen - size * k + inside)
+
+    return among, place
 
 
 def decode(code: Code, parameters: Parameters | Thresholded) -> Tensor:

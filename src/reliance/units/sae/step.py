@@ -15,7 +15,7 @@ s_nj = G_n . v_j on the active latents (0 elsewhere), the gradients are sums ove
 
 `embedding_bag` computes each of them: rows of a matrix, weighted and summed per bag, a bag being an
 image (decoding) or a latent (gradients). The auxiliary term has so many entries that products over all dead
-latents take less time where they are computed in bfloat16.
+latents take less time, in bfloat16 always, in float32 unless few are dead or few of these are active.
 """
 
 import ctypes
@@ -30,6 +30,7 @@ from torch.nn.functional import embedding_bag, normalize
 from reliance.units.sae.sparse import Code, Parameters, Thresholded, fast_top_k, preactivations, top_k
 
 _MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of mallopt(3)
+_FEW, _CROWDED = 1024, 8  # dead latents; dead per active one, above which entries cost less than products
 _TINY = 1e-12  # floor of a length, so that a zero vector has no direction instead of none at all
 
 
@@ -120,7 +121,8 @@ def step(
     auxiliary = torch.zeros_like(direction)
     others: list[_Branch | _Block] = []
     if dead is not None and len(dead) and objective.aux_weight > 0:
-        form = _auxiliary if pre.dtype == x.dtype else _dense_auxiliary
+        dense = pre.dtype != x.dtype or _FEW <= len(dead) < _CROWDED * objective.aux_k
+        form = _dense_auxiliary if dense else _auxiliary
         others.append(form(parameters, residual, pre, dead, objective))
         rest = residual - others[0].output
         auxiliary = objective.aux_weight * rest.square().sum() / residual.square().sum().clamp(min=_TINY)
@@ -192,9 +194,10 @@ def _dense_auxiliary(
 ) -> _Block:
     """`_auxiliary` as products over all dead latents, in the dtype of `pre`."""
     among, rows = pre[:, dead], parameters.decoder_weight[dead].to(pre.dtype)
-    chosen = _select(among, min(objective.aux_k, len(dead)), pre.dtype)
-    # Padding points to latent 0, which may be active too: of both the larger value counts.
-    code = torch.zeros_like(among).scatter_reduce_(1, chosen.indices, chosen.values, "amax")
+    # Of halves the bits: positive ones are in the order of these integers, and others are left out below.
+    ordered = among.view(torch.int16) if among.dtype.itemsize == 2 else among
+    chosen = ordered.topk(min(objective.aux_k, len(dead)), sorted=False).indices
+    code = torch.zeros_like(among).scatter_(1, chosen, among.gather(1, chosen).clamp_(min=0))
     output = (code @ rows).to(residual.dtype)
     upstream = (output - residual) * _auxiliary_weight(residual, objective)
     slopes = (upstream.to(pre.dtype) @ rows.T).masked_fill_(code == 0, 0)
