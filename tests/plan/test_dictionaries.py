@@ -30,13 +30,8 @@ def test_units_are_held_against_planted_truth_where_there_is_one(plan: Plan) -> 
 
 def test_the_configured_comparison_has_dictionaries_of_all_sorts(raw: dict[str, Any]) -> None:
     added = yaml.safe_load((ROOT / "config/dictionaries.yaml").read_text(encoding="utf-8"))
-    theirs = {
-        "variants": {"tiny_imported": {"sae": {"import": raw["variants"]["of_others"]["sae"]["import"]}}}
-    }
-    plan = Plan(load(merged(raw, added, theirs)))
+    plan = Plan(load(merged(raw, added)))
     found = comparing(plan, Wildcards(comparison="dictionaries"))
-    assert {"top_k", "batch_top_k", "matryoshka", "jump_relu", "archetypal", "imported"} == set(
-        found["kinds"]
-    )
+    assert {"top_k", "batch_top_k", "matryoshka", "jump_relu", "archetypal"} == set(found["kinds"])
     assert len(found["variants"]) + len(found["bases"]) >= 8
     assert len(to_compare(plan, Wildcards(comparison="dictionaries"))["purities"]) == len(found["variants"])
