@@ -8,7 +8,8 @@ import typer
 
 from reliance import __version__
 from reliance.base.errors import RESULTS
-from reliance.explore.commands import AsJson, Results, register, told
+from reliance.explore import commands, lens_commands
+from reliance.explore.commands import AsJson, Results, told
 
 app = typer.Typer(
     add_completion=False,
@@ -17,7 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What does your CLIP rely on? Results are built with snakemake and asked about here.",
 )
-register(app)
+commands.register(app)
+lens_commands.register(app)
 
 
 def main() -> None:

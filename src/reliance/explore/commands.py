@@ -61,7 +61,7 @@ def explain(
     def answers(study: Study) -> list[Answer]:
         return [study.explain(one, asked, against, top, contrast, where) for one in image]
 
-    _answer(results, variant, answers, ("explanations", as_json, png, html))
+    answer(results, variant, answers, ("explanations", as_json, png, html))
 
 
 def show(
@@ -88,7 +88,7 @@ def show(
             return [study.map(one, over) for one in _numbers(component)]
         return [study.component(one, images, split, pooling, where) for one in _numbers(component)]
 
-    _answer(results, variant, answers, ("units", as_json, png, html))
+    answer(results, variant, answers, ("units", as_json, png, html))
 
 
 def find(
@@ -112,7 +112,7 @@ def find(
         filters = Filters(min_activation, min_clarity, max_clarity)
         return [study.find(text, least=least, top=top, filters=filters)]
 
-    _answer(results, variant, answers, ("", as_json, png, html))
+    answer(results, variant, answers, ("", as_json, png, html))
 
 
 def images(
@@ -131,7 +131,7 @@ def images(
     def answers(study: Study) -> list[Answer]:
         return [study.images(text, image, split, top)]
 
-    _answer(results, variant, answers, ("", as_json, png, html))
+    answer(results, variant, answers, ("", as_json, png, html))
 
 
 def cases(
@@ -143,7 +143,7 @@ def cases(
     as_json: AsJson = False,
 ) -> None:
     """List the failure cases: whose prompt is fooled, through which unit."""
-    _answer(results, variant, lambda study: [study.cases(kind)], ("", as_json, png, html))
+    answer(results, variant, lambda study: [study.cases(kind)], ("", as_json, png, html))
 
 
 def classes(
@@ -155,7 +155,7 @@ def classes(
     as_json: AsJson = False,
 ) -> None:
     """List the classes, or what one of them is expected to rely on and what fools it."""
-    _answer(results, variant, lambda study: [study.classes(class_id)], ("", as_json, png, html))
+    answer(results, variant, lambda study: [study.classes(class_id)], ("", as_json, png, html))
 
 
 def init(
@@ -193,7 +193,7 @@ def told(ask: Callable[[], Any]) -> Any:
         raise typer.Exit(1) from error
 
 
-def _answer(
+def answer(
     results: Path,
     variant: str,
     ask: Callable[[Study], Sequence[Answer]],

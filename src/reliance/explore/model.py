@@ -136,20 +136,25 @@ class Models:
         size = read_weights(self._shelf.path(which))[0].preprocess["size"]
         return int(size if isinstance(size, int) else max(size))
 
+    def cropped(self, image: Image.Image, max_pixels: int = 200_000_000) -> np.ndarray:
+        """What the encoder sees of a new image, uint8 [h, w, 3]. Raises RelianceError if it is too thin."""
+        from reliance.images.crop import cropped
+        from reliance.images.decode import Unreadable
+
+        try:
+            found: np.ndarray = cropped(image, self.encoder.weights.preprocess, max_pixels)
+        except Unreadable as error:
+            raise unusable("image", str(error)) from error
+        return found
+
     def _read(self, image: Image.Image, max_pixels: int) -> _Read:
         """An RGB image at the variant's site, x in the dtype of the store."""
         import torch
 
         from reliance.encoders.vision import forward
-        from reliance.images.crop import cropped
-        from reliance.images.decode import Unreadable
 
         clip, _ = self._model(ENCODER)
-        params = self._stored.stamp.params
-        try:
-            pixels = cropped(image, clip.weights.preprocess, max_pixels)
-        except Unreadable as error:
-            raise unusable("image", str(error)) from error
+        params, pixels = self._stored.stamp.params, self.cropped(image, max_pixels)
         batch = torch.from_numpy(pixels[None].copy()).permute(0, 3, 1, 2)
         with forward(clip, self._site, params["precision"]) as run:
             x, *z = run(batch).wait()

@@ -74,9 +74,25 @@ def embedding_of(shelf: Shelf, models: Models, image: ImageLike) -> np.ndarray:
     return models.embedding(given.pixels, _limits(shelf)[1])
 
 
+def look(shelf: Shelf, models: Models, image: ImageLike) -> Picture:
+    """The image alone, without what units see in it. Raises RelianceError as `see`."""
+    given = _given(shelf, models, image, ("embeddings",))
+    nothing = Seen(np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.float32), given.place)
+    if given.place:
+        shelf.embedding(*given.place)  # there is such an image, and it could be read
+        return _listed(shelf, *given.place, nothing)
+    assert given.pixels is not None
+    seen = nothing._replace(pixels=models.cropped(given.pixels, _limits(shelf)[1]))
+    return Picture(seen, "", -1, -1, given.path, given.pixels)
+
+
 def stored(shelf: Shelf, split: str, image_id: int) -> Picture:
     """An image of the data set, read from what the pipeline kept of it."""
-    seen = shelf.seen(split, image_id)
+    return _listed(shelf, split, image_id, shelf.seen(split, image_id))
+
+
+def _listed(shelf: Shelf, split: str, image_id: int, seen: Seen) -> Picture:
+    """The same, with what was made of it."""
     rows = images_of(shelf.path("index"), split, [image_id])
     name, class_id = str(rows["path"].iloc[0]), int(rows["class_id"].iloc[0])
     at = located(shelf.root, name, str(rows["place"].iloc[0])) if shelf.root else None

@@ -32,6 +32,7 @@ from reliance.explore.shelf import Shelf
 
 if TYPE_CHECKING:
     from reliance.explore.explain import Explained
+    from reliance.explore.inside import Described, NeuronCard
     from reliance.explore.where import Place
 
 
@@ -113,6 +114,22 @@ class Study(Shelf):
         places = [of_units(self, self.models, seen, [component])[0] for seen in shown]
         named = zip(places, card.examples, strict=False)
         return UnitCard(self, card, [place._replace(caption=f"{split}:{i}") for place, (i, _) in named])
+
+    def neuron(self, block: int, neuron: int, examples: int = 20) -> NeuronCard:
+        """One neuron of an MLP: words, images, heads and latents; of variants with a section `lens`.
+
+        block : counted from 0, or as the section names it.
+        """
+        from reliance.explore.inside import NeuronCard
+        from reliance.explore.neuron import neuron as card
+
+        return NeuronCard(self, card(self, block, neuron, examples))
+
+    def attributes(self, image: ImageLike) -> Described:
+        """The words of the neurons that are significant on an image; of variants with a section `lens`."""
+        from reliance.explore.inside import Described, attributes_of
+
+        return Described(self, attributes_of(self, self.models, image))
 
     def find(
         self,

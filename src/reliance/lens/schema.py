@@ -61,6 +61,17 @@ ATTACKS = TableSpec(
     ),
 )
 
+ATTRIBUTE_TRUTH = TableSpec(
+    "lens_attribute_truth",
+    1,
+    (
+        ("kind", "string"),  # object | word | background
+        ("images", "int32"),  # that show one
+        ("said", "float64"),  # share of them with a word that names it
+        ("chance", "float64"),  # the same with the words of another image
+    ),
+)
+
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Means by what the maps are of and about, and by method; n is how many maps."""

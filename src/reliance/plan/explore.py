@@ -11,7 +11,7 @@ from reliance.plan.figures import figures_of
 from reliance.plan.naming import labels
 from reliance.plan.paths import Wildcards, at, sheet
 from reliance.plan.plan import Plan, some
-from reliance.plan.report import of_an_audit, of_an_sae, of_everyone, of_planted_data
+from reliance.plan.report import bridged, of_an_audit, of_an_sae, of_everyone, of_planted_data
 from reliance.plan.robustness import probe_of
 from reliance.plan.stage import Paths, Stage, Values, in_blocks
 
@@ -31,6 +31,7 @@ def describing(plan: Plan, w: Wildcards) -> Values:
         **of_an_audit(plan, name),
         **of_planted_data(plan, name),
         **_of_the_encoder(plan, name),
+        **_of_the_lens(plan, name),
         "figures": {figure: sheet(at(paths.VARIANT, variant=name), figure) for figure in figures_of(v)},
         "page": at(paths.PAGE, variant=name),
         "findings": at(paths.FINDINGS, variant=name),
@@ -88,6 +89,23 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "vocabulary": at(paths.TEXT, encoder=labeller, dataset=dataset, prompt_set="vocabulary"),
         **(mined if v.failures_from == name else {}),
     }
+
+
+def _of_the_lens(plan: Plan, name: str) -> dict[str, Any]:
+    v = plan.variant(name)
+    if v.lens is None:
+        return {}
+    patterns = {"directions": paths.LENS_DIRECTIONS, "tops": paths.LENS_TOPS}
+    patterns |= {"words": paths.LENS_WORDS, "neurons": paths.LENS_NEURONS}
+    blocks = [str(block) for block in v.lens.layers]
+    found: dict[str, Any] = {
+        f"lens_{key}": {block: at(pattern, variant=name, block=block) for block in blocks}
+        for key, pattern in patterns.items()
+    }
+    written = (
+        {"lens_bridge": paths.LENS_BRIDGE, "lens_heads": paths.LENS_HEADS} if bridged(plan, name) else {}
+    )
+    return {**found, **{key: at(pattern, variant=name) for key, pattern in written.items()}}
 
 
 def _placed(plan: Plan, value: Any) -> Any:

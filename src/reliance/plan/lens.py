@@ -132,6 +132,30 @@ def to_score(plan: Plan, w: Wildcards) -> Paths:
     }
 
 
+def to_attribute(plan: Plan, w: Wildcards) -> Paths:
+    """Directions and words of all blocks, and effects on the test images."""
+    stored = [
+        at(paths.LENS_COEFFICIENTS, variant=w.variant, block=str(block), split="test")
+        for block in lens(plan, w.variant).layers
+    ]
+    return {
+        "directions": each_block(plan, w.variant, paths.LENS_DIRECTIONS),
+        "words": each_block(plan, w.variant, paths.LENS_WORDS),
+        "coefficients": stored,
+        "weights": plan.path(paths.WEIGHTS, w.variant),
+    }
+
+
+def to_score_attributes(plan: Plan, w: Wildcards) -> Paths:
+    """Words of test images, and what was drawn."""
+    v = plan.variant(w.variant)
+    return {
+        "attributes": at(paths.LENS_ATTRIBUTES, variant=w.variant),
+        **drawn(plan, v.dataset, "truth"),
+        "classes": plan.path(paths.CLASSES, w.variant),
+    }
+
+
 def minutes(size: Size) -> float:
     """As an embedding job."""
     return 15 + size.images / (800 if size.gpu else 100)
@@ -227,5 +251,22 @@ STAGES = (
         settings=lambda plan, w: some(plan.config.naming, "top_n"),
         minutes=5,
         message="Holding neurons of block {wildcards.block} of {wildcards.variant} against what was drawn",
+    ),
+    Stage(
+        name="lens_attributes",
+        entry="reliance.lens.attributes:lens_attributes",
+        inputs=to_attribute,
+        outputs={"attributes": paths.LENS_ATTRIBUTES},
+        memory=8000,
+        minutes=30,
+        message="Words of the test images of {wildcards.variant}",
+    ),
+    Stage(
+        name="lens_attribute_truth",
+        entry="reliance.planted.lens_attributes:lens_attribute_truth",
+        inputs=to_score_attributes,
+        outputs={"scored": paths.LENS_ATTRIBUTE_TRUTH},
+        minutes=5,
+        message="Holding words of images of {wildcards.variant} against what was drawn",
     ),
 )

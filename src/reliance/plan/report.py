@@ -157,6 +157,8 @@ def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
         **bridged(plan, name),
         **({"attacks": at(paths.LENS_ATTACKS, variant=name)} if objects else {}),
         **({"adversarial": at(paths.LENS_ADVERSARIAL, variant=name)} if plan.labelled(v.dataset) else {}),
+        "attributes": at(paths.LENS_ATTRIBUTES, variant=name),
+        **({"attribute_truth": at(paths.LENS_ATTRIBUTE_TRUTH, variant=name)} if objects else {}),
         **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
         **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
         "figures": [files["png"] for files in sheets],

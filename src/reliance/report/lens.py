@@ -16,14 +16,16 @@ from reliance.base.means import interval
 from reliance.figures.table import BY_NAME
 from reliance.figures.thumbnails import Album, Pictured, Reading, Thumbnail
 from reliance.lens.adversarial import ADVERSARIAL
+from reliance.lens.attributes import ATTRIBUTES
 from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.cases import CASES
 from reliance.lens.directions import TOPS
 from reliance.lens.evaluate import ACCURACY
 from reliance.lens.findings import WAYS, carried, findings, misled, segmented
 from reliance.lens.neurons import NEURONS, strongest_of
-from reliance.lens.schema import ATTACKS, LENS_TRUTH, MAPS, SEGMENTS, summary
+from reliance.lens.schema import ATTACKS, ATTRIBUTE_TRUTH, LENS_TRUTH, MAPS, SEGMENTS, summary
 from reliance.naming.table import COMPONENTS
+from reliance.report.attributes import attribute_rows, described
 from reliance.report.bridge import case_rows, latent_rows
 from reliance.report.claims import verdicts
 from reliance.report.markup import Grid, data_uri, markdown, picture
@@ -46,6 +48,8 @@ class Tables(NamedTuple):
     segments: Path | None = None  # of planted data
     attacks: Path | None = None  # of planted data
     adversarial: Path | None = None  # of data with classes
+    attributes: Path | None = None  # words of test images
+    attribute_truth: Path | None = None  # of planted data
     bridge: Path | None = None  # of an SAE at the class token, as the next three
     heads: Path | None = None
     components: Path | None = None
@@ -100,6 +104,10 @@ def lens_report(
         "segments": [read_table(tables.segments, SEGMENTS)] if tables.segments else [],
         "attacks": [read_table(tables.attacks, ATTACKS)] if tables.attacks else [],
         "adversarial": [read_table(tables.adversarial, ADVERSARIAL)] if tables.adversarial else [],
+        "attributes": [read_table(tables.attributes, ATTRIBUTES)] if tables.attributes else [],
+        "attribute_truth": (
+            [read_table(tables.attribute_truth, ATTRIBUTE_TRUTH)] if tables.attribute_truth else []
+        ),
         "bridge": [read_table(tables.bridge, BRIDGE)] if tables.bridge else [],
         "heads": [read_table(tables.heads, HEADS)] if tables.heads else [],
         "components": [read_table(tables.components, COMPONENTS)] if tables.components else [],
@@ -129,6 +137,8 @@ def lens_report(
         "segments": segment_rows(frames["segments"][0]) if frames["segments"] else [],
         "attacks": attack_rows(frames["attacks"][0]) if frames["attacks"] else [],
         "adversarial": word_rows(frames["adversarial"][0]) if frames["adversarial"] else None,
+        "described": [each for said in frames["attributes"] for each in described(said, album)],
+        "attributes": [row for scores in frames["attribute_truth"] for row in attribute_rows(scores)],
         "bridge": _bridge(frames) if frames["bridge"] else None,
         "cases": case_rows(frames["cases"][0]) if frames["cases"] else None,
         "configuration": sorted((name, str(value)) for name, value in about.configuration.items()),

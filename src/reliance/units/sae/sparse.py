@@ -104,7 +104,7 @@ def _candidates(pre: Tensor, k: int) -> tuple[Tensor, Callable[[Tensor], Tensor]
     if size < 2:
         return pre, lambda chosen: chosen
     inside = size * groups  # what is left over, less than a group, is always looked at
-    parts = pre[:, :inside].unflatten(1, (size, groups))
+    parts = torch.unflatten(pre[:, :inside], 1, (size, groups))
     strongest = parts.amax(1).topk(k, sorted=False).indices  # groups [n, k]
     among = parts.gather(2, strongest[:, None].expand(-1, size, -1)).flatten(1)
     among = torch.cat([among, pre[:, inside:]], 1)
