@@ -204,7 +204,10 @@ def merged(into: dict, keys: dict) -> None:
             into[name] = value
 
 
-@pytest.mark.parametrize("name, entry", [("planted_sites", "settings"), ("planted_repair", "configured")])
+PLANTED = [("planted_sites", "settings"), ("planted_repair", "configured"), ("planted_lens", "settings")]
+
+
+@pytest.mark.parametrize("name, entry", PLANTED)
 def test_planted_worlds_are_configured(name: str, entry: str) -> None:
     import yaml
 
@@ -218,6 +221,9 @@ def test_planted_worlds_are_configured(name: str, entry: str) -> None:
     if name == "planted_sites":
         own = [f"at_{site}" for site in ("class_token", "embedding", "patches_first_block")]
         assert [resolve(config, v).site for v in own] == ["class_token", "embedding", "block-2-patches"]
+    elif name == "planted_lens":
+        deep = resolve(config, "deep")
+        assert deep.lens.layers == (0, 1, 2) and config.encoders[deep.encoder].training.blocks == 4
     else:
         assert (resolve(config, "k16").sae.k, resolve(config, "m2048").sae.m) == (16, 2048)
 
