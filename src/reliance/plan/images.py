@@ -99,12 +99,20 @@ def to_exclude(plan: Plan, w: Wildcards) -> Paths:
     return {"index": at(paths.INDEX, dataset=w.dataset), "manifests": manifests}
 
 
+def has_attributes(plan: Plan, dataset: str) -> bool:
+    """Whether a data set has a table of attributes of its images: a user's, or of what was drawn."""
+    d = plan.dataset(dataset)
+    return d.groups is not None or (d.planted is not None and d.planted.world == "objects")
+
+
 def to_group(plan: Plan, w: Wildcards) -> Paths:
     """The index, and the table of ids that a user gives; layout isic has them in its own tables."""
     d = plan.dataset(w.dataset)
     if d.groups:
         check_file(f"datasets.{base_name(w.dataset)}.groups", d.groups)
     ids: Paths = {"ids": plan.users(d.groups)} if d.groups else {}
+    if has_attributes(plan, w.dataset) and not d.groups:
+        ids = {"ids": at(paths.ATTRIBUTES, dataset=base_name(w.dataset))}
     return {**ids, "index": at(paths.INDEX, dataset=w.dataset)}
 
 

@@ -13,6 +13,7 @@ INDEX = f"{DATASET}/index.parquet"
 CLASSES = f"{DATASET}/classes.parquet"
 GROUPS = f"{DATASET}/groups.parquet"
 IMAGES = f"{DATASET}/images"  # what is drawn for a planted data set, and what is known of it
+ATTRIBUTES = f"{DATASET}/attributes.csv"  # planted data only: what a user gives as datasets.X.groups
 TRUTH_TABLE = f"{DATASET}/truth.parquet"
 NAMES = f"{DATASET}/names.csv"
 PLANTS = f"{DATASET}/plants.json"

@@ -72,6 +72,14 @@ STAGES = (
         memory=2000,
         message="Drawing the planted data set {wildcards.dataset}",
     ),
+    Stage(
+        name="list_attributes",
+        entry="reliance.planted.groups:list_attributes",
+        inputs=lambda plan, w: drawn(plan, w.dataset, "truth"),
+        outputs={"attributes": paths.ATTRIBUTES},
+        minutes=5,
+        message="Listing what was drawn beside the things of {wildcards.dataset}",
+    ),
     Stage(  # one thread: the matrices are small, and two trainings side by side use two cores better
         name="train_clip",
         entry="reliance.planted.train_clip:train_clip",

@@ -2,6 +2,7 @@
 
 from reliance.plan import paths
 from reliance.plan.figures import reading, strongest_images
+from reliance.plan.images import has_attributes
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan
 from reliance.plan.report import chosen, described
@@ -54,8 +55,10 @@ def to_mend(plan: Plan, w: Wildcards) -> Paths:
         paths.REPAIRED_EDITS,
     )
     sheets = [sheet(at(paths.VARIANT, variant=w.variant), figure) for figure in ("repairs", "coverage")]
+    attributes = has_attributes(plan, plan.variant(w.variant).dataset)
     return {
         **{name: at(path, variant=w.variant) for name, path in zip(names, files, strict=True)},
+        **({"groups": at(paths.GROUP_SCORES, variant=w.variant)} if attributes else {}),
         "figures": [drawn["png"] for drawn in sheets],
         "captions": [drawn["caption"] for drawn in sheets],
         "index": plan.path(paths.INDEX, w.variant),

@@ -12,8 +12,11 @@ from reliance.images.tables import CLASSES
 from reliance.repair.export import KIND as EXPORT
 from reliance.repair.export import SCHEMA as EXPORT_SCHEMA
 from reliance.repair.findings import findings
+from reliance.repair.group_data import KIND as GROUP_SCORES
+from reliance.repair.group_data import SCHEMA as GROUPS_SCHEMA
 from reliance.repair.schema import CASES, COVERAGE, PROOF, REPAIRS, SHARED, UNEXPLAINED
 from reliance.report.claims import verdicts
+from reliance.report.groups import attribute_grid, group_grid
 from reliance.report.markup import Grid, markdown, picture
 from reliance.report.page import write_page
 from reliance.report.unlabelled import Strip, side_by_side
@@ -34,6 +37,7 @@ class Tables(NamedTuple):
     repairs: Path
     edits: Path
     classes: Path
+    groups: Path | None = None  # of data with attributes
 
 
 class Drawn(NamedTuple):
@@ -71,6 +75,9 @@ def report_repair(
         check_same("coverage", (path, part.stamp.inputs["coverage"]), (tables.coverage, covered.stamp.id))
     table = read_table(tables.classes, CLASSES)
     names = dict(zip(table.frame["class_id"].tolist(), table.frame["short_name"], strict=True))
+    grouped = read_json(tables.groups, GROUP_SCORES, GROUPS_SCHEMA) if tables.groups else None
+    if grouped and tables.groups:
+        check_same("cases", (tables.groups, grouped[1].inputs["cases"]), (tables.cases, cases.stamp.id))
     total = covered.frame[["confident", "explained", "shared"]].sum()
     values = {
         "variant": about.variant,
@@ -84,6 +91,8 @@ def report_repair(
         "shared": shared_grid(shared.frame, names),
         "cases": case_grid(cases.frame, proof.frame, names),
         "repairs": repair_grid(tried.frame, names),
+        "groups": group_grid(grouped[0], names, int(grouped[1].params["few"])) if grouped else None,
+        "attributes": (attribute_grid(grouped[0], cases.frame, names) if grouped else None),
         "found": verdicts(findings(tried.frame)),
         "images": [picture(path) for path in drawn.figures],
         "captions": [markdown(path.read_text(encoding="utf-8").split("\n\n")[0]) for path in drawn.captions],
@@ -94,6 +103,7 @@ def report_repair(
     ids = {name: t.stamp.id for name, t in (("cases", cases), ("proof", proof), ("repairs", tried))}
     told = {**about._asdict(), **reading._asdict(), "template": hash_file(template)}
     ids |= {"coverage": covered.stamp.id, "shared": shared.stamp.id, "unexplained": left.stamp.id}
+    ids |= {"groups": grouped[1].id} if grouped else {}
     write_page(template, values, html, derived_stamp(KIND, SCHEMA, told, ids))
 
 
