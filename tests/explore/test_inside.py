@@ -81,7 +81,7 @@ def test_a_card_has_what_the_tables_have(shelf) -> None:
     assert head.score == pytest.approx(found.by_head[5, k] / total)
     assert neuron(shelf, -3, 5, 3) == card
     answer = NeuronCard(shelf, card)
-    assert "neuron 5 of block 1, sail" in answer.text() and answer.record()["block"] == 1
+    assert "neuron 5 of block 1, mast" in answer.text() and answer.record()["block"] == 1
     assert set(answer.table()["image_id"]) == {i for i, _ in (*card.examples, *card.against)}
 
 

@@ -224,7 +224,7 @@ def of_neuron(card: Neuron) -> Sheet:
             for o in others
         ]
         blocks += [Block(title, [], columns, rows)] if others else []
-    name = card.words[0].text if card.words else "without words"
+    name = next((word.text for word in card.words if word.score > 0), "without words")
     return Sheet(f"{card.variant}: neuron {card.neuron} of block {card.block}, {name}", facts, blocks, [])
 
 
