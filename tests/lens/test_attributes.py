@@ -50,10 +50,11 @@ def test_weights_are_the_sums_as_they_stand(shared: bool) -> None:
 
 
 def test_words_in_their_order() -> None:
-    weight = np.array([[0.2, -1.0, 0.5], [-0.1, -0.2, -0.3], [0.0, 0.1, 0.0]])
-    found = ranked(np.array([4, 7, 9]), weight, np.array(["a", "b", "c"], object), np.array([3, 0, 1]), 2)
+    weight = np.array([[0.2, -1.0, 0.5], [-0.1, -0.2, -0.3], [0.0, 0.1, 0.0], [0.0, 0.0, 0.0]])
+    words = np.array(["a", "b", "c"], object)
+    found = ranked(np.array([4, 7, 9, 11]), weight, words, np.array([3, 2, 1, 0]), 2)
     rows = [tuple(row) for row in found[["image_id", "rank", "word", "significant"]].itertuples(index=False)]
-    assert rows == [(4, 0, "c", 3), (4, 1, "a", 3), (7, 0, "", 0), (9, 0, "b", 1)]
+    assert rows == [(4, 0, "c", 3), (4, 1, "a", 3), (7, 0, "", 2), (9, 0, "b", 1), (11, 0, "", 0)]
 
 
 def test_the_share_nearest_to_the_papers() -> None:

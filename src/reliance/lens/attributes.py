@@ -151,12 +151,11 @@ def ranked(
     ids: np.ndarray, weight: np.ndarray, words: np.ndarray, significant: np.ndarray, shown: int
 ) -> pd.DataFrame:
     """The words of positive weight [n, W] that weigh most on each image, as ATTRIBUTES."""
-    weight = np.concatenate([weight, np.zeros((len(weight), 1), weight.dtype)], 1)
-    words = np.append(words, "")  # stands for nothing where no other is above it
+    weight = np.concatenate([np.zeros((len(weight), 1), weight.dtype), weight], 1)
+    words = np.concatenate([np.array([""], object), words])  # first among equals, where nothing is above it
     order = np.argsort(-weight, axis=1, kind="stable")[:, :shown]
     values = np.take_along_axis(weight, order, 1)
-    values[:, 1:][order[:, 1:] == len(words) - 1] = -1
-    image, rank = np.nonzero((values > 0) | ((values == 0) & (order == len(words) - 1)))
+    image, rank = np.nonzero((values > 0) | ((order == 0) & (np.arange(order.shape[1]) == 0)))
     return pd.DataFrame(
         {
             "image_id": ids[image],
