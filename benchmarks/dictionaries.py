@@ -6,8 +6,9 @@ Each seed draws a small world and trains a CLIP through the pipeline, in the fol
 what is finished there is not made again, nor are its rows (dictionaries.csv). Every dictionary is trained
 twice in this process, with two seeds, and read as the page of dictionaries reads it, but for curves and for
 what needs a labeller (clarity, names; `monosemanticity` is by the model itself). Chosen is, by the rule of
-the page, the best mean rank over the columns and the seeds of --choose. What it finds of the planted failures
-and how pure its units are is then shown for the seeds of --judge, beside the default, which is the first row.
+the page, the best mean rank over the columns and the seeds of --choose, and by the other one of the page, the
+best mean of recall and precision. What each finds of the planted failures and how pure its units are is then
+shown for the seeds of --judge, beside the default, which is the first row.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from reliance.matching.correlation import activity
 from reliance.matching.matches import Dictionary, match, read_rows
 from reliance.planted.purity import score_units
 from reliance.planted.truth import Planted
-from reliance.report.dictionary_page import COLUMNS, ranks
+from reliance.report.dictionary_page import COLUMNS, finder, ranks
 from reliance.units.sae.files import QUALITY_KIND, QUALITY_SCHEMA, load_sae
 from reliance.units.sae.kinds import KINDS
 from reliance.units.sae.train import Files, Running
@@ -162,18 +163,22 @@ def main() -> None:
     preset = {**presets["planted"], **SMALL}
     chosen = means(table(options.choose, preset, options.cores))
     show(chosen, "chosen on: mean")
-    name = str(chosen["name"][chosen["rank"].argmin()])
-    print(f"\nrecommended: {name}")
+    names = {
+        "recommended": str(chosen["name"][chosen["rank"].argmin()]),
+        "finds planted failures best": str(chosen["name"][finder(chosen)]),
+    }
+    print("\n" + "; ".join(f"{what}: {name}" for what, name in names.items()))
     if not options.judge:
         return
     fresh = table(options.judge, preset, options.cores)
     show(means(fresh), "judged on: mean")
     default = next(iter(CANDIDATES))
-    for column in TRUTH:
-        values = [fresh.loc[fresh["name"] == n, column].to_numpy() for n in (name, default)]
-        more = values[0] - values[1]
-        print(f"{column}: {name} {values[0].mean():.3f}, {default} {values[1].mean():.3f};", end=" ")
-        print(f"differences by seed: {', '.join(f'{v:+.3f}' for v in more)}")
+    for name in dict.fromkeys(names.values()):
+        for column in (*TRUTH, "rank"):
+            values = [fresh.loc[fresh["name"] == n, column].to_numpy() for n in (name, default)]
+            more = values[0] - values[1]
+            print(f"{column}: {name} {values[0].mean():.3f}, {default} {values[1].mean():.3f};", end=" ")
+            print(f"differences by seed: {', '.join(f'{v:+.3f}' for v in more)}")
 
 
 if __name__ == "__main__":

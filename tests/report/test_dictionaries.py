@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reliance.report import dictionaries
-from reliance.report.dictionary_page import COLUMNS, on_front, page_of, ranks, recommendation
+from reliance.report.dictionary_page import COLUMNS, found_best, on_front, page_of, ranks, recommendation
 
 
 def frame() -> pd.DataFrame:
@@ -52,6 +52,17 @@ def test_the_recommendation_says_where_it_leads_and_where_not() -> None:
     worst = frame().assign(monosemanticity=[0.3, 0.05, 0.1])
     assert "is last in alike" in recommendation(worst)
     assert text.endswith("Close to it: plain.") == (ranks(frame())[0] - ranks(frame())[1] < 0.5)
+
+
+def test_what_finds_planted_failures_best_is_said_where_there_are_any() -> None:
+    assert found_best(frame()) == ""
+    known = frame().assign(recall=[0.5, 0.75, 1.0], precision=[0.9, 1.0, 0.75])
+    assert found_best(known) == (
+        "Planted failures are found best with batch (batch_top_k): recall 0.75, precision 1.00; "
+        "the mean of the others is recall 0.75 and precision 0.82."
+    )
+    page = page_of(known.assign(recall=[0.5, 0.7, 1.0]))
+    assert "found best with &lt;b&gt;odd&lt;/b&gt; (imported)" in page
 
 
 def test_dictionaries_that_nobody_trained_are_shown_and_not_ranked() -> None:

@@ -1,7 +1,8 @@
 """The page of a comparison's dictionaries: the recommendation with its reasons, the table, the front.
 
 The recommendation is the best mean rank over the columns that every trained dictionary has; the page says in
-which of them it leads, and in which it is last. Dictionaries that nobody trained are shown, and not ranked.
+which of them it leads, and in which it is last. Where failures were planted it also says which dictionary
+finds them best, which need not be the same one. Dictionaries that nobody trained are shown, and not ranked.
 """
 
 import html
@@ -84,6 +85,31 @@ def recommendation(frame: pd.DataFrame) -> str:
     return text + (f" Close to it: {', '.join(near)}." if near else "")
 
 
+def finder(frame: pd.DataFrame) -> int | None:
+    """Place of the dictionary with the best mean of recall and precision; of equal ones the best rank.
+
+    None where nothing was planted, or one of the dictionaries has no such number.
+    """
+    if not {"recall", "precision"} <= set(frame) or frame[["recall", "precision"]].isna().any(axis=None):
+        return None
+    found = frame["recall"].to_numpy(float) + frame["precision"].to_numpy(float)
+    return int(np.lexsort((ranks(frame).to_numpy(), -found))[0])
+
+
+def found_best(frame: pd.DataFrame) -> str:
+    """Which of the trained dictionaries finds what was planted best, with the numbers; "" without any."""
+    place = finder(frame)
+    if place is None or len(frame) < 2:
+        return ""
+    row = frame.iloc[place]
+    others = frame.drop(frame.index[place])
+    rest = f"recall {others['recall'].mean():.2f} and precision {others['precision'].mean():.2f}"
+    return (
+        f"Planted failures are found best with {row['variant']} ({row['kind']}): recall {row['recall']:.2f}, "
+        f"precision {row['precision']:.2f}; the mean of the others is {rest}."
+    )
+
+
 def page_of(frame: pd.DataFrame) -> str:
     """The page."""
     trained = frame[frame["trained"]]
@@ -103,6 +129,7 @@ def page_of(frame: pd.DataFrame) -> str:
     )
     return _PAGE.format(
         recommendation=html.escape(recommendation(trained)),
+        finder=f"<p>{html.escape(said)}</p>" if (said := found_best(trained)) else "",
         head=f"<th>variant</th><th>kind</th>{head}<th title='mean rank'>rank</th>",
         body="".join(body),
         notes=notes,
@@ -181,7 +208,7 @@ svg{{width:100%;min-width:600px;max-width:760px;font-size:12px}} text{{fill:#222
 .lead{{stroke:#ccc;fill:none}}
 </style></head><body>
 <h1>Dictionaries side by side</h1>
-<p><b>Recommended:</b> {recommendation}</p>
+<p><b>Recommended:</b> {recommendation}</p>{finder}
 <div class="wide" tabindex="0"><table><tr>{head}</tr>{body}</table></div>
 <p>The best of each column is marked. Ranks weigh all columns alike that every trained dictionary has;
 columns may disagree, and what matters depends on the audit.</p>
