@@ -1,14 +1,12 @@
 """Generated images in folders of pairs: how often the target wins, and what is refused."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import binomtest
 
 from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import read_table, write_table
@@ -168,11 +166,3 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, tables: dict[str,
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RelianceError, match=r"lens\.generated: .*n1__n2/1\.png"):
         lens_generated(**tables, reading=Reading(str(tmp_path / "g")), scored=tmp_path / "s.parquet")
-
-
-@pytest.mark.parametrize(("wins", "count"), [(0, 20), (20, 20), (7, 20), (1, 3), (500, 1000)])
-def test_intervals_are_those_of_scipy(wins: int, count: int) -> None:
-    found: Any = binomtest(wins, count).proportion_ci(method="wilson")
-    share, low, high = wilson(wins, count)
-    np.testing.assert_allclose([share, low, high], [wins / count, found.low, found.high], atol=1e-6)
-    assert np.isnan(wilson(0, 0)).all()

@@ -36,4 +36,5 @@ def wilson(wins: int, count: int) -> tuple[float, float, float]:
     z, share = 1.959964, wins / count
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count**2))
-    return share, float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+    low, high = 0.0 if wins == 0 else middle - reach, 1.0 if wins == count else middle + reach  # exactly
+    return share, float(low), float(high)
