@@ -38,9 +38,9 @@ def lens_segmentation(*, scored: Path, shown: Shown, sheet: Sheet) -> None:
     content = [
         f"Means over {pictures:,} test pictures with 95 % intervals (Student's t): share of pixels on the "
         "right side of one half of the scaled heat; intersection over union, mean of inside and outside; "
-        "average precision of pixels. Right: precision where recall reaches 5, 10, ... 100 %, mean over "
-        f"pictures; the level is the mean share that a mask has of its picture ({100 * area:.1f} %), which "
-        "an order that knows nothing gets.",
+        "average precision of pixels. Right, in the same colours: precision where recall reaches 5, 10, ... "
+        f"100 %, mean over pictures; the level is the mean share that a mask has of its picture "
+        f"({100 * area:.1f} %), which an order that knows nothing gets.",
     ]
     words = compose("Segmentation", "The class that wins", heading, content, JUDGED, segmented(table.frame))
     with style.rc():
