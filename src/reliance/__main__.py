@@ -139,6 +139,18 @@ def plan_run(
         typer.echo(row("all", f"{o.jobs:,}", "", "", f"{o.gpu_hours:,.0f}", f"{o.bytes / 2**30:,.1f}") + "\n")
 
 
+@app.command("unpack-masks")
+def unpack_masks(
+    file: Path, to: Annotated[Path, typer.Option(help="folder that gets images/ and masks/")]
+) -> None:
+    """Unpack ImageNet-Segmentation (gtsegs_ijcv.mat) into images, a data set, and masks, for lens.masks."""
+    from reliance.images.imagenet_segmentation import unpack
+
+    found = told(lambda: unpack(file, to))
+    typer.echo(f"{found.written} images of {found.classes} classes: {found.images}")
+    typer.echo(f"their masks, as lens: {{masks: PATH}}: {found.masks}")
+
+
 @app.command("check-weights")
 def check_weights(variant: str, results: Results = Path(RESULTS), as_json: AsJson = False) -> None:
     """Test the weights of a variant's encoder: zero-shot accuracies, and what was published for them."""

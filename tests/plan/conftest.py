@@ -32,6 +32,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     np.savez(Path(root) / "head.npz", weight=np.zeros((20, 96)), bias=np.zeros(20))
     given = {"probe": str(Path(root) / "head.npz")}
     found["variants"]["of_a_head"] = {**found["variants"]["tiny"], "audit": given}
+    lens = {**found["variants"]["tiny_deep"]["lens"], "masks": root, "generated": root}
+    found["variants"]["of_folders"] = {**found["variants"]["tiny_deep"], "lens": lens}
     found["hidden"]["prompts"] = ["a bell", "a whistle"]
     return found
 

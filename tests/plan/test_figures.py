@@ -32,7 +32,10 @@ def test_the_page_has_its_sections_in_order():
         "Failure modes": ["fig5", "fig14", "table1"],
         "Faithfulness": ["fig3", "fig3b", "fig7", "fig8"],
         "Interpretability": ["fig4", "fig9", "fig10", "fig11"],
-        "Inside the encoder": ["lens_selectivity", "lens_direction", "lens_layers", "lens_words"],
+        "Inside the encoder": [
+            *("lens_selectivity", "lens_direction", "lens_layers", "lens_words"),
+            *("lens_segmentation", "lens_pictures", "lens_adversarial"),
+        ],
     }
     assert [row.name for row in numbered(FIGURES)][:4] == ["table1", "fig3", "fig3b", "fig4"]
     assert BY_NAME["fig5"].heading == "Figure 5"
@@ -47,11 +50,11 @@ def test_the_page_has_its_sections_in_order():
     ],
 )
 def test_a_variant_has_the_figures_that_apply(plan: Plan, variant, numbers):
-    assert figures_of(plan.variant(variant)) == [f"fig{number}" for number in numbers]
+    assert figures_of(plan, variant) == [f"fig{number}" for number in numbers]
 
 
 def test_only_a_variant_with_a_lens_has_its_figures(plan: Plan):
-    assert figures_of(plan.variant("tiny_deep"))[-4:] == sections()["Inside the encoder"]
+    assert figures_of(plan, "tiny_deep")[-7:] == sections()["Inside the encoder"]
     row = BY_NAME["lens_words"]
     found = figure(row).inputs(plan, Wildcards(variant="tiny_deep"))
     assert found["accuracies"][2] == "results/tiny_deep/lens/block2/accuracy.parquet"

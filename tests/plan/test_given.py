@@ -34,7 +34,7 @@ def test_a_row_for_each_class_takes_the_place_of_the_probe(raw: dict[str, Any], 
     assert explore.describing(plan, W)["files"]["probe"] == MINE
     assert images.naming(plan, W)["probe"] == str(tmp_path / "h.npz")
     v = plan.variant("mine")
-    assert v.audit is None and "fig6" not in figures.figures_of(v)
+    assert v.audit is None and "fig6" not in figures.figures_of(plan, "mine")
     with pytest.raises(RelianceError, match="says which classes"):
         plan.audit("mine")
 
@@ -43,7 +43,7 @@ def test_one_row_is_audited_and_no_more(raw: dict[str, Any], tmp_path: Path) -> 
     plan = planned(raw, tmp_path, (1, 64), {"positive": ["0"]})
     assert robustness.to_score(plan, W)["probe"].endswith("/planted_tiny/probe.safetensors")
     assert audits.to_fit(plan, W)["given"] == MINE
-    assert "fig6" in figures.figures_of(plan.variant("mine"))
+    assert "fig6" in figures.figures_of(plan, "mine")
     assert "given" not in audits.to_fit(plan, Wildcards(variant="demo_lesions"))
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 VARIANTS = (
     "tiny",
     "tiny_deep",
+    "of_folders",
     "demo_early",
     "demo_lesions",
     "vit_b16",

@@ -138,7 +138,7 @@ def test_an_sae_is_trained_after_the_data_was_looked_at_and_does_not_read_what_w
     assert "results/tiny/guarded.json" not in of.inputs(named(variant="tiny")).values()
     assert wired(plan, STAGE).after(named(variant="tiny")) == []
     firsts = {stage.name for stage in STAGES if stage.first}
-    assert firsts == {"count_captions", "check_data", "guard_data", "take_probe"}
+    assert firsts == {"count_captions", "check_data", "guard_data", "lens_masks", "take_probe"}
 
 
 def test_what_others_wait_for_is_run_again_by_no_change_of_its_own(plan: Plan) -> None:

@@ -7,7 +7,9 @@ import torch
 from reliance.attribution.prompts import Prompts
 from reliance.base.artifacts import Stamp
 from reliance.encoders.model import Clip, Weights
+from reliance.lens.adversarial import dense
 from reliance.lens.findings import misled
+from reliance.lens.generated import preferred
 from reliance.lens.words import dictionary
 from reliance.planted import drawn, render, tiny_clip
 from reliance.planted.lens_attacks import (
@@ -16,7 +18,6 @@ from reliance.planted.lens_attacks import (
     around,
     drawable,
     moves,
-    preferred,
     taken,
     words_of,
 )
@@ -66,7 +67,7 @@ def test_the_margin_is_the_difference_of_two_outputs() -> None:
     g = torch.Generator().manual_seed(1)
     p = model.model.visual.output_dim
     vectors = torch.nn.functional.normalize(torch.randn(3, p, generator=g), dim=1).numpy()
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 3, 48, 48), dtype=np.uint8)
+    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 48, 48), dtype=np.uint8))
     prompts = Prompts(np.arange(3), vectors, Stamp("text", 1, "i", {}, {}))
     one = preferred(model, pictures, prompts, 0, 2)
     np.testing.assert_allclose(one, -preferred(model, pictures, prompts, 2, 0), atol=1e-6)
@@ -79,20 +80,22 @@ def test_neurons_ablated_in_a_pass_become_directions_with_words() -> None:
     every = torch.from_numpy(g.integers(0, 256, (30, 3, 48, 48), dtype=np.uint8))
     moved = moves(model, lambda ids: every[ids], 30, 1)
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
-    gamma = words_of(moved, g.normal(size=(40, moved.shape[1])).astype(np.float32))[1]
-    assert gamma.shape == (len(moved), 40) and ((gamma != 0).sum(1) <= 32).all()
+    found = words_of(moved, dictionary(g.normal(size=(40, moved.shape[1])).astype(np.float32)))[1]
+    assert found.atoms.shape == (len(moved), 32) and found.atoms.max() < 40
 
 
 def test_words_of_a_made_direction_are_its_own() -> None:
-    vectors = np.random.default_rng(1).normal(size=(20, 12)).astype(np.float32)
-    atoms = dictionary(vectors)
-    _, gamma = words_of(3 * atoms[[4, 7]], vectors)
+    atoms = dictionary(np.random.default_rng(1).normal(size=(20, 12)).astype(np.float32))
+    _, found = words_of(3 * atoms[[4, 7]], atoms)
+    gamma = dense(found, 20)
     assert gamma.argmax(1).tolist() == [4, 7] and np.allclose(gamma.max(1), 3, atol=1e-3)
 
 
 def test_verdicts_are_over_pairs_of_classes() -> None:
     shares = {"neurons": [0.5, 0.6, 0.5, 0.6], "random": [0.1, 0.0, 0.2, 0.1], "similar": [1.0] * 4}
     shares["indirect"] = [0.5, 0.5, 0.6, 0.6]
-    rows = [(i, way, value) for way, values in shares.items() for i, value in enumerate(values)]
-    found = misled(pd.DataFrame(rows, columns=["shown_id", "way", "success"]))
-    assert [finding.holds for finding in found] == [True, False, None]
+    rows = [(i, i + 1, way, value) for way, values in shares.items() for i, value in enumerate(values)]
+    frame = pd.DataFrame(rows, columns=["shown_id", "target_id", "way", "success"])
+    assert [finding.holds for finding in misled(frame)] == [True, False, None]
+    fewer = misled(frame[frame["way"].isin(["neurons", "similar"])])
+    assert [finding.name for finding in fewer] == ["lens_misled:similar"]

@@ -24,3 +24,17 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     mean, error, n = mean_and_error(values)
     reach = float(stdtrit(n - 1, 0.975)) * error if n > 1 else np.nan
     return mean, mean - reach, mean + reach
+
+
+def wilson(wins: int, count: int) -> tuple[float, float, float]:
+    """Share of wins and the ends of its 95 % interval by Wilson; nan for none of none.
+
+    The interval is inside 0..1 and not empty at either end, where a share has no spread to go by.
+    """
+    if count == 0:
+        return np.nan, np.nan, np.nan
+    z, share = 1.959964, wins / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count**2))
+    low, high = 0.0 if wins == 0 else middle - reach, 1.0 if wins == count else middle + reach  # exactly
+    return share, float(low), float(high)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from reliance.config.section import Positive, Section
+from reliance.config.section import Positive, Section, UserPath
 
 Above = Annotated[float, Field(gt=0, lt=1)]
 
@@ -20,6 +20,8 @@ class LensSettings(Section):
     ln_mean: Literal["exact", "shared"] = "exact"
     significant: Annotated[tuple[Above, ...], Field(min_length=1)] = (0.005, 0.0195, 0.05, 0.1, 0.2)
     words: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32)
+    masks: UserPath | None = None
+    generated: UserPath | None = None
 
     @model_validator(mode="after")
     def _each_once(self) -> "LensSettings":

@@ -19,7 +19,7 @@ class Row(NamedTuple):
     category: str  # of Snakemake's report
     reads: str  # what it is drawn from: a group of inputs and settings, in plan/figures.py
     about: str  # one line for the documentation
-    of: Literal["cases", "sae", "audit", "lens", "repair"] = "sae"  # which have it: all, or with that
+    of: Literal["cases", "sae", "audit", "lens", "masks", "misleading", "repair"] = "sae"  # which have it
     shows: str = ""  # the table of the page that it shows, by its name there
     compares: bool = False  # whether several variants stand side by side in results/compare/
     table: bool = False  # text and numbers (Markdown, CSV) rather than a figure
@@ -31,8 +31,17 @@ class Row(NamedTuple):
         return self.title.replace("Fig.", "Figure")
 
 
-_CASES, _SAE, _LENS = "Pictures of the cases", "Interpretability", "Inside the encoder"
+_CASES, _SAE, INSIDE = "Pictures of the cases", "Interpretability", "Inside the encoder"
 _MENDED = "reliance.figures.repair"
+_INSIDE: tuple[tuple[str, str, Literal["lens", "masks", "misleading"], str], ...] = (
+    ("selectivity", "lens", "lens", "accuracy without a block's neurons where they are significant, or not"),
+    ("direction", "neurons of the lens", "lens", "share of a neuron's effects along one direction; polysemy"),
+    ("layers", "lens", "lens", "accuracy without effects of each block's neurons, and along one direction"),
+    ("words", "lens", "lens", "accuracy with directions written as m words"),
+    ("segmentation", "segmentations", "masks", "segmentation of the class that wins, by neurons and others"),
+    ("pictures", "segmented pictures", "masks", "some pictures, their masks, and the heat of each method"),
+    ("adversarial", "misleading pictures", "misleading", "how often pictures with misleading words succeed"),
+)
 
 FIGURES = (
     Row(
@@ -209,44 +218,32 @@ FIGURES = (
         compares=True,
         about="clarity of components against how strongly and how often they fire",
     ),
-    Row(
-        "fig10",
-        "reliance.figures.concepts.fig10:fig10",
-        "Fig. 10",
-        _SAE,
-        _SAE,
-        reads="hidden concepts",
-        shows="hidden",
-        about="components that are strong and that no name describes, by clarity",
-    ),
-    Row(
-        "fig11",
-        "reliance.figures.concepts.fig11:fig11",
-        "Fig. 11",
-        _SAE,
-        _SAE,
-        reads="hidden concepts",
-        shows="hidden",
-        about="components that drive a class and that no name describes, by clarity",
+    *(
+        Row(
+            f"fig{n}",
+            f"reliance.figures.concepts.fig{n}:fig{n}",
+            f"Fig. {n}",
+            _SAE,
+            _SAE,
+            reads="hidden concepts",
+            shows="hidden",
+            about=f"components that {what} and that no name describes, by clarity",
+        )
+        for n, what in ((10, "are strong"), (11, "drive a class"))
     ),
     *(
         Row(
             f"lens_{name}",
             f"reliance.figures.lens.lens_{name}:lens_{name}",
             f"Lens: {name}",
-            _LENS,
-            _LENS,
+            INSIDE,
+            INSIDE,
             reads=reads,
-            of="lens",
+            of=of,
             shows="lens",
             about=about,
         )
-        for name, reads, about in (
-            ("selectivity", "lens", "accuracy without a block's neurons where they are significant, or not"),
-            ("direction", "neurons of the lens", "share of a neuron's effects along one direction; polysemy"),
-            ("layers", "lens", "accuracy without effects of each block's neurons, and along one direction"),
-            ("words", "lens", "accuracy with directions written as m words"),
-        )
+        for name, reads, of, about in _INSIDE
     ),
 )
 BY_NAME = {row.name: row for row in FIGURES}
@@ -283,6 +280,8 @@ def markdown() -> str:
     of = {"cases": "every variant", "sae": "variants with an SAE", "audit": "variants with an audit"}
     of["repair"] = "variants with an SAE, by name"
     of["lens"] = "variants with a lens"
+    of["masks"] = "with a lens, on planted data or with `lens.masks`"
+    of["misleading"] = "with a lens, on planted data or with `lens.generated`"
     for row in numbered(FIGURES):
         file = f"{row.name}.md" if row.table else f"{row.name}.pdf"
         lines.append(f"| `{file}` | {row.about} | {of[row.of]} | {_compares(row)} |")

@@ -1,4 +1,4 @@
-"""Stage `lens_adversarial`: words that draw a model from one class to another, by what neurons write (V3).
+"""Stage `lens_adversarial_words`: words that draw a model from one class to another, by its neurons (V3).
 
 For a class that is shown and the class that the model should take it for, delta = t_target - t_shown. Of
 the neurons of all blocks the `strongest` by |r_n . delta| count, and a word w of their sparse forms weighs
@@ -7,7 +7,8 @@ the neurons of all blocks the `strongest` by |r_n . delta| count, and a word w o
 
 gamma_nw its coefficient in r_n: positive where an image with the word moves z towards the target, whichever
 sign a neuron takes there. Words that say one of the two classes are left out. An image of the class that is
-shown, with the words in it, is the trial; whoever has an image generator takes the captions.
+shown, with the words in it, is the trial; whoever has an image generator takes the captions, which say in
+which folder the images of each are looked for (`lens.generated`), beside captions with other words.
 """
 
 import re
@@ -21,11 +22,13 @@ import pandas as pd
 from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import TableSpec, check_same, read_table, write_table
 from reliance.images.tables import CLASSES
-from reliance.lens.directions import Directions, read_directions
-from reliance.lens.words import WORDS, Pursuit, dictionary, pursuit_of
+from reliance.lens.captions import captioned, captions_of, write_captions
+from reliance.lens.directions import read_directions
+from reliance.lens.words import WORDS, Pursuit, dictionary, joined, pursuit_of
 from reliance.naming.names import read_vocabulary
 
-STRONGEST, KEPT, IN_CAPTION = 100, 50, 3  # neurons; words that are written, of a pair and of a caption
+STRONGEST, KEPT = 100, 50  # neurons; words that are written of a pair
+SAME = 1e-4  # between prompts that are one text: batches of texts round differently
 NAME = 6  # words of a name; what has more is a sentence
 BARE = {"a", "an", "and", "at", "by", "for", "in", "is", "of", "on", "or", "the", "to", "with", "used"}
 ADVERSARIAL = TableSpec(
@@ -44,7 +47,7 @@ ADVERSARIAL = TableSpec(
 )
 
 
-def lens_adversarial(
+def lens_adversarial_words(
     *,
     directions: Sequence[Path],
     words: Sequence[Path],
@@ -52,10 +55,12 @@ def lens_adversarial(
     text: Path,
     classes: Path,
     adversarial: Path,
+    captions: Path,
 ) -> None:
-    """Write the words of each class and its nearest other class, as ADVERSARIAL.
+    """Write the words of each class and its nearest other class, as ADVERSARIAL, and captions with them.
 
     directions, words : of the blocks, in one order. vocabulary, text : the encoder's own vectors.
+    captions : output, a CSV, see `lens.captions`. A class whose prompt all others share has no rows.
     Raises RelianceError for files of other weights or directions.
     """
     found = [read_directions(path) for path in directions]
@@ -67,59 +72,84 @@ def lens_adversarial(
         check_same("directions", (own, table.stamp.inputs["directions"]), (path, stamp.id))
         check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (vocabulary, vocabulary_stamp.id))
     both = zip(found, read, strict=True)
-    gamma = np.concatenate([coefficients(part[0], t.frame, len(names.names)) for part, t in both])
-    r = np.concatenate([part[0].direction for part in found])
-    called = known.frame.set_index("class_id").loc[prompts.class_ids]
-    said = [says(names.names, row) for row in called.to_dict("records")]
-    short, rows = called["short_name"].tolist(), list[tuple[object, ...]]()
+    pursuit = joined([pursuit_of(table.frame, len(part[0].direction)) for part, table in both])
+    r = np.concatenate([part[0].direction for part in found]).astype(np.float64)
+    atoms = dictionary(names.vectors).astype(np.float64)
+    called = known.frame.set_index("class_id").loc[prompts.class_ids].to_dict("records")
+    said = [says(names.names, row) for row in called]
+    rows, listed = list[tuple[object, ...]](), list[dict[str, str]]()
     for shown, target in enumerate(nearest(prompts.vectors)):
-        weights = word_weights(r, gamma, prompts.vectors[target] - prompts.vectors[shown])
-        weights[said[shown] | said[target]] = -np.inf
-        best = [int(i) for i in np.argsort(-weights, kind="stable")[:KEPT] if weights[i] > 0]
-        caption = captioned(short[shown], [names.names[i] for i in best])
-        pair = (int(prompts.class_ids[shown]), int(prompts.class_ids[target]), short[shown], short[target])
+        if target < 0:
+            continue
+        delta = prompts.vectors[target] - prompts.vectors[shown]
+        weights = {
+            "neurons": word_weights(r, pursuit, delta, len(names.names)),
+            "similar": similar_weights(atoms, delta),
+            "random": np.random.default_rng([0, shown]).random(len(names.names)),
+        }
+        best = {way: heaviest(own, said[shown] | said[target]) for way, own in weights.items()}
+        short = [str(called[i]["short_name"]) for i in (shown, target)]
+        pair = (int(prompts.class_ids[shown]), int(prompts.class_ids[target]), *short)
+        caption = captioned(short[0], names.names[best["neurons"]])
         rows += [
-            (*pair, rank, names.names[i], float(weights[i]), "" if rank else caption)
-            for rank, i in enumerate(best)
+            (*pair, rank, names.names[i], float(weights["neurons"][i]), "" if rank else caption)
+            for rank, i in enumerate(best["neurons"])
         ]
+        ways = {way: names.names[own].tolist() for way, own in best.items()}
+        listed += captions_of(called[shown], called[target], ways)
     frame = pd.DataFrame(rows, columns=[name for name, _ in ADVERSARIAL.columns])
     ids = {f"words_{i}": table.stamp.id for i, table in enumerate(read)}
     ids |= {"vocabulary": vocabulary_stamp.id, "text": prompts.stamp.id, "classes": known.stamp.id}
-    write_table(adversarial, frame, ADVERSARIAL, {"strongest": STRONGEST, "kept": KEPT}, ids)
+    params = {"strongest": STRONGEST, "kept": KEPT}
+    write_table(adversarial, frame, ADVERSARIAL, params, ids)
+    write_captions(captions, listed, params, ids)
 
 
-def coefficients(found: Directions, words: pd.DataFrame, vocabulary: int) -> np.ndarray:
-    """gamma float32 [N, V] of a block's neurons."""
-    return dense(pursuit_of(words, len(found.direction)), vocabulary)
+def heaviest(weights: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Places of the KEPT words with the largest weights [V] above 0, without those that are `out`."""
+    left = np.where(out, -np.inf, weights)
+    best = np.argsort(-left, kind="stable")[:KEPT]
+    kept: np.ndarray = best[left[best] > 0]
+    return kept
 
 
-def dense(pursuit: Pursuit, vocabulary: int) -> np.ndarray:
-    """The coefficients of a pursuit on all words, float32 [N, V]."""
-    gamma = np.zeros((len(pursuit.atoms), vocabulary), np.float32)
-    neuron, place = np.nonzero(pursuit.atoms >= 0)
-    gamma[neuron, pursuit.atoms[neuron, place]] = pursuit.coefficients[neuron, place]
-    return gamma
-
-
-def word_weights(r: np.ndarray, gamma: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    """Weights float64 [V] of words for directions r [N, p] with coefficients gamma [N, V], and delta [p]."""
-    pull = r.astype(np.float64) @ delta
+def word_weights(r: np.ndarray, pursuit: Pursuit, delta: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Weights float64 [V] of words for directions r [N, p] with their sparse coefficients, and delta [p]."""
+    pull = r.astype(np.float64, copy=False) @ delta
     chosen = np.argsort(-np.abs(pull), kind="stable")[:STRONGEST]
-    found: np.ndarray = pull[chosen] @ gamma[chosen].astype(np.float64)
+    gamma = dense(Pursuit(pursuit.atoms[chosen], pursuit.coefficients[chosen]), vocabulary)
+    found: np.ndarray = pull[chosen] @ gamma.astype(np.float64)
     return found
 
 
-def similar_weights(vectors: np.ndarray, delta: np.ndarray) -> np.ndarray:
-    """The baseline without a look inside: how far the words [V, p] themselves lie along delta, [V]."""
-    found: np.ndarray = dictionary(vectors).astype(np.float64) @ delta
+def dense(pursuit: Pursuit, vocabulary: int) -> np.ndarray:
+    """The coefficients of a pursuit on all words, float32 [q, V]; of a few directions only, it is large."""
+    gamma = np.zeros((len(pursuit.atoms), vocabulary), np.float32)
+    direction, place = np.nonzero(pursuit.atoms >= 0)
+    gamma[direction, pursuit.atoms[direction, place]] = pursuit.coefficients[direction, place]
+    return gamma
+
+
+def similar_weights(atoms: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """The baseline without a look inside: how far words lie along delta themselves, [V].
+
+    atoms : of `words.dictionary`, [V, p].
+    """
+    found: np.ndarray = atoms.astype(np.float64, copy=False) @ delta
     return found
 
 
 def nearest(vectors: np.ndarray) -> list[int]:
-    """Row of the other class with the most similar prompt, of each of [C, p]."""
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -np.inf)
-    return [int(i) for i in cosines.argmax(axis=1)]
+    """Row of the other class with the most similar prompt, of each of [C, p]; -1 if there is none.
+
+    Of two classes with the same prompt a model prefers neither: it is the nearest prompt that differs.
+    """
+    found = []
+    for own in vectors:
+        cosines = np.where(np.linalg.norm(vectors - own, axis=1) > SAME, vectors @ own, -np.inf)
+        best = int(cosines.argmax())
+        found.append(best if np.isfinite(cosines[best]) else -1)
+    return found
 
 
 def says(names: Iterable[str], called: Mapping[Any, Any]) -> np.ndarray:
@@ -136,12 +166,3 @@ def stems(name: str) -> set[str]:
     """Words of a name that mean something, in small letters and without a plural's s."""
     words = re.findall(r"\w+", name.lower())
     return {word.removesuffix("s") if len(word) > 3 else word for word in words} - BARE
-
-
-def captioned(shown: str, words: Sequence[str]) -> str:
-    """What an image generator is asked for."""
-    chosen = list(words[:IN_CAPTION])
-    if not chosen:
-        return ""
-    listed = " and ".join([", ".join(chosen[:-1]), chosen[-1]] if len(chosen) > 1 else chosen)
-    return f"a photo of a {shown}, with {listed}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.claims import Finding, positive, small
-from reliance.base.means import interval
+from reliance.base.means import interval, wilson
 
 MARGIN, WIDE = 0.02, 1.96
 FEW = 0.02  # share of images: "for few"
@@ -128,14 +128,32 @@ def carried(cases: pd.DataFrame) -> list[Finding]:
     return [Finding("lens_heads:typography", positive(low, high), claim, numbers)]
 
 
-def misled(attacks: pd.DataFrame) -> list[Finding]:
-    """Columns of ATTACKS: whether words of neurons mislead the model more often, by pairs of classes."""
-    success = attacks.pivot(index="shown_id", columns="way", values="success")
+def misled(attacks: pd.DataFrame, pictures: str = "pictures") -> list[Finding]:
+    """Columns of ATTACKS or GENERATED: whether words of neurons mislead the model more often, by pairs of
+    classes; ways that there are. pictures : what they are called.
+    """
+    success = attacks.pivot(index=["shown_id", "target_id"], columns="way", values="success")
     found = []
     for way in ("random", "similar", "indirect"):
+        if not {"neurons", way} <= set(success.columns):
+            continue
         _, low, high = interval((success["neurons"] - success[way]).to_numpy())
-        both = success[["neurons", way]].mean()
-        numbers = f"against {WAYS[way]} ({both['neurons']:.0%} and {both[way]:.0%} of the pictures)"
+        both = success[["neurons", way]].dropna().mean()
+        numbers = f"against {WAYS[way]} ({both['neurons']:.0%} and {both[way]:.0%} of the {pictures})"
         claim = "words by what neurons write mislead the model more often than other words"
         found.append(Finding(f"lens_misled:{way}", positive(low, high), claim, numbers))
     return found
+
+
+def in_all(generated: pd.DataFrame) -> pd.DataFrame:
+    """Of every way over all its pairs: pairs, pictures, wins, success, low, high, margin. The interval takes
+    pictures for independent, whatever pair they are of.
+    """
+    rows = []
+    for way in [way for way in WAYS if way in set(generated["way"])]:
+        own = generated[generated["way"] == way]
+        wins, count = int(own["wins"].sum()), int(own["pictures"].sum())
+        margin = float((own["margin"] * own["pictures"]).sum() / count)
+        rows.append((way, len(own), count, wins, *wilson(wins, count), margin))
+    names = ["way", "pairs", "pictures", "wins", "success", "low", "high", "margin"]
+    return pd.DataFrame(rows, columns=names)

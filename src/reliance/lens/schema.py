@@ -1,4 +1,4 @@
-"""Tables of the lens against what was drawn: planted data has them, pages and findings read them."""
+"""Tables of the lens against what was drawn, masked or generated; pages and findings read them."""
 
 import pandas as pd
 
@@ -33,16 +33,19 @@ MAPS = TableSpec(
     ),
 )
 
-
+RECALLS = tuple(range(5, 101, 5))  # percent
+CURVE = tuple(f"precision_at_{recall}" for recall in RECALLS)
 SEGMENTS = TableSpec(
     "lens_segments",
-    1,
+    2,
     (
         ("method", "string"),
         ("image_id", "int64"),
-        ("accuracy", "float32"),  # of pixels; nan where the mask is empty
+        ("accuracy", "float32"),  # of pixels; this and what follows is nan where the mask is empty or all
         ("iou", "float32"),  # mean of inside and outside
         ("precision", "float32"),  # average precision of pixels
+        ("area", "float32"),  # the mask's share of the picture
+        *((name, "float32") for name in CURVE),  # precision of pixels where recall reaches 5, 10, ... %
     ),
 )
 
@@ -69,6 +72,24 @@ ATTRIBUTE_TRUTH = TableSpec(
         ("images", "int32"),  # that show one
         ("said", "float64"),  # share of them with a word that names it
         ("chance", "float64"),  # the same with the words of another image
+    ),
+)
+
+GENERATED = TableSpec(
+    "lens_generated",
+    1,
+    (
+        ("way", "string"),  # how the words of the captions were found, as in ATTACKS
+        ("shown_id", "int32"),  # class that the images should show
+        ("target_id", "int32"),  # class that the model should prefer
+        ("shown", "string"),
+        ("target", "string"),
+        ("pictures", "int32"),
+        ("wins", "int32"),  # on which the target's output is larger than that of the class shown
+        ("success", "float64"),  # share of them
+        ("low", "float64"),  # 95 % interval by Wilson
+        ("high", "float64"),
+        ("margin", "float64"),  # mean of y of the target minus y of the class that is shown
     ),
 )
 

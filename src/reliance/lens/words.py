@@ -10,6 +10,7 @@ All neurons go through a step at once: one product of what is left with all word
 where packages fit one direction after the other.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,3 +167,14 @@ def pursuit_of(words: pd.DataFrame, neurons: int) -> Pursuit:
     taken[words["component"], words["rank"]] = words["prompt"]
     values[words["component"], words["rank"]] = words["coefficient"]
     return Pursuit(taken, values)
+
+
+def joined(pursuits: Sequence[Pursuit]) -> Pursuit:
+    """Pursuits of several blocks as one, below each other; those with fewer words have -1 behind them."""
+    m = max(p.atoms.shape[1] for p in pursuits)
+    wide = [((0, 0), (0, m - p.atoms.shape[1])) for p in pursuits]
+    both = list(zip(pursuits, wide, strict=True))
+    return Pursuit(
+        np.concatenate([np.pad(p.atoms, more, constant_values=-1) for p, more in both]),
+        np.concatenate([np.pad(p.coefficients, more) for p, more in both]),
+    )

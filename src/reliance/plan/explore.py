@@ -32,7 +32,9 @@ def describing(plan: Plan, w: Wildcards) -> Values:
         **of_planted_data(plan, name),
         **_of_the_encoder(plan, name),
         **_of_the_lens(plan, name),
-        "figures": {figure: sheet(at(paths.VARIANT, variant=name), figure) for figure in figures_of(v)},
+        "figures": {
+            figure: sheet(at(paths.VARIANT, variant=name), figure) for figure in figures_of(plan, name)
+        },
         "page": at(paths.PAGE, variant=name),
         "findings": at(paths.FINDINGS, variant=name),
     }

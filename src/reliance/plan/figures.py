@@ -6,11 +6,11 @@ A group says what figures are drawn from, for one variant or several, and which 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from reliance.config.resolve import Resolved
 from reliance.figures.table import FIGURES, Row, numbered
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
 from reliance.plan.lens import lens
+from reliance.plan.lens_pictures import check_masked, check_misled, masked, misled
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, each, sheet
 from reliance.plan.persisting import mining, persistence
@@ -25,6 +25,9 @@ from reliance.plan.shown import (
     lens_accuracies,
     lens_blocks,
     lens_neurons,
+    lens_segmentations,
+    lens_segmented,
+    lens_trials,
     shown,
 )
 from reliance.plan.stage import Listed, Paths, Stage, Values
@@ -198,26 +201,33 @@ GROUPS = {
     "audited images": Group(audited_images, pictures),
     "lens": Group(lens_accuracies, lens_blocks),
     "neurons of the lens": Group(lens_neurons, lens_blocks),
+    "segmentations": Group(lens_segmentations, shown),
+    "segmented pictures": Group(lens_segmented, shown),
+    "misleading pictures": Group(lens_trials, shown),
 }
 
 
-def has(v: Resolved, row: Row) -> bool:
+def has(plan: Plan, name: str, row: Row) -> bool:
     """Whether a variant has a figure."""
+    v = plan.variant(name)
     has_own = {"sae": bool(v.sae), "audit": bool(v.audit), "lens": bool(v.lens)}
+    has_own |= {"masks": masked(plan, name), "misleading": misled(plan, name)}
     return {"cases": True, "repair": False, **has_own}[row.of]
 
 
-def figures_of(v: Resolved) -> list[str]:
+def figures_of(plan: Plan, name: str) -> list[str]:
     """Names of the figures that a variant has, by number."""
-    return [row.name for row in numbered(FIGURES) if has(v, row) and row.alone and not row.table]
+    return [row.name for row in numbered(FIGURES) if has(plan, name, row) and row.alone and not row.table]
 
 
 def checked(plan: Plan, row: Row, name: str) -> list[str]:
     """The variant alone; a clear error if it does not have the figure."""
-    if row.of == "lens":
-        lens(plan, name)
+    of_the_lens = {"lens": lens, "masks": check_masked, "misleading": check_misled}
+    check = {"audit": plan.audit, "cases": plan.variant}.get(row.of, plan.sae)
+    if row.of in of_the_lens:
+        of_the_lens[row.of](plan, name)
     else:
-        {"audit": plan.audit, "cases": plan.variant}.get(row.of, plan.sae)(name)
+        check(name)
     return [name]
 
 

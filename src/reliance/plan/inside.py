@@ -1,7 +1,10 @@
-"""Inside the encoder, further: maps, what writes latents, and what carries failure cases."""
+"""Inside the encoder, further: maps, what writes latents, and what carries failure cases.
+
+Segmentations and misleading pictures are in `lens_pictures`.
+"""
 
 from reliance.plan import paths
-from reliance.plan.lens import each_block, judging, lens, to_record
+from reliance.plan.lens import judging, lens, to_record
 from reliance.plan.paths import Wildcards, at
 from reliance.plan.plan import Plan, some
 from reliance.plan.planted import drawn
@@ -20,30 +23,6 @@ def to_map(plan: Plan, w: Wildcards) -> Paths:
         **drawn(plan, v.dataset, "truth"),
         "classes": plan.path(paths.CLASSES, w.variant),
         "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
-    }
-
-
-def to_segment(plan: Plan, w: Wildcards) -> Paths:
-    """Directions of all blocks, prompts, and what was drawn."""
-    v = plan.variant(w.variant)
-    return {
-        **to_record(plan, w),
-        **drawn(plan, v.dataset, "truth"),
-        "directions": each_block(plan, w.variant, paths.LENS_DIRECTIONS),
-        "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
-    }
-
-
-def to_attack(plan: Plan, w: Wildcards) -> Paths:
-    """Words of all blocks, and what classes are called."""
-    v = plan.variant(w.variant)
-    plan.check_classes(v.dataset)
-    return {
-        "directions": each_block(plan, w.variant, paths.LENS_DIRECTIONS),
-        "words": each_block(plan, w.variant, paths.LENS_WORDS),
-        "vocabulary": plan.path(paths.TEXT, w.variant, prompt_set="vocabulary"),
-        "text": plan.path(paths.TEXT, w.variant, prompt_set=v.failures.prompt_set),
-        "classes": plan.path(paths.CLASSES, w.variant),
     }
 
 
@@ -85,27 +64,6 @@ def mapping(plan: Plan, w: Wildcards) -> Values:
 
 STAGES = (
     Stage(
-        name="lens_adversarial",
-        entry="reliance.lens.adversarial:lens_adversarial",
-        inputs=to_attack,
-        outputs={"adversarial": paths.LENS_ADVERSARIAL},
-        memory=8000,
-        minutes=20,
-        message="Words that draw {wildcards.variant} from one class to another",
-    ),
-    Stage(
-        name="lens_attacks",
-        entry="reliance.planted.lens_attacks:lens_attacks",
-        inputs=lambda plan, w: {**to_record(plan, w), **to_attack(plan, w)},
-        outputs={"attacks": paths.LENS_ATTACKS},
-        settings=mapping,
-        memory=6000,
-        minutes=30,
-        threads=True,
-        gpu=True,
-        message="Drawing pictures that should mislead {wildcards.variant}",
-    ),
-    Stage(
         name="lens_maps",
         entry="reliance.planted.lens_maps:lens_maps",
         inputs=to_map,
@@ -144,17 +102,5 @@ STAGES = (
         threads=True,
         gpu=True,
         message="Heads and neurons that carry the failure cases of {wildcards.variant}",
-    ),
-    Stage(
-        name="lens_segments",
-        entry="reliance.planted.lens_segments:lens_segments",
-        inputs=to_segment,
-        outputs={"scored": paths.LENS_SEGMENTS},
-        settings=mapping,
-        memory=6000,
-        minutes=20,
-        threads=True,
-        gpu=True,
-        message="Segmenting pictures by neurons of {wildcards.variant} against what was drawn",
     ),
 )

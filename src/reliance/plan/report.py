@@ -3,13 +3,15 @@
 import os
 
 from reliance.base.commands import COMMAND
-from reliance.figures.table import FIGURES, numbered
+from reliance.figures.table import FIGURES, INSIDE, numbered
 from reliance.plan import paths
-from reliance.plan.figures import GROUPS, bases, figures_of, reading
+from reliance.plan.figures import GROUPS, bases, figures_of, has, reading
 from reliance.plan.lens import each_block, lens
+from reliance.plan.lens_pictures import masked, misled, of_things
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, sheet
 from reliance.plan.plan import Plan, some
+from reliance.plan.shown import lens_trials
 from reliance.plan.stage import Paths, Stage, Values
 
 
@@ -76,7 +78,7 @@ def to_hold(plan: Plan, w: Wildcards) -> Paths:
 def to_show(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the page of a variant shows."""
     here = at(paths.VARIANT, variant=w.variant)
-    sheets = [sheet(here, name) for name in figures_of(plan.variant(w.variant))]
+    sheets = [sheet(here, name) for name in figures_of(plan, w.variant)]
     return {
         "figures": [files["png"] for files in sheets],
         "captions": [files["caption"] for files in sheets],
@@ -144,22 +146,21 @@ def described(plan: Plan, w: Wildcards) -> list[str]:
 def to_look_inside(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the page of the lens shows."""
     here, name = at(paths.VARIANT, variant=w.variant), w.variant
-    sheets = [sheet(here, row.name) for row in FIGURES if row.of == "lens"]
-    v = plan.variant(name)
-    drawn = plan.dataset(v.dataset).planted
-    objects = drawn is not None and drawn.world == "objects"
-    mapped = objects and v.sae is not None and v.site == "class_token"
+    sheets = [sheet(here, row.name) for row in FIGURES if row.section == INSIDE and has(plan, name, row)]
+    v, things = plan.variant(name), of_things(plan, name)
+    mapped = things and v.sae is not None and v.site == "class_token"
+    segments = {"segments": at(paths.LENS_SEGMENTS, variant=name)} if masked(plan, name) else {}
     return {
         "accuracies": each_block(plan, name, paths.LENS_ACCURACY),
         "neurons": each_block(plan, name, paths.LENS_NEURONS),
         "tops": each_block(plan, name, paths.LENS_TOPS),
-        **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if objects else {}),
+        **({"truths": each_block(plan, name, paths.LENS_TRUTH)} if things else {}),
         **bridged(plan, name),
-        **({"attacks": at(paths.LENS_ATTACKS, variant=name)} if objects else {}),
+        **(lens_trials(plan, [name]) if misled(plan, name) else {}),
         **({"adversarial": at(paths.LENS_ADVERSARIAL, variant=name)} if plan.labelled(v.dataset) else {}),
         "attributes": at(paths.LENS_ATTRIBUTES, variant=name),
-        **({"attribute_truth": at(paths.LENS_ATTRIBUTE_TRUTH, variant=name)} if objects else {}),
-        **({"segments": at(paths.LENS_SEGMENTS, variant=name)} if objects else {}),
+        **({"attribute_truth": at(paths.LENS_ATTRIBUTE_TRUTH, variant=name)} if things else {}),
+        **segments,
         **({"maps": at(paths.LENS_MAPS, variant=name)} if mapped else {}),
         "figures": [files["png"] for files in sheets],
         "captions": [files["caption"] for files in sheets],
@@ -196,7 +197,7 @@ def default_targets(plan: Plan, name: str) -> list[str]:
     here = at(paths.VARIANT, variant=name)
     patterns = [paths.PAGE, paths.DESCRIPTION, *[paths.ATLAS] * bool(plan.variant(name).sae)]
     pages = [at(pattern, variant=name) for pattern in patterns]
-    return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan.variant(name))]
+    return pages + [sheet(here, figure)["pdf"] for figure in figures_of(plan, name)]
 
 
 def looked_up(plan: Plan, name: str) -> list[str]:

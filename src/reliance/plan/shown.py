@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reliance.plan import paths
 from reliance.plan.faithfulness import BASES, of
 from reliance.plan.lens import each_block, lens
+from reliance.plan.lens_pictures import of_things
 from reliance.plan.paths import at, each
 from reliance.plan.plan import Plan
 from reliance.plan.stage import Paths, Values
@@ -58,3 +59,24 @@ def lens_neurons(plan: Plan, names: Names) -> Paths:
 def lens_blocks(plan: Plan, names: Names) -> Values:
     """Which variant, and which blocks."""
     return {**shown(plan, names), "blocks": lens(plan, names[0]).layers}
+
+
+def lens_segmentations(plan: Plan, names: Names) -> Paths:
+    """Scores of segmentations."""
+    (name,) = names
+    return {"scored": at(paths.LENS_SEGMENTS, variant=name)}
+
+
+def lens_segmented(plan: Plan, names: Names) -> Paths:
+    """The same, some of the pictures with the heat of every method, and what classes are called."""
+    (name,) = names
+    examples, classes = at(paths.LENS_EXAMPLES, variant=name), plan.path(paths.CLASSES, name)
+    return {**lens_segmentations(plan, names), "examples": examples, "classes": classes}
+
+
+def lens_trials(plan: Plan, names: Names) -> Paths:
+    """What pictures that should mislead did, drawn or generated."""
+    (name,) = names
+    drawn = {"attacks": at(paths.LENS_ATTACKS, variant=name)} if of_things(plan, name) else {}
+    made = lens(plan, name).generated is not None
+    return {**drawn, **({"generated": at(paths.LENS_GENERATED, variant=name)} if made else {})}

@@ -20,19 +20,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from reliance.attribution.prompts import Prompts, read_prompts
+from reliance.attribution.prompts import read_prompts
 from reliance.base.artifacts import check_same, read_table, write_table
 from reliance.encoders.model import Clip, load_model
 from reliance.encoders.vision import normaliser
 from reliance.images.decode import Reading
 from reliance.images.tables import CLASSES, read_split
-from reliance.lens.adversarial import coefficients, dense, nearest, says, similar_weights, word_weights
+from reliance.lens.adversarial import nearest, says, similar_weights, word_weights
 from reliance.lens.directions import first_directions, read_directions
 from reliance.lens.effects import indirect, wanted
+from reliance.lens.generated import preferred
 from reliance.lens.record import recording
 from reliance.lens.schema import ATTACKS
 from reliance.lens.store import sampled
-from reliance.lens.words import WORDS, dictionary, pursue
+from reliance.lens.words import WORDS, Pursuit, dictionary, joined, pursue, pursuit_of
 from reliance.naming.names import read_vocabulary
 from reliance.planted import drawn, render
 from reliance.planted.cast import COLOURS, NEUTRAL
@@ -88,29 +89,33 @@ def lens_attacks(
         check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (files.vocabulary, vocabulary.id))
     check_same("weights", (files.text, prompts.stamp.inputs["weights"]), (files.weights, clip.stamp.id))
     objects = drawn.Objects(world.drawn_classes)
-    gamma = [coefficients(part[0], t.frame, len(names.names)) for part, t in zip(read, tables, strict=True)]
-    forms = {"neurons": (np.concatenate([part[0].direction for part in read]), np.concatenate(gamma))}
+    both = zip(read, tables, strict=True)
+    pursuit = joined([pursuit_of(table.frame, len(part[0].direction)) for part, table in both])
+    forms = {"neurons": (np.concatenate([part[0].direction for part in read]), pursuit)}
+    atoms = dictionary(names.vectors)
     pixels = pixels_of(read_split(index, "train"), reading, clip, threads)
     moved = [
         moves(clip, pixels, len(read_split(index, "train").paths), int(stamp.params["block"]))
         for _, stamp in read
     ]
-    forms["indirect"] = words_of(np.concatenate(moved), names.vectors)
+    forms["indirect"] = words_of(np.concatenate(moved), atoms)
     called = read_table(files.classes, CLASSES).frame.set_index("class_id").loc[prompts.class_ids]
     said = [says(names.names, row) for row in called.to_dict("records")]
     able = drawable(names.names, objects)
     rows = []
     for shown, target in enumerate(nearest(prompts.vectors)):
+        if target < 0:
+            continue  # all classes share one prompt
         delta = prompts.vectors[target] - prompts.vectors[shown]
-        weights = {way: word_weights(*form, delta) for way, form in forms.items()}
-        weights["similar"] = similar_weights(names.vectors, delta)
+        weights = {way: word_weights(*form, delta, len(names.names)) for way, form in forms.items()}
+        weights["similar"] = similar_weights(atoms, delta)
         weights["random"] = np.random.default_rng([world.seed, STREAM, shown]).random(len(names.names))
         chosen = {way: taken(own, able, said[shown] | said[target]) for way, own in weights.items()}
         chosen["nothing"] = (-1, -1)
         for way, (background, word) in chosen.items():
             scenes = around(objects, shown, background, word, world.seed)
             pictures = render.render(objects.bank, scenes, world.seed, STREAM)
-            margin = preferred(clip, pictures, prompts, shown, target)
+            margin = preferred(clip, torch.from_numpy(pictures), prompts, shown, target)
             drawn_names = [
                 objects.world.backgrounds[background] if background >= 0 else "",
                 objects.world.words[word] if word >= 0 else "",
@@ -136,9 +141,9 @@ def moves(clip: Clip, pixels: Callable[[np.ndarray], torch.Tensor], count: int, 
     return first_directions(found.cpu().numpy())[0]
 
 
-def words_of(r: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit directions [N, p], and their coefficients on the vocabulary [N, V]."""
-    return r, dense(pursue(r, dictionary(vectors), WORDS_EACH), len(vectors))
+def words_of(r: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, Pursuit]:
+    """Unit directions [N, p], and their coefficients on the words of a dictionary [V, p]."""
+    return r, pursue(r, atoms, WORDS_EACH)
 
 
 def drawable(names: Iterable[str], objects: drawn.Objects) -> Drawable:
@@ -175,13 +180,3 @@ def around(objects: drawn.Objects, shown: int, background: int, word: int, seed:
         ~every,
         colour,
     )
-
-
-def preferred(clip: Clip, pictures: np.ndarray, prompts: Prompts, shown: int, target: int) -> np.ndarray:
-    """y of the target minus y of the class that is shown, of pictures uint8 [n, 3, h, w]; [n]."""
-    normalise = normaliser(clip.weights.preprocess, clip.device)
-    with torch.inference_mode():
-        z = clip.model.encode_image(normalise(torch.from_numpy(pictures))).float()
-        e = torch.nn.functional.normalize(z, dim=1).cpu().numpy()
-    found: np.ndarray = e @ (prompts.vectors[target] - prompts.vectors[shown])
-    return found

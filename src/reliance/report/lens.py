@@ -4,7 +4,7 @@ Findings with verdicts, the figures, examples of neurons with words and images, 
 and maps against what was drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +21,9 @@ from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.cases import CASES
 from reliance.lens.directions import TOPS
 from reliance.lens.evaluate import ACCURACY
-from reliance.lens.findings import WAYS, carried, findings, misled, segmented
+from reliance.lens.findings import WAYS, carried, findings, in_all, misled, segmented
 from reliance.lens.neurons import NEURONS, strongest_of
-from reliance.lens.schema import ATTACKS, ATTRIBUTE_TRUTH, LENS_TRUTH, MAPS, SEGMENTS, summary
+from reliance.lens.schema import ATTACKS, ATTRIBUTE_TRUTH, GENERATED, LENS_TRUTH, MAPS, SEGMENTS, summary
 from reliance.naming.table import COMPONENTS
 from reliance.report.attributes import attribute_rows, described
 from reliance.report.bridge import case_rows, latent_rows
@@ -33,7 +33,7 @@ from reliance.report.page import write_page
 from reliance.report.pixels import uri
 
 TEMPLATE = Path(__file__).with_name("lens.html.j2")
-KIND, SCHEMA = "lens_report", 2
+KIND, SCHEMA = "lens_report", 3
 NEURONS_SHOWN, IMAGES_SHOWN, SIDE = 12, 10, 48
 
 
@@ -45,8 +45,9 @@ class Tables(NamedTuple):
     tops: Sequence[Path]
     truths: Sequence[Path] = ()  # of planted data
     maps: Path | None = None  # of planted data with an SAE
-    segments: Path | None = None  # of planted data
+    segments: Path | None = None  # of planted data, or with a folder of masks
     attacks: Path | None = None  # of planted data
+    generated: Path | None = None  # with a folder of generated images
     adversarial: Path | None = None  # of data with classes
     attributes: Path | None = None  # words of test images
     attribute_truth: Path | None = None  # of planted data
@@ -103,6 +104,7 @@ def lens_report(
         "maps": [read_table(tables.maps, MAPS)] if tables.maps else [],
         "segments": [read_table(tables.segments, SEGMENTS)] if tables.segments else [],
         "attacks": [read_table(tables.attacks, ATTACKS)] if tables.attacks else [],
+        "generated": [read_table(tables.generated, GENERATED)] if tables.generated else [],
         "adversarial": [read_table(tables.adversarial, ADVERSARIAL)] if tables.adversarial else [],
         "attributes": [read_table(tables.attributes, ATTRIBUTES)] if tables.attributes else [],
         "attribute_truth": (
@@ -117,7 +119,8 @@ def lens_report(
     truths = dict(zip(names, frames["truths"], strict=False))
     found = findings(dict(zip(names, frames["accuracies"], strict=True)), truths)
     found += [each for scores in frames["segments"] for each in segmented(scores)]
-    found += [each for attacks in frames["attacks"] for each in misled(attacks)]
+    found += [each for attacks in frames["attacks"] for each in misled(attacks, "drawn pictures")]
+    found += [each for images in frames["generated"] for each in misled(images, "generated images")]
     found += [each for cases in frames["cases"] for each in carried(cases)]
     album = Album(Pictured(["dataset"], [index], [dataset_root]), reading)
     shown = [
@@ -136,6 +139,8 @@ def lens_report(
         "maps": map_rows(frames["maps"][0]) if frames["maps"] else [],
         "segments": segment_rows(frames["segments"][0]) if frames["segments"] else [],
         "attacks": attack_rows(frames["attacks"][0]) if frames["attacks"] else [],
+        "generated": generated_rows(frames["generated"][0]) if frames["generated"] else None,
+        "generated_pairs": pair_rows(frames["generated"][0]) if frames["generated"] else None,
         "adversarial": word_rows(frames["adversarial"][0]) if frames["adversarial"] else None,
         "described": [each for said in frames["attributes"] for each in described(said, album)],
         "attributes": [row for scores in frames["attribute_truth"] for row in attribute_rows(scores)],
@@ -234,6 +239,30 @@ def attack_rows(attacks: pd.DataFrame) -> list[list[str]]:
         numbers = [f"{mean:.0%} [{max(low, 0):.0%}, {min(high, 1):.0%}]", f"{own['margin'].mean():+.3f}"]
         rows.append([said, *numbers, str(len(own)), str(int(own["pictures"].sum()))])
     return rows
+
+
+def generated_rows(generated: pd.DataFrame) -> Grid:
+    """Generated images in all, a row per kind of words."""
+    rows = [
+        [WAYS[str(row["way"])], *_won(row), str(row["pairs"])] for row in in_all(generated).to_dict("records")
+    ]
+    return Grid(["words", "success", "margin", "images", "pairs of classes"], rows, 0)
+
+
+def pair_rows(generated: pd.DataFrame, most: int = 40) -> Grid:
+    """The same of each pair of classes."""
+    rows = [
+        [str(row["shown"]), str(row["target"]), WAYS[str(row["way"])], *_won(row)]
+        for row in generated.to_dict("records")
+    ]
+    columns = ["shown", "taken for", "words", "success", "margin", "images"]
+    return Grid(columns, rows[:most], max(0, len(rows) - most))
+
+
+def _won(row: Mapping[Any, Any]) -> list[str]:
+    """Success with its interval, margin, and of how many images."""
+    ends = f"[{row['low']:.0%}, {row['high']:.0%}]"
+    return [f"{row['success']:.0%} {ends}", f"{row['margin']:+.3f}", str(row["pictures"])]
 
 
 def word_rows(words: pd.DataFrame, most: int = 40) -> Grid:

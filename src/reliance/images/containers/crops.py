@@ -13,7 +13,7 @@ from reliance.images.source import Held, Unreadable, check_size
 
 def read(at: Held, limit: int) -> bytes:
     """The bytes of an image."""
-    with _hdf5(at.container) as file:
+    with opened_hdf5(at.container) as file:
         if at.name not in file:
             raise Unreadable(f"{at.container.name} has no image of this name any more")
         check_size(_size(file[at.name]), limit)
@@ -22,7 +22,7 @@ def read(at: Held, limit: int) -> bytes:
 
 def size(at: Held) -> int:
     """Bytes of an image. Raises FileNotFoundError if it is not there."""
-    with _hdf5(at.container) as file:
+    with opened_hdf5(at.container) as file:
         found = _size(file[at.name]) if at.name in file else None
     if found is None:
         raise FileNotFoundError(at.container / at.name)
@@ -31,7 +31,7 @@ def size(at: Held) -> int:
 
 def crop_sizes(path: Path) -> dict[str, int]:
     """Name -> bytes of the image files inside an HDF5 file. Raises RelianceError if it is not one."""
-    with _hdf5(path) as file:
+    with opened_hdf5(path) as file:
         return {name: _size(file[name]) for name in file}
 
 
@@ -45,8 +45,8 @@ def _bytes(dataset: Any) -> bytes:
 
 
 @contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    """An open HDF5 file."""
+def opened_hdf5(path: Path) -> Iterator[Any]:
+    """An open HDF5 file. Raises RelianceError without h5py, and for a file that is not one."""
     try:
         import h5py
     except ModuleNotFoundError as error:
