@@ -9,6 +9,7 @@ from reliance.report.markup import Grid
 
 MOST_VALUES = 60  # of an attribute; above, it is an id of patients and the like
 WORST = 5  # groups of each attribute that are shown
+MOST_OF = 0.5  # of a case's images: what fewer have in common says little
 Scores = Mapping[str, Any]  # what `repair.group_data.score_groups` writes
 
 
@@ -22,7 +23,7 @@ def group_grid(scores: Scores, names: Mapping[int, str], few: int) -> Grid:
             [attribute, "all", "", f"{found['images']:,}", *_pair(found, "mean_before", "mean_after")]
         )
         large = [group for group in found["groups"] if group["images"] >= few]
-        for group in sorted(large, key=lambda group: (group["before"], -group["images"]))[:WORST]:
+        for group in sorted(large, key=_worst)[:WORST]:
             label = names.get(group["class_id"], str(group["class_id"]))
             said = [attribute, label, group["value"], f"{group['images']:,}"]
             rows.append([*said, *_pair(group, "before", "after")])
@@ -42,15 +43,23 @@ def attribute_grid(scores: Scores, cases: pd.DataFrame, names: Mapping[int, str]
     for case in cases.to_dict("records"):
         found = by_case.get(case["case_id"])
         if found and found["attribute"] in known:
-            shares = [f"{found[key]:.0%}" for key in ("share", "elsewhere")]
             what = [case["case_id"], names.get(case["class_id"], ""), case["kind"], case["name"] or "no name"]
-            rows.append([*what, f"{found['attribute']}: {found['value']}", *shares])
+            said = [f"{found['attribute']}: {found['value']}"]
+            said += [f"{found[key]:.0%}" for key in ("share", "elsewhere")]
+            rows.append(
+                [*what, *(said if found["share"] >= MOST_OF else ["no value that half of them have", "", ""])]
+            )
     return Grid(["case", "class", "kind", "stands out", "its images share", "of them", "of others"], rows)
 
 
 def _told(found: Mapping[str, Any]) -> bool:
     """Whether something is an attribute of images, and no id."""
     return 1 < len({group["value"] for group in found["groups"]}) <= MOST_VALUES
+
+
+def _worst(group: Mapping[str, Any]) -> tuple[float, int]:
+    """Order of groups, the worst first, before or after."""
+    return min(group["before"], group["after"]), -group["images"]
 
 
 def _pair(found: Mapping[str, Any], before: str, after: str) -> list[str]:
