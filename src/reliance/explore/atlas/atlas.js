@@ -245,7 +245,7 @@
 
   // ---- the list: only the rows in view exist
 
-  const ROW = 56;
+  const ROW = 64;
   const list = h("div", { class: "list", tabindex: "-1" });
   const spacer = h("div", { class: "spacer" });
   const total = h("p", { class: "total", "aria-live": "polite" });
@@ -271,13 +271,12 @@
     const row = shownRows[place], id = units.id[row];
     const clarity = units.clarity[row];
     const said = [clarity === null ? "fires rarely" : `clarity ${fixed(clarity / 1000)}`, ...(units.sure[row] === null ? [] : [isToss(row) ? `name a coin toss (${units.sure[row]} %)` : `name ${units.sure[row]} % sure`]), `activation ${fixed(units.activation[row] / 100, 1)}`];
-    const driven = units.drives[row] < 0 ? "" : className(units.drives[row]);
-    const drives = driven ? ` → ${driven}` : "";
+    if (units.drives[row] >= 0) said.unshift(`→ ${className(units.drives[row])}`);
     const fooled = (casesOfUnit.get(id) || []).map((one) => `“${className(one.class)}”`);
     if (fooled.length) said.unshift(`fools ${fooled.slice(0, 2).join(", ")}`);
     return h("a", { class: "row", href: unitHref(id), "data-key": key, style: { top: `${place * ROW}px` } }, face(id),
-      h("span", { class: "who" }, h("span", { class: "line" }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
-        h("small", {}, said.join(" · "), h("bdi", {}, drives))),
+      h("span", { class: "who" }, h("span", { class: "line", title: name(row) }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
+        h("small", { title: said.join(" · ") }, h("bdi", {}, said.join(" · ")))),
       units.kind[row] && h("i", { class: "dot", title: core.kinds[units.kind[row]].one, style: { background: shade(core.kinds[units.kind[row]].color) } }));
   }
 
@@ -323,7 +322,7 @@
   const command = (text) => h("code", {}, text);
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`; // for a shell
 
-  const search = h("input", { type: "search", id: "search", placeholder: "search names, numbers, classes, fooled prompts", "aria-label": "search units by name, number or class", autocomplete: "off", spellcheck: "false",
+  const search = h("input", { type: "search", id: "search", placeholder: "name, number, class or prompt", "aria-label": "search units by name, number, class or fooled prompt", autocomplete: "off", spellcheck: "false",
     oninput: (event) => changed({ q: event.target.value }, true) });
   const reset = h("button", { class: "plain", hidden: true, onclick: () => { state = { ...START, color: state.color, places: state.places }; controls(); changed({}); } }, "clear filters");
   const panel = h("div", { class: "panel" });
@@ -378,7 +377,7 @@
       Object.entries(options).map(([value, said]) => h("option", { value, selected: state[key] === value }, said))));
     const step = (label, said, action) => h("button", { "aria-label": label, title: label, onclick: action }, said);
     mapTools.replaceChildren(select("colour", "color", core.own && core.cases.length ? COLORS : { clarity: "clarity", alignment: "alignment", activation: "activation" }),
-      select("near means", "places", { direction: "the same direction", examples: "similar images" }),
+      select("near", "places", { direction: "by direction", examples: "by images" }),
       h("span", { class: "zoom" }, step("zoom in", "+", () => zoom(1.5)), step("zoom out", "−", () => zoom(1 / 1.5)), step("whole map", "⤢", () => { Object.assign(view, { scale: 1, x: 0, y: 0 }); drawMap(); })));
   }
 
