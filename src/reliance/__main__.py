@@ -183,7 +183,10 @@ def serve_variant(
     from reliance.explore.server import serve
     from reliance.explore.study import open_study
 
-    told(lambda: serve(open_study(results / variant), host, port, lambda text: typer.echo(text, err=True)))
+    def warn(text: str) -> None:
+        typer.echo(text, err=True)
+
+    told(lambda: serve(open_study(results / variant), host, port, typer.echo, warn))
 
 
 @app.command("export-sae")

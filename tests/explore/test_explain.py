@@ -104,6 +104,9 @@ def test_a_case_is_named_where_its_unit_is_active(asked, study):
     image_id = int(np.flatnonzero((asked.toy.indices == CASE[6]).any(1) & asked.toy.valid)[0])
     found = study.explain(("train", image_id), 5).table().set_index("component")
     assert found["case"][CASE[6]] == CASE[0]
+    rows = study.explain(("train", image_id), [5, 9]).sheet().blocks
+    said = [next(row.cells[-1] for row in block.rows if row.cells[0] == str(CASE[6])) for block in rows]
+    assert said == [f"{CASE[0]} (spurious of crane)"] * 2  # of its own prompt and of another one alike
 
 
 def test_a_file_of_the_data_set_is_the_stored_image(asked, study):

@@ -18,11 +18,12 @@ from attribution.toy import CLASS_IDS
 from reliance.base.artifacts import derived_stamp, write_json
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
-from reliance.explore import server
+from reliance.explore import server, where
 from reliance.explore.attribute import cosines
 from reliance.explore.describe import describe_variant, read_description
 from reliance.explore.served import Desk
 from reliance.explore.server import HEADERS, application
+from reliance.explore.where import Place
 
 TOKEN = "a-word"
 ROOT = Path(__file__).parents[2]
@@ -232,6 +233,47 @@ def test_units_and_images_are_found_for_a_text(client, study):
     assert found["images"] == study.images(text="label one", split="train", top=24).record()["images"]
 
 
+def test_maps_are_drawn_for_prompts_and_units(client, image, monkeypatch):
+    asked = []
+
+    drawn = Image.new("RGB", (8, 8)), np.zeros((2, 2))
+
+    def of_prompts(models, seen, names, vectors):
+        asked.append((seen.place, names))
+        return [Place(name, *drawn, 0.5) for name in names]
+
+    def of_units(shelf, models, seen, units):
+        asked.append((seen.place, units))
+        return [Place(f"unit {unit}", *drawn, 1.5, "on") for unit in units]
+
+    monkeypatch.setattr(where, "of_prompts", of_prompts)
+    monkeypatch.setattr(where, "of_units", of_units)
+    params = {"image": f"train:{image}", "prompt": ["kite", "anything"], "class": "2", "unit": "4,0,x"}
+    found = client.get(f"/{TOKEN}/api/where", params=params).json()["maps"]
+    assert [(one["caption"], one["total"]) for one in found] == [
+        *((name, 0.5) for name in ("kite", "anything", "kite")),
+        *(("unit 4", 1.5), ("unit 0", 1.5)),
+    ]
+    assert found[0]["picture"].startswith("data:image/webp;base64,") and found[-1]["meaning"] == "on"
+    place = ("train", image)
+    assert asked == [(place, ["kite", "anything", "kite"]), (place, [4, 0])]  # one pass each
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"unit": "1,2,3,4,5,6,7,8,9"}, "at most 8"),
+        ({"unit": "999999"}, "component is asked for by its number"),
+        ({"image": "new-1", "unit": "1"}, "handed over"),
+        ({"class": "77"}, "class_id"),
+    ],
+)
+def test_maps_of_what_is_not_there_are_refused(client, image, params, words):
+    answer = client.get(f"/{TOKEN}/api/where", params={"image": f"train:{image}", **params})
+    assert answer.status_code == 400
+    assert words in answer.text
+
+
 def test_an_atlas_of_other_results_is_refused(home, study):
     path = home / "atlas/atlas.json"
     before = path.read_bytes()
@@ -262,10 +304,10 @@ def test_the_command_prints_an_address_that_answers(home):
         "0",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            assert process.stderr is not None
-            said = process.stderr.readline()
+            assert process.stdout is not None
+            said = process.stdout.readline()
             address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", said)
             assert address, said
             with urllib.request.urlopen(address[0]) as answer:
@@ -282,4 +324,4 @@ def test_a_port_that_is_taken_is_told(home):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(RelianceError, match="free"):
-            server.serve(reliance.open(home), "127.0.0.1", taken.getsockname()[1], print)
+            server.serve(reliance.open(home), "127.0.0.1", taken.getsockname()[1], print, print)

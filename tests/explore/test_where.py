@@ -15,6 +15,8 @@ from reliance.explore.attribute import Seen
 from reliance.explore.sheets import WHERE, Sheet
 from reliance.explore.thumbs import thumbnails
 from reliance.explore.where import SIDE, of_prompts, of_units, overlay
+from reliance.lens.unit_maps import FIRES, READ
+from reliance.units.sae.files import Sae
 
 RNG = np.random.default_rng(0)
 SEEN = Seen(np.zeros(D), np.zeros(0, np.int64), np.zeros(0))
@@ -27,10 +29,9 @@ def models(site: str = "class_token") -> Any:
 
 
 def shelf(norm: object = None) -> Any:
-    arrays = {"encoder_weight": RNG.normal(size=(7, D)), "encoder_bias": RNG.normal(size=7)}
-    arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
-    bias = RNG.normal(size=D).astype(np.float32)
-    return SimpleNamespace(variant="v", sae=SimpleNamespace(**arrays, bias=bias, input_norm=norm))
+    weight, bias, e = (RNG.normal(size=size).astype(np.float32) for size in ((7, D), D, 7))
+    sae = Sae(weight, e, weight, bias, 2, input_norm=norm)  # type: ignore[arg-type]
+    return SimpleNamespace(variant="v", sae=sae)
 
 
 def test_maps_are_of_y_and_of_units_before_their_activation() -> None:
@@ -50,10 +51,33 @@ def test_maps_are_of_y_and_of_units_before_their_activation() -> None:
     assert unit.patches.shape == (3, 3) and unit.picture.size == (SIDE, SIDE)
 
 
-@pytest.mark.parametrize(("site", "norm"), [("block-2", None), ("class_token", "mean")])
+@pytest.mark.parametrize(("site", "norm"), [("embedding", None), ("class_token", "mean")])
 def test_units_elsewhere_have_no_map(site: str, norm: object) -> None:
-    with pytest.raises(RelianceError, match="linear in the class token"):
+    with pytest.raises(RelianceError, match="linear in a class token"):
         of_units(shelf(norm), models(site), SEEN, [0])
+
+
+@pytest.mark.parametrize(("site", "meaning"), [("block-2", READ), ("block-2-patches", FIRES)])
+def test_a_map_says_what_it_is_of(site: str, meaning: str) -> None:
+    places = of_units(shelf(), models(site), SEEN, [2, 0])
+    assert [(place.caption, place.meaning) for place in places] == [("unit 2", meaning), ("unit 0", meaning)]
+    prompts = of_prompts(models(), SEEN, ["a"], TEXT[:1])
+    assert with_places(Sheet("t", [], [], []), [*prompts, *places]).blocks[0].lead == list(
+        dict.fromkeys([READ, meaning])
+    )
+
+
+@pytest.mark.parametrize("site", ["class_token", "block-2", "block-2-patches"])
+def test_an_image_passes_once_for_all_units_and_once_for_all_prompts(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, passes = models(site), []
+    encode = own.encoder.model.encode_image
+    monkeypatch.setattr(own.encoder.model, "encode_image", lambda *a: passes.append(1) or encode(*a))
+    of_units(shelf(), own, SEEN, [2, 0, 5])
+    assert len(passes) == 1
+    of_prompts(own, SEEN, ["a", "b"], TEXT)
+    assert len(passes) == 2
 
 
 def test_colours_say_what_adds_and_what_takes_away() -> None:

@@ -11,12 +11,15 @@ from reliance.base.errors import RelianceError
 from reliance.config.resolve import load
 from reliance.config.sites import HEAD, NETWORK, SITES, block_of, kind_of, named, rule_of
 from reliance.plan import (
+    atlas,
     attribution,
     codes,
     concepts,
     encoders,
+    explore,
     failures,
     faithfulness,
+    figures,
     naming,
     paths,
     robustness,
@@ -224,3 +227,52 @@ def test_other_sites_are_recorded_beside_where_that_is_asked_for() -> None:
     asked = Plan(plan.config.model_copy(update={"embedding": section}))
     assert list(encoders.together(asked, own)) == ["block-2"]
     assert encoders.together(asked, own._replace(split="train@red_more")) == {}
+
+
+AT_SITES: dict[str, Any] = {
+    "out": {"site": "embedding"},
+    "inside": {"site": {"block": -2}},
+    "pieces": {"site": {"block": -2, "token": "patches"}},
+}
+
+
+def test_every_site_has_an_atlas_and_its_relevances_are_kept_ones_where_no_head_is() -> None:
+    plan = planned(**AT_SITES)
+    for name, closed in (("demo", True), ("out", True), ("inside", False), ("pieces", False)):
+        w = Wildcards(variant=name)
+        files = atlas.to_browse(plan, w)
+        assert ("head" in files, "attributions" in files, "outputs" in files) == (
+            closed,
+            not closed,
+            not closed,
+        )
+        assert atlas.browsing(plan, w)["site"] == plan.variant(name).site
+        described = explore.describing(plan, w)["files"]
+        assert described["atlas"] == f"results/{name}/atlas/index.html"
+        assert ("head" in described) == closed
+    assert atlas.to_browse(plan, Wildcards(variant="pieces"))["outputs"] == (
+        "results/pieces/outputs/subset.parquet"
+    )
+
+
+def galleries_of(plan: Plan, name: str) -> list[tuple[Any, Any]]:
+    """Inputs and settings of the galleries of components and of cases."""
+    groups = (figures.GROUPS[reads] for reads in ("hidden concepts", "cases"))
+    return [(group.inputs(plan, [name]), group.settings(plan, [name])) for group in groups]
+
+
+def test_galleries_have_maps_only_if_asked_for_and_where_there_are_some() -> None:
+    plain = planned(**AT_SITES)
+    section = plain.config.galleries.model_copy(update={"maps": True})
+    plan = Plan(plain.config.model_copy(update={"galleries": section}))
+    for name, mapped in (("demo", True), ("out", False), ("inside", True), ("pieces", True)):
+        for (files, settings), (before, unset) in zip(
+            galleries_of(plan, name), galleries_of(plain, name), strict=True
+        ):
+            assert not {"weights", "sae"} & set(before) and "site" not in unset
+            assert ({"weights", "sae"} <= set(files)) == mapped
+            assert settings.get("site") == (plan.variant(name).site if mapped else None)
+    borrowed = planned(**AT_SITES, mended={"failures_from": "pieces"})
+    files, _ = galleries_of(borrowed, "mended")[1]
+    assert files["located"] == "results/pieces/codes/train/manifest.json"
+    assert "located" not in galleries_of(borrowed, "inside")[1][0]

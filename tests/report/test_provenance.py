@@ -66,4 +66,3 @@ def test_the_atlas_is_asked_for_with_the_configuration_of_the_page():
     )
     assert found["command"].startswith("snakemake results/pets/report.html")
     assert provenance.commands("", "demo")["atlas_command"].endswith("results/demo/atlas/index.html")
-    assert provenance.commands("", "demo", "block-2")["atlas_command"] == ""

@@ -91,6 +91,7 @@ class Galleries(Section):
     images_per_component: Positive
     cases_per_kind: Positive
     images_per_case: Positive
+    maps: bool = False
 
 
 class Probe(Section):

@@ -264,6 +264,6 @@ def with_places(sheet: Sheet, places: Sequence[Place]) -> Sheet:
     shown: list[tuple[sheets.Shown, str]] = [
         ((sheets.WHERE, i), place.caption) for i, place in enumerate(places)
     ]
-    lead = ["what is read from each patch, over all blocks and heads: warm adds, cold takes away"]
-    blocks = [*sheet.blocks, sheets.Block("Where in the image", lead, [], [], shown)]
+    meanings = dict.fromkeys(place.meaning for place in places)
+    blocks = [*sheet.blocks, sheets.Block("Where in the image", list(meanings), [], [], shown)]
     return sheet._replace(blocks=blocks, places=tuple(places))

@@ -57,13 +57,26 @@ class Relevances(NamedTuple):
     bias: np.ndarray  # y with the error left out, too: of the offset b alone [C]
 
 
+class Standing(NamedTuple):
+    """Where an image stands before the rest of the model, and how its units move it there."""
+
+    seen: Seen  # x float32 [d]; at a site with patches all of them in one row, [P d]
+    directions: np.ndarray  # what one of each active unit adds to x, in their order [k, d]
+    offset: np.ndarray  # b of x = aV + b + error [d]
+    rest: Rest
+
+    def without(self, units: np.ndarray) -> np.ndarray:
+        """x float64 [d] with the activations of `units` int64 [q] at 0; the error stays as it was."""
+        gone = np.isin(self.seen.component, units)
+        lost = self.seen.activation[gone].astype(np.float64) @ self.directions[gone]
+        moved: np.ndarray = self.seen.x.astype(np.float64) - lost
+        return moved
+
+
 def relevances(
     seen: Seen, directions: np.ndarray, offset: np.ndarray, rest: Rest, text: np.ndarray
 ) -> Relevances:
-    """Relevance of the active units of an image for prompts `text` [C, p].
-
-    directions [k, d] are those of its active units in their order, offset [d] the b of x = aV + b + error.
-    """
+    """Relevance of the active units of an image for prompts `text` [C, p]; the rest as in `Standing`."""
     t = _units(np.atleast_2d(text))
     x, k = seen.x.astype(np.float64), len(seen.component)
     parts = seen.activation.astype(np.float64)[:, None] * directions.astype(np.float64)

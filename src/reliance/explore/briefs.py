@@ -9,6 +9,7 @@ from reliance.base.errors import RelianceError
 from reliance.codes.top_samples import TOP_SAMPLES
 from reliance.explore.indexing import SERVED
 from reliance.explore.lookup import each, rows_where
+from reliance.explore.serves import counting
 from reliance.explore.shelf import Shelf
 
 
@@ -84,13 +85,13 @@ def briefs(shelf: Shelf, components: Sequence[int], examples: int = 6, served: i
 
 
 def served_by(shelf: Shelf, components: Sequence[int], most: int) -> dict[int, list[Served]]:
-    """The classes that units drive, the one they add most to first; nothing if that was not built."""
+    """The classes that units serve, the one they add most to first; nothing if that was not built."""
     if not shelf.has("served") or not len(components):
         return {}
     frame, _ = rows_where(shelf.path("served"), SERVED, {"component": list(components)})
-    names = shelf.class_label
+    names, frame = shelf.class_label, counting(frame)
     found: dict[int, list[Served]] = {}
-    for row in each(frame[frame["rank"] < most]):
+    for row in each(frame[frame.groupby("component").cumcount() < most]):
         entry = Served(int(row.class_id), names(int(row.class_id)), row.share, row.n_active / row.n)
         found.setdefault(int(row.component), []).append(entry)
     return found

@@ -1,11 +1,15 @@
 """What the local page asks of a study: numbers of `explore`, and what becomes of an image without units."""
 
+from __future__ import annotations
+
+import base64
+import io
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,13 +17,16 @@ from PIL import Image
 from reliance.base.errors import RelianceError
 from reliance.explore.answers import Explanation
 from reliance.explore.attribute import cosines
-from reliance.explore.briefs import plain
+from reliance.explore.briefs import briefs, plain
 from reliance.explore.explain import explained
 from reliance.explore.model import ENCODER, LABELLER
 from reliance.explore.picture import STORED, Picture, see, stored
 from reliance.explore.prompts import Asked, ask, main_set
 from reliance.explore.study import Study
 from reliance.figures.thumbnails import square
+
+if TYPE_CHECKING:
+    from reliance.explore.where import Place
 
 KEPT = 16  # images that were handed over, the last ones
 CLASSES = 5  # that are told before and after
@@ -83,14 +90,14 @@ class Desk:
             return {**found.record(), "key": key, "switched": plain(self.switch(picture, asked, off))}
 
     def switch(self, picture: Picture, asked: Sequence[Asked], off: Sequence[int]) -> Switched:
-        """Outputs with units at 0: x loses a_j v_j of each, the error stays as it was. Exact, in float64."""
-        seen, study = picture.seen, self.study
-        gone = np.isin(seen.component, np.array(list(off), np.int64))
-        lost = seen.activation[gone].astype(np.float64) @ study.sae.decoder_weight[seen.component[gone]]
+        """Outputs with units at 0: x loses a_j v_j of each, the error stays as it was. Exact.
+
+        Behind an earlier block the blocks after it run again, among the other tokens of the image.
+        """
+        study, stands = self.study, self.study.standing(picture.seen)
         texts = study.prompts(main_set(study))
-        whole = seen.x.astype(np.float64)
-        rest = study.rest(seen)
-        before, after = (cosines(x, rest, texts.vectors) for x in (whole, whole - lost))
+        left = stands.without(np.array(list(off), np.int64))
+        before, after = (cosines(x, stands.rest, texts.vectors) for x in (stands.seen.x, left))
         best = {int(i) for y in (before, after) for i in np.argsort(-y, kind="stable")[:CLASSES]}
         rows = [
             {
@@ -101,8 +108,32 @@ class Desk:
             }
             for i in sorted(best, key=lambda i: (-after[i], i))
         ]
-        y = cosines(whole - lost, rest, np.stack([prompt.vector for prompt in asked]))
+        y = cosines(left, stands.rest, np.stack([prompt.vector for prompt in asked]))
         return Switched(y.tolist(), rows)
+
+    def where(self, key: str, prompts: Sequence[str | int] = (), units: Sequence[int] = ()) -> dict[str, Any]:
+        """Maps of prompts and of units over an image: one pass for all prompts, and one for all units.
+
+        prompts : texts, or class_ids.
+
+        Raises RelianceError for what has no map, or if the image's file is gone.
+        """
+        from reliance.explore import where
+
+        if max(len(prompts), len(units)) > PROMPTS:
+            found = f"{len(prompts)} prompts, {len(units)} units"
+            raise _refused("maps", found, f"at most {PROMPTS} of each")
+        study, places = self.study, []
+        with self._lock:
+            briefs(study, units, 0)  # refuses numbers that are no unit's
+            seen = self._picture(key).seen
+            if prompts:
+                asked = ask(study, study.models, prompts)
+                vectors = np.stack([prompt.vector for prompt in asked])
+                places += where.of_prompts(study.models, seen, [prompt.text for prompt in asked], vectors)
+            if units:
+                places += where.of_units(study, study.models, seen, units)
+        return {"maps": [_drawn(place) for place in places]}
 
     def find(self, text: str, split: str) -> dict[str, Any]:
         """Units and images for a text."""
@@ -122,7 +153,8 @@ class Desk:
     def _best(self, picture: Picture) -> int:
         """The class whose prompt has the largest output."""
         texts = self.study.prompts(main_set(self.study))
-        y = cosines(picture.seen.x.astype(np.float64), self.study.rest(picture.seen), texts.vectors)
+        stands = self.study.standing(picture.seen)
+        y = cosines(stands.seen.x, stands.rest, texts.vectors)
         return int(texts.class_ids[y.argmax()])
 
     def _picture(self, key: str) -> Picture:
@@ -131,6 +163,20 @@ class Desk:
         if match := STORED.fullmatch(key):
             return stored(self.study, match["split"], int(match["image_id"]))
         raise _refused("image", repr(key), "one that was handed over not long ago, or for example test:12")
+
+
+def _drawn(place: Place) -> dict[str, Any]:
+    """A map as the page shows it."""
+    picture = base64.b64encode(webp(place.picture)).decode()
+    told = {"caption": place.caption, "total": place.total, "meaning": place.meaning}
+    return {**told, "picture": f"data:image/webp;base64,{picture}"}
+
+
+def webp(image: Image.Image) -> bytes:
+    """A picture as a file."""
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=88)
+    return stream.getvalue()
 
 
 def _again(error: RelianceError, file: Path) -> RelianceError:

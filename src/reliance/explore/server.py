@@ -26,7 +26,7 @@ from reliance.base.artifacts import check_same, read_json
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.explore.atlas.build import HERE, KIND, SCHEMA, STATIC, rendered
-from reliance.explore.served import Desk
+from reliance.explore.served import Desk, webp
 from reliance.explore.study import Study
 
 EVERY = ("0.0.0.0", "::")  # hosts that stand for all names of the machine
@@ -43,8 +43,13 @@ HEADERS = {
 }
 
 
-def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Answer until it is stopped. Raises RelianceError if there is no atlas, or the port is taken."""
+def serve(
+    study: Study, host: str, port: int, say: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
+    """Answer until it is stopped: `say` gets the address, `warn` what goes wrong meanwhile.
+
+    Raises RelianceError if there is no atlas, or the port is taken.
+    """
     import socket
 
     import uvicorn
@@ -77,16 +82,16 @@ def serve(study: Study, host: str, port: int, say: Callable[[str], None]) -> Non
             next_step="say --port 0",
         ) from error
     say(f"{study.variant} at http://{shown}:{listening.getsockname()[1]}/{token}/ (stop with Ctrl-C)")
-    threading.Thread(target=_warm, args=(desk, say), daemon=True).start()
+    threading.Thread(target=_warm, args=(desk, warn), daemon=True).start()
     uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False)).run(sockets=[listening])
 
 
-def _warm(desk: Desk, say: Callable[[str], None]) -> None:
+def _warm(desk: Desk, warn: Callable[[str], None]) -> None:
     """Load the models while somebody looks at the atlas."""
     try:
         desk.warm()
     except RelianceError as error:
-        say(f"what is looked up can be asked, a model not: {error}")
+        warn(f"what is looked up can be asked, a model not: {error}")
 
 
 def application(desk: Desk, token: str, hosts: tuple[str, ...] = LOCAL) -> Starlette:
@@ -114,8 +119,7 @@ def application(desk: Desk, token: str, hosts: tuple[str, ...] = LOCAL) -> Starl
 
     async def explain(request: Request) -> Response:
         q = request.query_params
-        off = [int(n) for n in q.get("off", "").split(",") if n.isascii() and n.isdigit() and len(n) < 10]
-        asked = q.get("image", ""), q.getlist("prompt"), off
+        asked = q.get("image", ""), q.getlist("prompt"), _numbers(q.get("off", ""))
         return JSONResponse(await run_in_threadpool(desk.explain, *asked))
 
     async def find(request: Request) -> Response:
@@ -125,11 +129,15 @@ def application(desk: Desk, token: str, hosts: tuple[str, ...] = LOCAL) -> Starl
     async def take(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(desk.take, await _body(request)))
 
+    async def where(request: Request) -> Response:
+        q = request.query_params
+        prompts: list[str | int] = [*q.getlist("prompt"), *_numbers(q.get("class", ""))]
+        units = _numbers(q.get("unit", ""))
+        return JSONResponse(await run_in_threadpool(desk.where, q.get("image", ""), prompts, units))
+
     async def picture(request: Request) -> Response:
-        return Response(
-            await run_in_threadpool(_webp, desk, request.query_params.get("image", "")),
-            media_type="image/webp",
-        )
+        found = await run_in_threadpool(desk.picture, request.query_params.get("image", ""))
+        return Response(await run_in_threadpool(webp, found), media_type="image/webp")
 
     static = [
         packaged(name, kind) for name, kind in zip(STATIC, ("text/javascript", "text/css"), strict=True)
@@ -137,6 +145,7 @@ def application(desk: Desk, token: str, hosts: tuple[str, ...] = LOCAL) -> Starl
     api = [
         Route("/api/explain", explain),
         Route("/api/find", find),
+        Route("/api/where", where),
         Route("/api/image", picture),
         Route("/api/image", take, methods=["POST"]),
     ]
@@ -198,12 +207,9 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _webp(desk: Desk, key: str) -> bytes:
-    import io
-
-    stream = io.BytesIO()
-    desk.picture(key).save(stream, "WEBP", quality=88)
-    return stream.getvalue()
+def _numbers(text: str) -> list[int]:
+    """Units in the address of a question, with commas between them; what is no number is left out."""
+    return [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 10]
 
 
 async def _told(request: Request, error: Exception) -> Response:

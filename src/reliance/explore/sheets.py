@@ -86,7 +86,8 @@ def _of_effect(effect: UnitEffect, about: Brief | None, most: float) -> Row:
     known = (
         [number(about.alignment, 2), number(about.clarity, 2), serving(about.serves)] if about else [""] * 3
     )
-    case = effect.case or (fooling(about.cases) if about else "")
+    cases = about.cases if about else []
+    own = [case for case in cases if case.failure_id == effect.case]  # of this prompt: the others less so
     cells = [
         str(effect.component),
         about.name if about else "",
@@ -97,7 +98,7 @@ def _of_effect(effect: UnitEffect, about: Brief | None, most: float) -> Row:
         number(effect.activation, 2),
         z,
         *known,
-        case,
+        fooling(own or cases) or effect.case,
     ]
     return Row(cells, effect.ablation / most, [("train", i) for i in about.examples] if about else [])
 
@@ -141,7 +142,7 @@ def of_unit(card: Unit) -> Sheet:
             Row([str(s.class_id), s.name, percent(s.share), percent(s.rate)], s.share / most)
             for s in card.drives
         ]
-        blocks.append(Block("Classes it drives", [], ["class", "name", "share of y", "fires on"], rows))
+        blocks.append(Block("Classes it serves", [], ["class", "name", "share of y", "fires on"], rows))
     near = (
         ("Nearest by decoder direction", "cosine", card.along),
         ("Fires on the same images", "share", card.beside),

@@ -23,7 +23,7 @@ from reliance.codes.store import Codes, open_codes
 from reliance.config.sites import kind_of
 from reliance.encoders.head import Head, load_head
 from reliance.encoders.stored import Embeddings
-from reliance.explore.attribute import Closed, Relevances, Rest, Seen, relevances
+from reliance.explore.attribute import Closed, Relevances, Rest, Seen, Standing, relevances
 from reliance.explore.indexing import Views, read_views
 from reliance.explore.tables import Tables
 from reliance.naming.names import Vocabulary, read_vocabulary
@@ -158,8 +158,11 @@ class Shelf(Tables):
 
     def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
         """What the active units of an image add to the outputs of text vectors [C, p]."""
-        sae = self.sae
-        return relevances(seen, sae.decoder_weight[seen.component], sae.offset, self.rest(seen), text)
+        return relevances(*self.standing(seen), text)
+
+    def standing(self, seen: Seen) -> Standing:
+        """Where an image stands before the rest of the model, and how its units move it."""
+        return Standing(seen, self.sae.decoder_weight[seen.component], self.sae.offset, self.rest(seen))
 
     def rest(self, seen: Seen) -> Rest:
         """What stands behind the site, for one image; here in closed form."""

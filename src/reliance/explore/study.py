@@ -21,7 +21,7 @@ import numpy as np
 
 from reliance.explore import cards, explain, maps, search, unit
 from reliance.explore.answers import Cases, Classes, Explanation, Images, Search, UnitCard
-from reliance.explore.attribute import Relevances, Rest, Seen, relevances
+from reliance.explore.attribute import Rest, Seen, Standing
 from reliance.explore.describe import read_description
 from reliance.explore.mapped import UnitMap
 from reliance.explore.model import Models
@@ -51,13 +51,13 @@ class Study(Shelf):
         """What stands behind the site, for one image; its pixels are needed where that is whole blocks."""
         return super().rest(seen) if self.closed else self.models.behind(seen)
 
-    def attribute(self, seen: Seen, text: np.ndarray) -> Relevances:
-        """What the active units of an image add to the outputs of text vectors [C, p]."""
+    def standing(self, seen: Seen) -> Standing:
+        """Where an image stands before the rest of the model; of patches, all of them stand there."""
         if self.closed or not self.patches:
-            return super().attribute(seen, text)
+            return super().standing(seen)
         x, directions = self.models.spread_over(seen)
         offset = np.tile(self.sae.offset, len(x) // len(self.sae.offset))
-        return relevances(seen._replace(x=x), directions, offset, self.models.behind(seen), text)
+        return Standing(seen._replace(x=x), directions, offset, self.models.behind(seen))
 
     def map(self, component: int, image: ImageLike) -> UnitMap:
         """How strongly a unit fires on every patch of an image, at a site with patches."""
@@ -86,11 +86,15 @@ class Study(Shelf):
     def _where(self, found: Explained, asked: Sequence[str | int]) -> list[Place]:
         """Maps of the prompts of an explanation, and of the units that add most to each."""
         from reliance.explore import where
+        from reliance.lens.unit_maps import unmapped
 
         seen, texts = found.picture.seen, ask(self, self.models, asked)
         names, vectors = [text.text for text in texts], np.stack([text.vector for text in texts])
         units = [effect.component for answer in found.answers for effect in answer.units[:MAPPED]]
         shown = where.of_prompts(self.models, seen, names, vectors)
+        if why := unmapped(self.models.site, self.sae):
+            found.notes.append(f"units have no map here ({why}): prompts only")
+            return shown
         return shown + where.of_units(self, self.models, seen, list(dict.fromkeys(units)))
 
     def component(

@@ -65,6 +65,11 @@ class Album:
             if not root.is_dir():
                 raise _no_root(name, root)
 
+    @property
+    def home(self) -> str:
+        """The data set of the variant itself, which comes first."""
+        return next(iter(self.indexes), "")
+
     def find(self, samples: pd.DataFrame) -> pd.DataFrame:
         """The samples (dataset, split, image_id, ...) with path, bytes and place inside of a container.
 

@@ -1,6 +1,5 @@
 """The atlas of a variant: static pages of everything that was found, opened from the disk."""
 
-from reliance.base.errors import RelianceError
 from reliance.config.sites import SITES, kind_of
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
@@ -18,14 +17,6 @@ PACKAGED = ("index.html.j2", "atlas.js", "atlas.css")
 def to_browse(plan: Plan, w: Wildcards) -> Paths:
     """Everything that the atlas of a variant with an SAE shows."""
     plan.sae(w.variant)
-    if SITES[kind_of(plan.variant(w.variant).site)].tail:
-        raise RelianceError(
-            f"variants.{w.variant}.site",
-            "an atlas shows relevances that have a closed form",
-            found=plan.variant(w.variant).site,
-            allowed="class_token or embedding",
-            next_step=f"ask for the page, which has figures and cases: results/{w.variant}/report.html",
-        )
     name, miner = w.variant, plan.variant(w.variant).failures_from
     files: Paths = {
         "components": at(paths.COMPONENTS, variant=name),
@@ -44,7 +35,7 @@ def to_browse(plan: Plan, w: Wildcards) -> Paths:
         "classes": plan.path(paths.CLASSES, name),
         "views": at(paths.VIEWS, variant=name),
         "sae": at(paths.SAE, variant=name),
-        "head": plan.path(paths.HEAD, name),
+        **relevances(plan, name),
         "text": plan.path(paths.TEXT, name, prompt_set=plan.variant(name).failures.prompt_set),
         "embeddings": [plan.embedded(name, split) for split in SPLITS],
         "codes": [at(paths.CODES, variant=name, split=split) for split in SPLITS],
@@ -53,6 +44,14 @@ def to_browse(plan: Plan, w: Wildcards) -> Paths:
         files["outliers"] = at(paths.OUTLIERS, variant=name)
         files["outlier_samples"] = at(paths.OUTLIER_SAMPLES, variant=name)
     return files
+
+
+def relevances(plan: Plan, name: str) -> Paths:
+    """What relevances of images are computed from, or without a closed form those that are kept."""
+    if not SITES[kind_of(plan.variant(name).site)].tail:
+        return {"head": plan.path(paths.HEAD, name)}
+    kept = {"attributions": paths.ATTRIBUTIONS, "outputs": paths.OUTPUTS}
+    return {key: at(path, variant=name, attributed="subset") for key, path in kept.items()}
 
 
 def browsing(plan: Plan, w: Wildcards) -> Values:
@@ -64,6 +63,7 @@ def browsing(plan: Plan, w: Wildcards) -> Values:
         "dataset": v.dataset,
         "encoder": v.encoder,
         "dataset_root": plan.root(v.dataset),
+        "site": v.site,
         **reading(plan),
         **plan.compute,
     }

@@ -73,7 +73,7 @@ def _of_the_sae(plan: Plan, name: str) -> dict[str, Any]:
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=name),
     }
     return {
-        **({} if SITES[kind_of(v.site)].tail else {"atlas": at(paths.ATLAS, variant=name)}),
+        "atlas": at(paths.ATLAS, variant=name),
         "sae": at(paths.SAE, variant=name),
         "views": at(paths.VIEWS, variant=name),
         "expectations": at(paths.EXPECTATIONS, variant=name),

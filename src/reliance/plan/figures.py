@@ -6,11 +6,13 @@ A group says what figures are drawn from, for one variant or several, and which 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from reliance.config.sites import kind_of
 from reliance.figures.table import FIGURES, Row, numbered
 from reliance.plan import paths
 from reliance.plan.concepts import alignments
 from reliance.plan.lens import lens
 from reliance.plan.lens_pictures import check_masked, check_misled, masked, misled
+from reliance.plan.mapped import mapped, mapping
 from reliance.plan.naming import components_of
 from reliance.plan.paths import Wildcards, at, beside, each, sheet
 from reliance.plan.persisting import mining, persistence
@@ -106,6 +108,7 @@ def hidden_concepts(plan: Plan, names: Names) -> Paths:
         "components": at(paths.COMPONENTS, variant=name),
         "classes": plan.path(paths.CLASSES, name),
         **strongest_images(plan, name),
+        **mapped(plan, name),
     }
 
 
@@ -117,7 +120,7 @@ def strongest_images(plan: Plan, name: str) -> Paths:
 def concept_gallery(plan: Plan, names: Names) -> Values:
     """How many components and images are shown."""
     galleries = some(plan.config.galleries, "per_band", "images_per_component")
-    return {**galleries, **pictures(plan, names)}
+    return {**galleries, **pictures(plan, names), **mapping(plan, names[0])}
 
 
 def pictures(plan: Plan, names: Names) -> Values:
@@ -137,7 +140,11 @@ def cases(plan: Plan, names: Names) -> Paths:
     (name,) = names
     v = plan.variant(name)
     _, folders, tables = plan.lists(name)
+    located = kind_of(plan.variant(v.failures_from).site) == "patches"
+    codes = {"located": at(paths.CODES, variant=v.failures_from, split="train")} if located else {}
     return {
+        **codes,
+        **mapped(plan, v.failures_from),
         "failures": at(paths.FAILURES, variant=v.failures_from),
         "failure_samples": at(paths.FAILURE_SAMPLES, variant=v.failures_from),
         "outlier_samples": at(paths.OUTLIER_SAMPLES, variant=v.failures_from),
@@ -165,6 +172,7 @@ def case_gallery(plan: Plan, names: Names) -> Values:
         "roots": [plan.root(dataset) for dataset in datasets],
         "prompt_set": plan.variant(v.failures_from).failures.prompt_set,
         "mined_by": v.failures_from,
+        **mapping(plan, v.failures_from),
     }
 
 
@@ -185,6 +193,7 @@ def audited_images(plan: Plan, names: Names) -> Paths:
     return {**audited(plan, names), "components": components, **strongest_images(plan, name)}
 
 
+MAPPING = ("hidden concepts", "cases")  # groups whose figures load a model where galleries have maps
 GROUPS = {
     "robustness": Group(robustness, benchmarked),
     "curves": Group(curves, shown),
@@ -255,7 +264,7 @@ def figure(row: Row) -> Stage:
         settings=lambda plan, w: group.settings(plan, [w.variant]),
         listed=Listed("csv" if row.table else "png", row.name, row.category, labels, row.about),
         group="figures",
-        memory=1000 if row.table else 2000,
+        memory=1000 if row.table else 4000 if row.reads in MAPPING else 2000,
         minutes=5 if row.table else lambda s: 10 + s.train / 1000000,
         message=f"{'Writing' if row.table else 'Drawing'} {row.title} of {{wildcards.variant}}",
     )

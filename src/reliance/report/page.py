@@ -181,7 +181,7 @@ def report(
         **audit_shown(study, about.configuration["audit"]),
         "names_doubts": names_doubts(study, about.configuration["variant"], about.prompt_set),
         "left_out": list(about.left_out),
-        **provenance.commands(jobs.command, about.variant, site),
+        **provenance.commands(jobs.command, about.variant),
         "opening": opening(study, about.configuration["sae"], about.prompt_set, about.mined_by, site),
         **tables_shown(study),
         **truth_shown(study),

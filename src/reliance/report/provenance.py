@@ -10,7 +10,6 @@ from pathlib import Path
 from reliance.base.commands import configured
 from reliance.base.errors import RelianceError, make_again
 from reliance.base.stamps import read_stamp
-from reliance.config.sites import DEFAULT, HEAD, SITES, kind_of
 from reliance.explore.tables import Tables
 from reliance.figures.table import BY_NAME
 from reliance.report.markup import Grid
@@ -29,10 +28,9 @@ PACKAGES = (
 )
 
 
-def commands(command: str, variant: str, site: str = DEFAULT) -> dict[str, str]:
-    """The command that built the page, and the one for its atlas as configured, "" at a site without one."""
+def commands(command: str, variant: str) -> dict[str, str]:
+    """The command that built the page, and the one for its atlas as configured."""
     atlas = f"snakemake --cores 2 results/{variant}/atlas/index.html {configured(command)}".rstrip()
-    atlas = atlas if SITES[kind_of(site)].tail == HEAD else ""
     return {
         "command": command or f"snakemake --cores 2 results/{variant}/report.html",
         "atlas_command": atlas,

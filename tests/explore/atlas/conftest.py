@@ -1,5 +1,6 @@
 """One small made variant, and its atlas, for all tests of this folder."""
 
+import copy
 import json
 import re
 import sys
@@ -48,6 +49,20 @@ class Made:
 
         paths = {"page": self.folder / "index.html", "manifest": self.folder / "atlas.json"}
         atlas(self.files, **paths, about=self.about)
+
+    def behind(self, folder: Path, every_nth: int = 3) -> "Made":
+        """The same as if nothing in closed form stood behind the site: with tables of every n-th image."""
+        from reliance.attribution.inputs import Explained
+        from reliance.attribution.table import attribute_split
+
+        files, paths = self.files, {n: folder / f"{n}.parquet" for n in ("attributions", "outputs")}
+        given = {name: getattr(files, name) for name in ("index", "head", "sae", "text")}
+        both = {"embeddings": files.embeddings[0], "codes": files.codes[0]}
+        attribute_split(Explained(**given, **both), **paths, split="train", every_nth=every_nth)
+        other = copy.copy(self)
+        other.files = files._replace(**paths, head=None)
+        other.about, other.folder = self.about._replace(site="block-2"), folder / "atlas"
+        return other
 
     def data(self, name: str):
         """What a chunk says."""

@@ -1,5 +1,6 @@
 """The atlas in a browser, opened from the disk and clicked through; where there is no Chromium, skipped."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -156,10 +157,70 @@ def test_keys_lead_through_the_list(browser, made):
 def test_what_is_not_there_is_told(browser, made):
     visit = Visit(browser, made, "#/unit/99999")
     assert visit.title() == "Not here"
-    for hash_ in ("#/class/77", "#/case/x%20y", "#/image/train/99999", "#/image/x/1", "#/case/%E0%A4%A"):
+    missing = ("#/class/77", "#/case/x%20y", "#/image/train/99999", "#/image/x/1", "#/case/%E0%A4%A")
+    for hash_ in (*missing, "#/nonsense", "#/constructor", "#/ask"):
         visit.page.evaluate("(hash) => { location.hash = hash; }", hash_)
         visit.page.wait_for_timeout(150)
         assert visit.title() == "Not here"
+    assert "reliance serve made" in visit.page.inner_text("main")  # answers what the disk cannot
+    visit.close()
+
+
+def test_a_search_without_a_hit_says_what_to_do(browser, made):
+    visit = Visit(browser, made, viewport={"width": 1300, "height": 900})
+    visit.page.fill("#search", "it's nothing")
+    visit.page.wait_for_selector(".none code")
+    assert visit.page.inner_text(".none code") == "reliance find made 'it'\\''s nothing'"
+    visit.page.fill("#search", "")
+    visit.page.wait_for_selector(".none", state="hidden")
+    visit.page.evaluate("location.hash = '#/classes'")
+    visit.page.fill("main input", "zzz")
+    visit.page.wait_for_selector("text=No class has “zzz” in its name.")
+    visit.close()
+
+
+def test_a_case_is_taken_for_its_class_only_if_most_images_are(browser, made):
+    for case in made.records("cases"):
+        best, known = case["taken"]
+        visit = Visit(browser, made, f"#/case/{case['id']}", viewport={"width": 1300, "height": 900})
+        said = visit.page.inner_text(".versus h2 >> nth=0")
+        assert said.startswith("Taken for" if 2 * best > known else "Too high for")
+        assert f"For {best} of the {known} shown" in visit.page.inner_text(".versus .note >> nth=0")
+        visit.close()
+
+
+def test_what_was_not_computed_is_told_with_its_command(browser, made, tmp_path):
+    other = made.behind(tmp_path)
+    other.build()
+    images = [image for image in other.records("images") if image["u"]]
+    known, unknown = (next(image for image in images if bool(image["r"]) == kept) for kept in (True, False))
+    visit = Visit(browser, other, f"#/image/{unknown['s']}/{unknown['i']}", viewport=PHONE)
+    assert visit.page.inner_text("main h2 >> nth=0") == "What fires on it"
+    assert f"reliance explain made {unknown['s']}:{unknown['i']} --prompt" in visit.page.inner_text("main")
+    assert visit.page.locator(".nears .unit").count() == len(unknown["u"])
+    visit.page.evaluate(f"location.hash = '#/image/{known['s']}/{known['i']}'")
+    visit.page.wait_for_selector(".drivers")
+    assert visit.page.locator(".tabs a").count() == 1
+    visit.close()
+
+
+def test_patches_are_outlined(browser, made, tmp_path):
+    other = made.behind(tmp_path)
+    other.build()
+    chunk = other.folder / "data/units/0.js"
+    units = other.data("units/0")
+    units[0]["examples"][0].append([250, 500, 500, 750])
+    chunk.write_text(f'take("units/0",{json.dumps(units)})\n', encoding="ascii")
+    unit = other.data("core")["units"]["id"][0]
+    visit = Visit(browser, other, f"#/unit/{unit}", viewport={"width": 1300, "height": 900})
+    picture, patch = (
+        visit.page.locator(".gallery .pic >> nth=0" + at).bounding_box() for at in ("", " >> .patch")
+    )
+    assert patch["x"] - picture["x"] == pytest.approx(picture["width"] / 4, abs=1)
+    assert patch["y"] - picture["y"] == pytest.approx(picture["height"] / 2, abs=1)
+    assert patch["width"] == pytest.approx(picture["width"] / 4, abs=1)
+    assert "the patch outlined" in visit.page.inner_text("main")
+    assert visit.page.locator(".patch").count() == 1
     visit.close()
 
 

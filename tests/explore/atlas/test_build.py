@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from reliance.base.artifacts import hash_file, read_json
+from reliance.attribution.schema import ATTRIBUTIONS, OUTPUTS
+from reliance.base.artifacts import hash_file, read_json, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.explore.atlas import build
@@ -162,3 +163,45 @@ def test_cases_of_another_variant_name_its_units(made, tmp_path):
     assert not core["own"]
     assert not np.any(core["units"]["fools"])
     assert len(core["cases"]) == 5
+
+
+def test_a_class_is_what_most_images_are_taken_for_or_not(made):
+    cases, records = made.records("cases"), made.records("images")
+    for case in cases:
+        best = [records[image[0]]["top"][0][0] for image in case["images"]]
+        assert case["taken"] == [best.count(case["class"]), len(case["images"])]
+    assert any(2 * best <= known for best, known in (case["taken"] for case in cases))
+
+
+def test_without_a_closed_form_relevances_are_those_that_were_kept(made, tmp_path):
+    other = made.behind(tmp_path)
+    other.build()
+    core = other.data("core")
+    assert core["site"] == "block"
+    own = {name: core[name] for name in core if name not in ("about", "site")}
+    assert own == {name: made.data("core")[name] for name in own}
+    assert other.records("units") == made.records("units")
+    pairs = list(zip(other.records("images"), made.records("images"), strict=True))
+    kept = [(ours, theirs) for ours, theirs in pairs if ours["r"]]
+    assert {ours["i"] for ours, _ in kept} == {ours["i"] for ours, _ in pairs if ours["i"] % 3 == 0}
+    for ours, theirs in pairs:
+        assert [ours[name] for name in "sic"] == [theirs[name] for name in "sic"]
+        assert [c for c, _ in ours["top"]] == [c for c, _ in theirs["top"]]
+        assert [y for _, y in ours["top"]] == pytest.approx([y for _, y in theirs["top"]], abs=1.01)
+        assert len(ours["u"]) == len(ours["a"]) > 0
+    for ours, theirs in kept:
+        assert list(ours["r"]) == [str(ours["c"])]
+        mine, same = (dict(zip(r["u"], r["r"][str(r["c"])][1:], strict=True)) for r in (ours, theirs))
+        assert {u: mine[u] for u in mine if u in same} == pytest.approx(
+            {u: same[u] for u in mine if u in same}, abs=1
+        )
+
+
+@pytest.mark.parametrize(("name", "what"), [("outputs", "attributions"), ("attributions", "codes")])
+def test_kept_relevances_of_other_codes_are_refused(made, tmp_path, name, what):
+    other, spec = made.behind(tmp_path), {"outputs": OUTPUTS, "attributions": ATTRIBUTIONS}[name]
+    path = getattr(other.files, name)
+    frame, stamp = read_table(path, spec)
+    write_table(path, frame, spec, stamp.params, {**stamp.inputs, what: "0" * 64})
+    with pytest.raises(RelianceError, match=f"same {what}"):
+        other.build()

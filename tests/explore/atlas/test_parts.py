@@ -14,6 +14,7 @@ from reliance.explore.atlas.build import opened
 from reliance.explore.atlas.layout import SIDE, layout
 from reliance.explore.atlas.neighbours import NEAR, by_direction, by_images
 from reliance.explore.atlas.pictures import Shown, draw_sheet, examples_per_unit, side_of
+from reliance.explore.atlas.places import place_of
 from reliance.explore.unit import firing_beside
 from reliance.figures.thumbnails import AS_STORED
 
@@ -116,3 +117,9 @@ def test_a_sheet_has_pictures_in_order_and_crosses(tmp_path):
     assert sheet.size == (128, 16)
     assert sheet.getpixel((8, 8)) == (250, 0, 0)
     assert sheet.getpixel((40, 8)) == (0, 0, 250)
+
+
+def test_a_patch_is_a_place_in_the_picture_or_nothing():
+    rows = pd.DataFrame({"left": [0.25, np.nan], "top": 0.0, "right": 0.5, "bottom": 1 / 3})
+    assert [place_of(row) for row in rows.itertuples()] == [[[250, 0, 500, 333]], []]
+    assert place_of(pd.Series({"image_id": 3})) == []

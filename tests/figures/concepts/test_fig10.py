@@ -11,8 +11,10 @@ from reliance.base.artifacts import read_json
 from reliance.base.errors import RelianceError
 from reliance.figures.concepts.fig10 import fig10 as fig10_
 from reliance.figures.concepts.fig11 import fig11 as fig11_
+from reliance.lens.unit_maps import READ
 
 from ..jobs import as_job
+from ..mapped import SITE, pictures_of, write_model
 from ..pictures import HOSTILE, POOL, write_hidden
 
 fig10 = as_job(fig10_)
@@ -70,6 +72,28 @@ def test_a_band_has_so_many_at_most_and_an_empty_one_takes_no_room(tmp_path, out
     assert "Middle" not in texts and "no relevant component" not in texts
     assert "No relevant component is middle or diffuse." in outputs["caption"].read_text()
     assert len(numbers(outputs)) == 3
+
+
+def test_maps_lie_over_all_images_and_are_said(tmp_path, outputs, drawn_figure):
+    files = write_hidden(tmp_path, BANDS[:2])
+    fig10(**files, **outputs)
+    plain, *before = pictures_of(drawn_figure()), outputs["caption"].read_text(), outputs["csv"].read_bytes()
+    fig10(**files, **outputs, **write_model(tmp_path, 9), site=SITE)
+    found = pictures_of(drawn_figure())
+    assert [(a != b).any() for a, b in zip(plain, found, strict=True)] == [True] * 12
+    said = f"{before[0].rstrip()} Colours over an image: {READ}.\n"
+    assert [outputs["caption"].read_text(), outputs["csv"].read_bytes()] == [said, before[1]]
+
+
+def test_an_sae_of_another_model_is_refused(tmp_path, outputs):
+    model = write_model(tmp_path, 9, encoder="0" * 64)
+    with pytest.raises(RelianceError, match="same encoder weights"):
+        fig10(**write_hidden(tmp_path, BANDS[:1]), **outputs, **model, site=SITE)
+
+
+def test_units_without_maps_say_what_to_do_about_the_gallery(tmp_path, outputs):
+    with pytest.raises(RelianceError, match=r"site embedding(.|\n)*maps: false"):
+        fig10(**write_hidden(tmp_path, BANDS[:1]), **outputs, **write_model(tmp_path, 9), site="embedding")
 
 
 def test_no_component_at_all(tmp_path, outputs, drawn):

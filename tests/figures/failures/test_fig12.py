@@ -8,6 +8,7 @@ from PIL import Image
 from reliance.base.artifacts import read_json, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.failures.case_list import read_failures
+from reliance.figures.failures import lists
 from reliance.figures.failures.fig12 import fig12 as fig12_
 from reliance.figures.failures.fig13 import fig13 as fig13_
 from reliance.figures.failures.pictures import choose
@@ -15,6 +16,7 @@ from reliance.images.tables import INDEX
 from reliance.robustness.summary import ROBUSTNESS
 
 from ..jobs import as_job
+from ..mapped import SITE, Located, pictures_of, write_model
 from ..pictures import LATENTS, relevance_of, write_cases
 
 fig12 = as_job(fig12_)
@@ -207,3 +209,36 @@ def test_an_index_of_other_images_is_refused(tmp_path, outputs):
     write_table(files["indexes"][1], index.frame, INDEX, {"changed": 1}, {})
     with pytest.raises(RelianceError, match="same index"):
         fig13(**files, **outputs)
+
+
+def test_patches_of_mined_cases_are_outlined(tmp_path, outputs, drawn_figure, monkeypatch):
+    files = write_cases(tmp_path, [("spurious", 3)], elsewhere=1)
+    fig13(**files, **outputs)
+    plain, before = pictures_of(drawn_figure()), outputs["csv"].read_bytes()
+    monkeypatch.setattr(lists, "open_codes", lambda path: Located(path, silent=[2]))
+    fig13(**files, **outputs, located=tmp_path / "codes")
+    found = pictures_of(drawn_figure())
+    changed = [(a != b).any() for a, b in zip(plain, found, strict=True)]
+    shown = numbers(outputs)["image_id"].tolist()
+    assert changed == [image != 2 for image in shown[:3]] + [False] * 3  # it fires on no patch of image 2
+    picture = found[changed.index(True)]
+    quarter = picture[: len(picture) // 2, : len(picture) // 2]  # patch 0 of 4
+    assert (quarter[[0, -1]] == 255).all() and (quarter[:, [0, -1]] == 255).all()
+    assert outputs["csv"].read_bytes() == before
+    assert "outlined" in caption(outputs)
+
+
+def test_codes_of_other_components_are_refused(tmp_path, outputs, monkeypatch):
+    monkeypatch.setattr(lists, "open_codes", lambda path: Located(path, "e" * 64))
+    with pytest.raises(RelianceError, match="same codes"):
+        fig13(**write_cases(tmp_path, [("spurious", 3)]), **outputs, located=tmp_path / "codes")
+
+
+def test_maps_lie_over_the_images_of_mined_cases_alone(tmp_path, outputs, drawn_figure):
+    files = write_cases(tmp_path, [("spurious", 3)], elsewhere=1)
+    fig13(**files, **outputs)
+    plain, said = pictures_of(drawn_figure()), caption(outputs)
+    fig13(**files, **outputs, **write_model(tmp_path, LATENTS), site=SITE)
+    found = pictures_of(drawn_figure())
+    assert [(a != b).any() for a, b in zip(plain, found, strict=True)] == [True] * 3 + [False] * 3
+    assert caption(outputs).startswith(said.rstrip()) and "warm adds, cold takes away" in caption(outputs)

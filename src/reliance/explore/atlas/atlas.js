@@ -86,7 +86,8 @@
   const imageHref = (split, id) => `#/image/${split}/${id}`;
   const numbers = new Map(); // "split/image_id" -> number of the image
 
-  function picture(number, label, href, extra = "") {
+  /* A picture of a sheet; box: a patch of it that is outlined, [left, top, right, bottom] in thousandths. */
+  function picture(number, label, href, extra = "", box = null) {
     const across = 8, per = core.chunks.images, sheet = Math.floor(number / per), place = number % per;
     const down = Math.ceil(Math.min(per, core.counts.images - sheet * per) / across);
     const column = place % across, row = Math.floor(place / across);
@@ -96,12 +97,19 @@
       "background-position": `${(100 * column) / (across - 1)}% ${down > 1 ? (100 * row) / (down - 1) : 0}%`,
     };
     const shape = { class: `pic ${extra}`, style, title: label };
-    return href ? h("a", { ...shape, href, "aria-label": label }) : h("span", { ...shape, role: "img", "aria-label": label });
+    const element = href ? h("a", { ...shape, href, "aria-label": label }) : h("span", { ...shape, role: "img", "aria-label": label });
+    if (box) element.append(patch(box));
+    return element;
   }
 
-  function imageLink([number, split, id], label, extra) {
+  function patch([left, top, right, bottom]) {
+    const share = (value) => `${value / 10}%`;
+    return h("i", { class: "patch", title: "the patch on which the unit is strongest", style: { left: share(left), top: share(top), width: share(right - left), height: share(bottom - top) } });
+  }
+
+  function imageLink([number, split, id], label, extra, box) {
     numbers.set(`${split}/${id}`, number);
-    return picture(number, label, imageHref(split, id), extra);
+    return picture(number, label, imageHref(split, id), extra, box);
   }
 
   const seen = new IntersectionObserver((entries) => {
@@ -130,6 +138,13 @@
     const row = rowOf.get(id);
     return h("a", { class: "unit", href: unitHref(id) }, face(id),
       h("span", { class: "who" }, h("b", {}, `#${id}`), " ", row === undefined ? "" : h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row)), ...more));
+  }
+
+  /* How sure the name of a unit is, in small; nothing where it is not known. */
+  function sureOf(id) {
+    const row = rowOf.get(id);
+    if (row === undefined || units.sure[row] === null) return "";
+    return h("small", { class: "muted", title: "how often its name comes out again from halves of its images and of the vocabulary" }, isToss(row) ? ` name a coin toss (${units.sure[row]} %)` : ` name ${units.sure[row]} % sure`);
   }
 
   const kindBadge = (kind) => h("span", { class: "badge", style: { "--kind": shade(core.kinds[kind].color) } }, core.kinds[kind].one);
@@ -230,7 +245,7 @@
 
   // ---- the list: only the rows in view exist
 
-  const ROW = 56;
+  const ROW = 64;
   const list = h("div", { class: "list", tabindex: "-1" });
   const spacer = h("div", { class: "spacer" });
   const total = h("p", { class: "total", "aria-live": "polite" });
@@ -256,13 +271,12 @@
     const row = shownRows[place], id = units.id[row];
     const clarity = units.clarity[row];
     const said = [clarity === null ? "fires rarely" : `clarity ${fixed(clarity / 1000)}`, ...(units.sure[row] === null ? [] : [isToss(row) ? `name a coin toss (${units.sure[row]} %)` : `name ${units.sure[row]} % sure`]), `activation ${fixed(units.activation[row] / 100, 1)}`];
-    const driven = units.drives[row] < 0 ? "" : className(units.drives[row]), asked = state.q.trim().toLowerCase();
-    const drives = driven && (units.share[row] >= 5 || (asked && driven.toLowerCase().includes(asked))) ? ` → ${driven}` : "";
+    if (units.drives[row] >= 0) said.unshift(`→ ${className(units.drives[row])}`);
     const fooled = (casesOfUnit.get(id) || []).map((one) => `“${className(one.class)}”`);
     if (fooled.length) said.unshift(`fools ${fooled.slice(0, 2).join(", ")}`);
     return h("a", { class: "row", href: unitHref(id), "data-key": key, style: { top: `${place * ROW}px` } }, face(id),
-      h("span", { class: "who" }, h("span", { class: "line" }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
-        h("small", {}, said.join(" · "), h("bdi", {}, drives))),
+      h("span", { class: "who" }, h("span", { class: "line", title: name(row) }, h("b", {}, `#${id}`), " ", h("bdi", { class: isNamed(row) ? "" : "muted" }, name(row))),
+        h("small", { title: said.join(" · ") }, h("bdi", {}, said.join(" · ")))),
       units.kind[row] && h("i", { class: "dot", title: core.kinds[units.kind[row]].one, style: { background: shade(core.kinds[units.kind[row]].color) } }));
   }
 
@@ -286,6 +300,8 @@
       list.scrollTop = 0;
       drawList();
       total.textContent = shownSet ? `${count(shownRows.length)} of ${count(units.id.length)} units` : `${count(units.id.length)} units that fire, of ${count(core.counts.units)}`;
+      none.hidden = shownRows.length > 0;
+      if (!none.hidden) none.replaceChildren(...nothing());
       drawMap();
       mapLink.setAttribute("href", homeHash());
       reset.hidden = homeHash() === "#/";
@@ -293,7 +309,20 @@
     }, soon ? 60 : 0);
   }
 
-  const search = h("input", { type: "search", id: "search", placeholder: "search names, numbers, classes, fooled prompts", "aria-label": "search units by name, number or class", autocomplete: "off", spellcheck: "false",
+  const none = h("p", { class: "none", hidden: true });
+
+  /* What to do where nothing is listed. */
+  function nothing() {
+    const words = state.q.trim();
+    const more = words && live ? [" ", h("a", { href: `#/find/${encodeURIComponent(words)}` }, "Find"), " looks for what units show, whatever they are called."]
+      : words ? [" By meaning, whatever units are called: ", command(`reliance find ${core.about.variant} ${quoted(words)}`)] : "";
+    return [words ? `No unit has “${words}” in its number, its name, its classes or the prompts it fools.` : "No unit passes these filters.", ...more];
+  }
+
+  const command = (text) => h("code", {}, text);
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`; // for a shell
+
+  const search = h("input", { type: "search", id: "search", placeholder: "name, number, class or prompt", "aria-label": "search units by name, number, class or fooled prompt", autocomplete: "off", spellcheck: "false",
     oninput: (event) => changed({ q: event.target.value }, true) });
   const reset = h("button", { class: "plain", hidden: true, onclick: () => { state = { ...START, color: state.color, places: state.places }; controls(); changed({}); } }, "clear filters");
   const panel = h("div", { class: "panel" });
@@ -348,7 +377,7 @@
       Object.entries(options).map(([value, said]) => h("option", { value, selected: state[key] === value }, said))));
     const step = (label, said, action) => h("button", { "aria-label": label, title: label, onclick: action }, said);
     mapTools.replaceChildren(select("colour", "color", core.own && core.cases.length ? COLORS : { clarity: "clarity", alignment: "alignment", activation: "activation" }),
-      select("near means", "places", { direction: "the same direction", examples: "similar images" }),
+      select("near", "places", { direction: "by direction", examples: "by images" }),
       h("span", { class: "zoom" }, step("zoom in", "+", () => zoom(1.5)), step("zoom out", "−", () => zoom(1 / 1.5)), step("whole map", "⤢", () => { Object.assign(view, { scale: 1, x: 0, y: 0 }); drawMap(); })));
   }
 
@@ -447,7 +476,7 @@
       if (!isNamed(row)) continue;
       const [x, y] = project(row);
       if (x < 0 || y < 8 || y > height - 8) continue;
-      const said = name(row).slice(0, 26), wide = pen.measureText(said).width + 8;
+      const whole = name(row), said = whole.length > 26 ? `${whole.slice(0, 25).trimEnd()}…` : whole, wide = pen.measureText(said).width + 8;
       if (x + 8 + wide > width) continue;
       const box = [x + 6, y - 8, x + 8 + wide, y + 8];
       if (boxes.some((b) => box[0] < b[2] && b[0] < box[2] && box[1] < b[3] && b[1] < box[3])) continue;
@@ -598,6 +627,24 @@
       h("div", { class: "axis" }, h("span", {}, "0"), h("span", {}, "activation, images on a log scale"), h("span", {}, fixed(most, 1))));
   }
 
+  const located = (examples) => (examples.some((entry) => entry[4]) ? ", the patch outlined on which it is strongest" : "");
+  const example = ([n, image, activation, label, box]) => imageLink([n, "train", image], `${className(label)}, activation ${fixed(activation, 2)}`, "", box);
+
+  /* The strongest images of a unit, and maps of it over them: drawn by the server, or how to have them. */
+  function strongest(unit, examples) {
+    const pictures = examples.map(example), gallery = h("div", { class: "gallery" }, pictures);
+    if (core.site === "embedding") return [gallery]; // units of an image embedding have no maps
+    if (!live) return [gallery, h("p", { class: "note" }, "Where in them it is: ", command(`reliance show ${core.about.variant} ${unit} --where --html unit.html`))];
+    return [gallery, mapSwitch(async (on, note) => {
+      for (const [i, entry] of examples.entries()) {
+        if (!on()) break;
+        const { maps: [found] } = await api(`where?image=train:${entry[1]}&unit=${unit}`);
+        if (on()) pictures[i].append(h("img", { class: "over", src: found.picture, alt: `map over train image ${entry[1]}` }));
+        note.textContent = found.meaning;
+      }
+    }, () => gallery.querySelectorAll(".over").forEach((map) => map.remove()))];
+  }
+
   async function unitPage(id) {
     const row = rowOf.get(Number(id));
     if (row === undefined) return missing(`unit ${id}`, "It never fires, or the number is too large.");
@@ -619,11 +666,10 @@
         ["activation", fixed(units.activation[row] / 100), testActivation === undefined ? "" : `${fixed(testActivation)} on test`],
         ["fires on", count(unit.n), `${percent(units.rate[row] / 1e6, 2)} of images${testRate === undefined ? "" : `, ${percent(testRate, 2)} on test`}`],
       ]),
-      section("Strongest images", "Where it is most active on train, the strongest first. Click one to see what drives it.",
-        h("div", { class: "gallery" }, unit.examples.map(([n, image, activation, label]) => imageLink([n, "train", image], `${className(label)}, activation ${fixed(activation, 2)}`)))),
+      section("Strongest images", `Where it is most active on train, the strongest first${located(unit.examples)}. Click one to see what drives it.`, ...strongest(number, unit.examples)),
       cases.length ? section("Failure cases through it", "", caseGrid(cases)) : "",
       h("div", { class: "two" },
-        section("Drives", "What leaving it out takes from the mean output of a class (exact, over all images of the class), as a share of that output.",
+        section("Serves", "Classes by what leaving it out takes from their mean output (exact, over all images of the class), as a share of that output; the largest effect first.",
           unit.drives.length ? shares(unit.drives, classLink, largest(unit.drives, unit.against), "its images") : h("p", { class: "muted" }, "no class"),
           unit.against.length ? [h("h3", {}, "Speaks against"), shares(unit.against, classLink, largest(unit.drives, unit.against), "its images")] : ""),
         section("How strongly it fires", "", histogram(unit.histogram, unit.max))),
@@ -659,6 +705,10 @@
 
   const PROBES = ["short name", "short name in templates", "full name", "full name in templates", "linear probe"];
 
+  /* Taken for a class are images for which it has the largest output of all: said where that holds for most. */
+  const takenFor = ({ taken: [best, known] }) => (2 * best > known ? "Taken for" : "Too high for");
+  const takenBy = ({ taken: [best, known] }) => (known ? `For ${count(best)} of the ${count(known)} shown no other prompt has a larger output.` : "");
+
   async function casePage(key) {
     const place = caseOf.get(key);
     if (place === undefined) return missing(`case ${key}`, "Cases get new numbers when they are mined again.");
@@ -671,15 +721,15 @@
       h("p", { class: "lead" }, "through ", core.own ? h("a", { href: unitHref(one.unit) }, `#${one.unit} `, h("bdi", {}, one.label)) : [`#${one.unit} of ${core.about.mined_by}: `, h("bdi", {}, one.label)]),
       one.note ? h("p", { class: "quote" }, h("bdi", {}, one.note)) : "",
       h("div", { class: "versus" },
-        section(`Taken for ${className(one.class)}`, `${count(one.n)} images of something else, the most relevant first.`,
-          h("div", { class: "gallery" }, one.images.map(([n, split, image, label, y, relevance, z]) => imageLink([n, split, image], `${className(label)}${y === null ? "" : `, output ${fixed(y, 3)}, relevance ${signed(relevance)}, z ${fixed(z, 1)}`}`)))),
+        section(`${takenFor(one)} ${className(one.class)}`, `${count(one.n)} images of something else, the most relevant first. ${takenBy(one)}`,
+          h("div", { class: "gallery" }, one.images.map(([n, split, image, label, y, relevance, z, box]) => imageLink([n, split, image], `${className(label)}${y === null ? "" : `, output ${fixed(y, 3)}, relevance ${signed(relevance)}, z ${fixed(z, 1)}`}`, "", box)))),
         section(h("span", {}, "What ", prompt(one.class), " is"), "Images of the class itself.", h("div", { class: "gallery small" }, own.images.map((entry) => imageLink(entry, className(one.class)))))),
       h("div", { class: "two" },
         section("Can the two be told apart?", "Area under the ROC curve of the class's own images against those of the case: 1 always, 0.5 is chance.",
           h("div", { class: "shares" }, PROBES.map((probe, i) => (one.areas[i] === null || one.areas[i] === undefined ? "" : h("div", {}, h("span", {}, probe), h("span", { class: "bar area" }, h("i", { class: one.areas[i] < 0.5 ? "minus" : "", style: { width: `${100 * one.areas[i]}%` } }), h("em", {}, fixed(one.areas[i], 3))))))),
           h("p", { class: "note" }, one.score === null ? "" : `Score ${fixed(one.score)} (mean relevance times flagged images)${one.q === null ? "" : `, q ${one.q.toExponential(1)} (share of false cases among those as strong)`}.`)),
         section("Whose images they are", "", one.fooled.length ? h("div", { class: "shares" }, one.fooled.map(([c, n]) => h("div", {}, c < 0 ? h("span", {}, "no class") : classLink(c), bar(n, one.fooled[0][1], count(n))))) : h("p", { class: "muted" }, "They have no class."))),
-      core.own && rowOf.has(one.unit) ? section("The unit", "", h("div", { class: "gallery small" }, (await record("units", rowOf.get(one.unit))).examples.map(([n, image, activation, label]) => imageLink([n, "train", image], `${className(label)}, activation ${fixed(activation, 2)}`)))) : "",
+      core.own && rowOf.has(one.unit) ? section("The unit", "", h("div", { class: "gallery small" }, (await record("units", rowOf.get(one.unit))).examples.map(example))) : "",
     ];
   }
 
@@ -692,16 +742,20 @@
     const number = numbers.get(`${split}/${id}`), image = await record("images", number);
     const prompts = Object.keys(image.r).map(Number).sort((a, b) => (b === image.c) - (a === image.c) || image.r[b][0] - image.r[a][0]);
     const asked = prompts.includes(Number(chosen)) ? Number(chosen) : prompts[0], values = asked === undefined ? [] : image.r[asked].slice(1);
-    const order = image.u.map((unit, i) => [unit, image.a[i] / 100, values[i] / 1e5]).sort((a, b) => b[2] - a[2]), most = largest(order.map((entry) => [0, entry[2]]));
+    const order = image.u.map((unit, i) => [unit, image.a[i] / 100, asked === undefined ? 0 : values[i] / 1e5]).sort((a, b) => b[2] - a[2]), most = largest(order.map((entry) => [0, entry[2]]));
+    const high = Math.max(...order.map((entry) => entry[1]), 1e-9), about = asked ?? (image.top[0] || [-1])[0];
+    const question = about < 0 || live ? "" : h("p", { class: "note" }, ["For any prompt: ", command(`reliance explain ${core.about.variant} ${split}:${id} --prompt ${quoted(className(about))}`), core.site === "embedding" ? "" : ["; with maps over it: ", command("--where --html FILE")], ". With units off: ", command(`reliance serve ${core.about.variant}`), "."]);
     const shares = core.cases.filter((one) => prompts.includes(one.class) && one.images.includes(number));
     return ["image", `image ${id} of ${split}`,
       h("div", { class: "imagehead" }, live ? served(`${split}:${id}`, className(image.c), "big") : picture(number, className(image.c), null, "big"),
         h("div", {}, h("p", { class: "above muted" }, `${split} image ${id}`), h("h1", {}, image.c < 0 ? "no class" : h("bdi", {}, className(image.c))),
-          live ? h("p", {}, h("a", { href: `#/ask/${split}:${id}` }, "Ask about this image: other prompts, units off")) : "",
+          live ? h("p", {}, h("a", { href: askHref(`${split}:${id}`, prompts.includes(Number(chosen)) ? className(Number(chosen)) : "") }, "Ask about this image: other prompts, units off")) : "",
           image.ok ? "" : h("p", { class: "quote" }, "Its file is gone, or another one by now."),
           h("h3", {}, "What the model would call it"),
           image.top.length ? h("div", { class: "shares" }, image.top.map(([c, y]) => h("div", {}, h("span", {}, classLink(c), c === image.c ? " ✓" : ""), bar(y / 1e4, Math.max(image.top[0][1] / 1e4, 1e-9), fixed(y / 1e4, 3))))) : h("p", { class: "muted" }, "It could not be embedded."))),
-      order.length ? section("What drives the output", "Relevance: by how much the output falls if the unit alone is switched off.",
+      order.length && asked === undefined ? section("What fires on it", "What each of them does to an output was not computed for this image: behind an earlier block the network runs once for every unit.", question,
+        h("div", { class: "nears" }, order.map(([unit, activation]) => h("div", {}, unitLink(unit, sureOf(unit)), bar(activation, high, fixed(activation)))))) : "",
+      order.length && asked !== undefined ? section("What drives the output", "Relevance: by how much the output falls if the unit alone is switched off.", question,
         h("div", { class: "tabs", role: "tablist" }, prompts.map((c) => h("a", { role: "tab", "aria-selected": String(c === asked), href: `${imageHref(split, id)}/${c}`, "data-replace": "1" }, "“", h("bdi", {}, className(c)), "” ", h("em", {}, fixed(image.r[c][0] / 1e4, 3))))),
         h("div", { class: "drivers" }, order.map(([unit, activation, relevance]) => h("div", {}, unitLink(unit), h("small", { class: "muted" }, `activation ${fixed(activation)}`), diverging(relevance, most, signed(relevance, 4)))))) : "",
       shares.length ? section("Failure cases it is in", "", caseGrid(shares)) : "",
@@ -719,7 +773,8 @@
   async function classesPage() {
     const order = core.classes.id.map((id, row) => [id, core.classes.name[row]]).sort((a, b) => a[1].localeCompare(b[1]));
     const grid = h("div", { class: "names" });
-    const show = (q) => grid.replaceChildren(...order.filter(([, said]) => said.toLowerCase().includes(q)).map(([id, said]) => h("a", { href: classHref(id) }, h("bdi", {}, said), casesOfClass.has(id) ? h("span", { class: "dots" }, casesOfClass.get(id).map((one) => h("i", { class: "dot", title: core.kinds[one.kind].one, style: { background: shade(core.kinds[one.kind].color) } }))) : "")));
+    const listed = (q) => order.filter(([, said]) => said.toLowerCase().includes(q));
+    const show = (q) => grid.replaceChildren(listed(q).length ? "" : h("p", { class: "muted" }, `No class has “${q}” in its name.`), ...listed(q).map(([id, said]) => h("a", { href: classHref(id) }, h("bdi", {}, said), casesOfClass.has(id) ? h("span", { class: "dots" }, casesOfClass.get(id).map((one) => h("i", { class: "dot", title: core.kinds[one.kind].one, style: { background: shade(core.kinds[one.kind].color) } }))) : "")));
     show("");
     return ["classes", "Classes", h("h1", {}, "Classes"), h("p", { class: "lead" }, "Dots are failure cases of the prompt."),
       h("input", { type: "search", class: "wide", placeholder: "search classes", "aria-label": "search classes", oninput: (event) => show(event.target.value.toLowerCase()) }), grid];
@@ -741,31 +796,45 @@
   const moment = () => h("p", { class: "lead", role: "status" }, "One moment", live ? ": the first question loads a model, which takes some seconds." : ".");
   const served = (key, label, extra = "") => h("img", { class: `pic ${extra}`, src: `api/image?image=${encodeURIComponent(key)}`, alt: label, loading: "lazy" });
 
+  /* Prompts that were typed last: they go along to the next image. */
+  let typed = [];
+
+  function askHref(key, prompt = "") {
+    const query = new URLSearchParams();
+    const asked = typed.some(Boolean) ? typed : [prompt];
+    for (const words of asked) if (words) query.append("prompt", words);
+    return `#/ask/${key}${query.size ? `?${query}` : ""}`;
+  }
+
   async function findPage(words) {
     const [found, failed] = await api(`find?text=${encodeURIComponent(words || "")}`).then((data) => [data, null], (error) => [null, error]);
     const box = h("input", { type: "search", class: "wide", value: words || "", placeholder: "a written word; a striped background", "aria-label": "look for units and images", onkeydown: (event) => event.key === "Enter" && go(`#/find/${encodeURIComponent(event.target.value)}`) });
     const head = [h("h1", {}, "Look for anything"), h("p", { class: "lead" }, "The labeller reads the text: units that are called so, units whose strongest images look like it, and images."), box];
     if (failed) return ["find", "Find", ...head, trouble(failed)];
-    const rows = (hits, most) => h("div", { class: "nears" }, hits.map((hit) => h("div", {}, unitLink(hit.about.component), bar(hit.alignment, most, signed(hit.alignment)))));
+    const rows = (hits, most) => h("div", { class: "nears" }, hits.map((hit) => h("div", {}, unitLink(hit.about.component, sureOf(hit.about.component)), bar(hit.alignment, most, signed(hit.alignment)))));
     const highest = (one) => Math.max(...[...one.hits, ...one.named].map((hit) => Math.abs(hit.alignment)));
-    return ["find", `Find ${words}`, ...head,
+    const asked = (words || "").trim();
+    const hint = asked ? "" : h("p", { class: "note" }, "Write what you look for, and press Enter; “;” stands between several texts. Until then: units by how well their own names fit.");
+    return ["find", asked ? `Find ${asked}` : "Find", ...head, hint,
       found.units.map((one) => h("div", { class: "two" },
         one.named.length ? section("Units with such a name", "Bars: alignment, on one scale.", rows(one.named.slice(0, 12), highest(one))) : "",
         section(h("span", {}, "Units that look like “", h("bdi", {}, one.text || "their own names"), "”"), "By alignment with it, whatever their name.", rows(one.hits.slice(0, 12), highest(one))))),
-      section("Images", "Test images nearest to the text for the model itself. Click one to ask about it.",
-        h("div", { class: "gallery" }, found.images.map((image) => h("a", { href: `#/ask/${image.split}:${image.image_id}`, title: `${image.class_name}, cosine ${fixed(image.score, 3)}` }, served(`${image.split}:${image.image_id}`, image.class_name)))))];
+      asked && section("Images", "Test images nearest to the text for the model itself. Click one to ask about it.",
+        h("div", { class: "gallery" }, found.images.map((image) => h("a", { href: askHref(`${image.split}:${image.image_id}`), title: `${image.class_name}, cosine ${fixed(image.score, 3)}` }, served(`${image.split}:${image.image_id}`, image.class_name)))))];
   }
 
   /* An image under questions: its units can be switched off, its prompts be changed, and everything moves. */
   async function askPage(key) {
     const query = new URLSearchParams(route().query || "");
-    const asking = { image: key || "", prompts: [...query.getAll("prompt"), "", ""].slice(0, 2), off: new Set((query.get("off") || "").split(",").filter(Boolean).map(Number)) };
+    const asking = { image: key || "", prompts: [...(key ? query.getAll("prompt") : typed), "", ""].slice(0, 2), off: new Set((query.get("off") || "").split(",").filter(Boolean).map(Number)) };
     const picked = h("input", { type: "file", accept: "image/*", class: "sr", onchange: (event) => event.target.files.length && hand(event.target.files[0]) });
     const drop = h("label", { class: "drop", tabindex: "0", onkeydown: (event) => (event.key === "Enter" || event.key === " ") && picked.click() }, picked);
     const head = h("div", { class: "outputs", "aria-live": "polite" }), top = h("div", { class: "shares" }), table = h("div", { class: "switches" }), note = h("div", {});
-    let turn = 0, waiting = 0;
+    let turn = 0, waiting = 0, step = "replaceState"; // a step is an entry of the history, so that Back undoes it
 
-    const field = (place, words) => h("label", {}, words, h("input", { type: "text", list: "names", maxlength: 300, value: asking.prompts[place], placeholder: place ? "another, to compare" : "the best class", oninput: (event) => { asking.prompts[place] = event.target.value; soon(); } }));
+    const field = (place, words) => h("label", {}, words, h("input", { type: "text", list: "names", maxlength: 300, value: asking.prompts[place], placeholder: place ? "another, to compare" : "the best class",
+      onfocus: (event) => { event.target.dataset.before = asking.prompts[place]; },
+      oninput: (event) => { if (asking.prompts[place] === event.target.dataset.before) step = "pushState"; asking.prompts[place] = event.target.value; soon(); } }));
     const fields = h("div", { class: "fields" }, field(0, "prompt"), field(1, "against"), h("datalist", { id: "names" }, core.classes.name.map((value) => h("option", { value }))));
 
     function soon() { clearTimeout(waiting); waiting = setTimeout(ask, 250); }
@@ -773,7 +842,9 @@
     async function hand(file) {
       drop.classList.add("busy");
       try {
-        asking.image = (await api("image", { method: "POST", body: file })).image;
+        const { image } = await api("image", { method: "POST", body: file });
+        if (asking.image) step = "pushState";
+        asking.image = image;
         asking.off.clear();
         await ask();
       } catch (error) { note.replaceChildren(trouble(error)); }
@@ -782,11 +853,13 @@
 
     async function ask() {
       const mine = ++turn, query = new URLSearchParams();
+      typed = asking.prompts.map((words) => words.trim());
       for (const words of asking.prompts) if (words.trim()) query.append("prompt", words.trim());
       if (asking.off.size) query.set("off", [...asking.off].join(","));
       drop.replaceChildren(picked, ...(asking.image ? [served(asking.image, "the image", "big"), h("small", {}, "drop or choose another")] : [h("strong", {}, "Drop an image here"), h("small", {}, "or click to choose one; or open any image of the atlas and ask about it")]));
       if (!asking.image) return;
-      if (route().page === "ask") history.replaceState(null, "", `#/ask/${asking.image}${query.size ? `?${query}` : ""}`);
+      if (route().page === "ask") history[step](null, "", `#/ask/${asking.image}${query.size ? `?${query}` : ""}`);
+      step = "replaceState";
       query.set("image", asking.image);
       const slow = setTimeout(() => mine === turn && note.replaceChildren(moment()), 400);
       try {
@@ -795,9 +868,33 @@
       } catch (error) { if (mine === turn) note.replaceChildren(trouble(error)); }
     }
 
+    /* Maps of the prompts, and of the units that add most to each. */
+    async function draw(current, note) {
+      const query = new URLSearchParams({ image: asking.image }), most = told.prompts.flatMap((one) => one.units.slice(0, 3).map((unit) => unit.component));
+      for (const words of asking.prompts) if (words.trim()) query.append("prompt", words.trim());
+      if (!query.has("prompt")) query.append("class", told.prompts[0].class_id);
+      const show = (found) => current() && drawn.append(...found.maps.map((one) => h("figure", {}, h("img", { class: "pic", src: one.picture, alt: `map of ${one.caption}` }), h("figcaption", {}, h("bdi", {}, one.caption), h("small", {}, fixed(one.total, 3))))));
+      const of = await api(`where?${query}`);
+      show(of);
+      note.textContent = of.maps[0].meaning;
+      if (core.site === "embedding") { note.textContent += ". Units of an image embedding have no maps."; return; }
+      const units = await api(`where?image=${encodeURIComponent(asking.image)}&unit=${[...new Set(most)].join(",")}`);
+      show(units);
+      if (units.maps[0] && units.maps[0].meaning !== of.maps[0].meaning) note.textContent += `. Units: ${units.maps[0].meaning}`;
+    }
+
+    const drawn = h("div", { class: "maps" }), maps = mapSwitch(draw, () => drawn.replaceChildren());
+    let told = null, drawnOf = "";
+    maps.hidden = true;
+
     function tell(found) {
       const prompts = found.prompts, off = asking.off, now = found.switched;
       note.replaceChildren(...found.notes.map((words) => h("p", { class: "note" }, words)));
+      told = found;
+      maps.hidden = false;
+      const of = JSON.stringify([asking.image, asking.prompts]); // units that are off change no map
+      if (of !== drawnOf) maps.again();
+      drawnOf = of;
       head.replaceChildren(...prompts.map((one, i) => h("div", {}, h("span", {}, "“", h("bdi", {}, one.prompt), "”"), h("b", {}, fixed(off.size ? now.y[i] : one.y, 3)),
         h("small", {}, off.size ? `${fixed(one.y, 3)} with all units on, ${signed(now.y[i] - one.y)}` : `${fixed(one.without, 3)} without all its units`))));
       const most = Math.max(...now.classes.map((c) => Math.max(c.before, c.after)), 1e-9);
@@ -807,12 +904,12 @@
       const order = [...effect[0].values()].sort((a, b) => Math.abs(difference(b)) - Math.abs(difference(a)));
       const high = Math.max(...prompts.flatMap((one) => one.units.map((unit) => Math.abs(unit.ablation))), ...order.map((unit) => Math.abs(difference(unit))), 1e-9);
       const line = (unit) => h("div", { class: off.has(unit.component) ? "off" : "" },
-        h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: !off.has(unit.component), "aria-label": `unit ${unit.component}`, onchange: (event) => { if (event.target.checked) off.delete(unit.component); else off.add(unit.component); ask(); } })),
-        h("span", { class: "told" }, unitLink(unit.component), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z > 3 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
+        h("label", { class: "switch" }, h("input", { type: "checkbox", role: "switch", checked: !off.has(unit.component), "aria-label": `unit ${unit.component}`, onchange: (event) => { if (event.target.checked) off.delete(unit.component); else off.add(unit.component); step = "pushState"; ask(); } })),
+        h("span", { class: "told" }, unitLink(unit.component, sureOf(unit.component)), unit.case ? h("a", { class: "badge", href: caseHref(unit.case) }, "failure case") : "", Number.isFinite(unit.z) && unit.z > 3 ? h("span", { class: "badge", title: "standard deviations above what the class explains" }, `z ${fixed(unit.z, 0)}`) : ""),
         effect.map((units, i) => diverging(units.get(unit.component).ablation, high, signed(units.get(unit.component).ablation, 4), prompts[i].prompt)), effect[1] ? diverging(difference(unit), high, signed(difference(unit), 4), "difference") : "");
       table.className = `switches n${prompts.length}`;
       table.replaceChildren(h("div", { class: "heads" }, h("span", {}, "on"), h("span", {}, "unit"), prompts.map((one) => h("span", {}, "“", h("bdi", {}, one.prompt), "”")), effect[1] ? h("span", {}, "difference") : ""), ...order.map(line),
-        h("p", {}, off.size ? h("button", { onclick: () => { off.clear(); ask(); } }, "all on again") : h("span", { class: "note" }, "Switch units off and see the outputs move. Bars: by how much the output falls without the unit.")));
+        h("p", {}, off.size ? h("button", { onclick: () => { off.clear(); step = "pushState"; ask(); } }, "all on again") : h("span", { class: "note" }, "Switch units off and see the outputs move. Bars: by how much the output falls without the unit.")));
     }
 
     for (const kind of ["dragover", "dragleave", "drop"]) drop.addEventListener(kind, (event) => {
@@ -822,16 +919,41 @@
     });
     ask();
     return ["ask", "Ask", h("h1", {}, "Ask about an image"), h("p", { class: "lead" }, "What drives its output for a prompt, and what it would be without some of that."),
-      h("div", { class: "asking" }, drop, h("div", {}, fields, note, head, h("h3", {}, "What the model would call it"), top)), table];
+      h("div", { class: "asking" }, drop, h("div", {}, fields, note, head, h("h3", {}, "What the model would call it"), top)), maps, drawn, table];
+  }
+
+  /* A switch that has maps drawn over images, and clears them; it tells what they mean, or why there are none. */
+  function mapSwitch(draw, clear) {
+    const note = h("div", { class: "note" }), button = h("button", { "aria-pressed": "false", onclick: () => turned(!isOn()) }, "where in the image");
+    const isOn = () => button.getAttribute("aria-pressed") === "true";
+    let turn = 0;
+
+    async function turned(on) {
+      const mine = ++turn, current = () => mine === turn && button.isConnected;
+      button.setAttribute("aria-pressed", String(on));
+      clear();
+      note.textContent = on ? "drawing …" : "";
+      if (!on) return;
+      try { await draw(current, note); } catch (error) {
+        if (!current()) return;
+        button.setAttribute("aria-pressed", "false");
+        note.replaceChildren(trouble(error));
+      }
+    }
+
+    const element = h("div", { class: "mapping" }, button, note);
+    element.again = () => (isOn() ? turned(true) : undefined); // what they are of has changed
+    return element;
   }
 
   const missing = (what, why) => ["missing", "Not here", h("h1", {}, "Not here"), h("p", { class: "lead" }, `The atlas has no ${what}. `, why)];
+  const LIVE = ["ask", "find"]; // pages of `reliance serve` alone
   const pages = { unit: unitPage, class: classPage, case: casePage, image: imagePage, cases: casesPage, classes: classesPage, ...(live ? { ask: askPage, find: findPage } : {}) };
 
   // ---- going about
 
   const main = h("main", { tabindex: "-1" });
-  const aside = h("aside", { "aria-label": "units" }, h("div", { class: "find" }, search, h("details", { class: "filters" }, h("summary", {}, "filters and order"), panel), h("div", { class: "found" }, total, reset)), list);
+  const aside = h("aside", { "aria-label": "units" }, h("div", { class: "find" }, search, h("details", { class: "filters" }, h("summary", {}, "filters and order"), panel), h("div", { class: "found" }, total, reset), none), list);
   const header = h("header", {});
   const scrolled = new Map();
   let turn = 0, clicked = false, last = "";
@@ -852,7 +974,9 @@
     scrolled.set(last, window.scrollY);
     last = location.hash;
     let found;
-    if (page === "" || !pages[page]) {
+    if (page !== "" && !Object.hasOwn(pages, page)) {
+      found = LIVE.includes(page) ? missing(`page “${page}” on the disk`, ["It asks the model: ", command(`reliance serve ${core.about.variant}`)]) : missing(`page “${page}”`, [h("a", { href: homeHash() }, "The map"), " and the lists above lead to those that there are."]);
+    } else if (page === "") {
       const before = homeHash();
       if (query !== undefined || before !== "#/") {
         const given = Object.fromEntries(new URLSearchParams(query || ""));

@@ -22,12 +22,14 @@ from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import derived_stamp, hash_file, write_json, write_meta
 from reliance.base.stamps import read_stamp
 from reliance.base.writing import atomic
+from reliance.config.sites import DEFAULT, kind_of
 from reliance.explore.atlas import cases as of_cases
 from reliance.explore.atlas import chunks
 from reliance.explore.atlas import units as of_units
 from reliance.explore.atlas.layout import layout
 from reliance.explore.atlas.neighbours import by_direction, by_images
 from reliance.explore.atlas.pictures import Shown, examples_per_unit, side_of, write_sheets
+from reliance.explore.atlas.recorded import Recorded, recorded_images
 from reliance.explore.atlas.relevances import image_records
 from reliance.explore.indexing import EFFECTS
 from reliance.explore.shelf import Shelf
@@ -37,6 +39,7 @@ from reliance.figures.thumbnails import AS_STORED, Reading
 KIND, SCHEMA = "atlas", 1
 HERE = Path(__file__).parent
 STATIC = ("atlas.js", "atlas.css")
+SPLITS = ("train", "test")
 TEMPLATE = HERE / "index.html.j2"
 
 
@@ -57,11 +60,13 @@ class Browsed(NamedTuple):
     index: Path  # type: ignore[assignment]  # instead of the method of tuples
     classes: Path
     sae: Path
-    head: Path
     text: Path
     views: Path  # of its units by the labeller
     embeddings: Sequence[Path]  # of train and test
     codes: Sequence[Path]
+    head: Path | None = None  # of a site with a closed form behind it; elsewhere what the pipeline computed
+    attributions: Path | None = None
+    outputs: Path | None = None
     outliers: Path | None = None  # of a variant that mines
     outlier_samples: Path | None = None
     name_stability: Path | None = None
@@ -75,6 +80,7 @@ class AboutAtlas(NamedTuple):
     dataset: str
     encoder: str
     dataset_root: str
+    site: str = DEFAULT
 
 
 def atlas(
@@ -111,7 +117,7 @@ def opened(files: Browsed, variant: str) -> Shelf:
     """The files as a Shelf, which holds them against each other."""
     given: dict[str, Any] = {name: path for name, path in files._asdict().items() if path is not None}
     for name in ("embeddings", "codes"):
-        given[name] = dict(zip(("train", "test"), given[name], strict=True))
+        given[name] = dict(zip(SPLITS, given[name], strict=True))
     return Shelf(given, variant)
 
 
@@ -127,11 +133,12 @@ def write_data(
     effects = of_units.Effects(study.table("effects", EFFECTS), outliers)
     named = of_units.with_confidence(study)
     ordered = of_units.in_order(named, study.failures if own else study.failures.iloc[:0])
+    located = study.codes("train") if own and study.codes("train").located else None
     firing = ordered["component"].to_numpy()
     examples = of_units.examples_of(
         ordered, study.top_samples, study.index, shown, examples_per_unit(len(ordered))
     )
-    cases = of_cases.case_records(study, about.dataset, shown)
+    cases = of_cases.case_records(study, about.dataset, shown, located)
     classes = of_cases.class_records(study, effects, of_cases.images_of_classes(study.index, shown))
     usual = study.components["firing_rate"].to_numpy()
     around = of_units.Around(
@@ -143,17 +150,13 @@ def write_data(
     places, by_example = layout(study.sae.decoder_weight[firing]), layout(study.views.mean[firing])
     data = folder / "data"
     chunks.write_chunks(data, "units", of_units.records_of(ordered, effects, around, examples))
-    chunks.write_chunks(data, "cases", cases)
     chunks.write_chunks(data, "classes", classes)
     chunks.write_chunk(data, "map", {"x": by_example[:, 0].tolist(), "y": by_example[:, 1].tolist()})
     images = shown.frame().merge(study.index, how="left", on=["split", "image_id"])
     images["class_id"] = images["class_id"].fillna(-1).astype(int)
-    explained = {
-        split: Explained(files.index, embedded, head=files.head, codes=coded, sae=files.sae, text=files.text)
-        for split, embedded, coded in zip(("train", "test"), files.embeddings, files.codes, strict=True)
-    }
-    prompts = asked_by_cases(cases)
-    records = image_records(explained, images, prompts, computing)
+    records = image_records_of(files, images, asked_by_cases(cases), computing)
+    of_cases.add_taken(cases, [record["top"] for record in records])
+    chunks.write_chunks(data, "cases", cases)
     side = side_of(len(images))
     root = Path(about.dataset_root)
     drawn = write_sheets(folder / "sheets", images, root, reading, side, computing.threads)
@@ -165,6 +168,7 @@ def write_data(
     core = {
         "about": about._asdict() | {"dataset_root": ""},
         "own": own,
+        "site": kind_of(about.site),
         "counts": {"units": len(study.components), "images": len(images), "side": side},
         "chunks": chunks.SIZES,
         "kinds": of_cases.kinds(),
@@ -177,6 +181,24 @@ def write_data(
     }
     chunks.write_chunk(data, "core", core)
     return {"units": len(ordered), "cases": len(cases), "images": len(images)}
+
+
+def image_records_of(
+    files: Browsed, images: pd.DataFrame, prompts: Mapping[int, set[int]], computing: Computing
+) -> list[dict[str, Any]]:
+    """What is said of every image shown: computed in closed form, or as the pipeline kept it."""
+    embeddings, codes = (dict(zip(SPLITS, paths, strict=True)) for paths in (files.embeddings, files.codes))
+    if files.head is None:
+        assert files.attributions is not None and files.outputs is not None
+        kept = Recorded(files.text, files.attributions, files.outputs, embeddings, codes)
+        return recorded_images(kept, images)
+    explained = {
+        split: Explained(
+            files.index, path, head=files.head, codes=codes[split], sae=files.sae, text=files.text
+        )
+        for split, path in embeddings.items()
+    }
+    return image_records(explained, images, prompts, computing)
 
 
 def asked_by_cases(cases: Sequence[Mapping[str, Any]]) -> dict[int, set[int]]:
@@ -220,5 +242,5 @@ def _paths(files: Browsed) -> dict[str, Path]:
         if isinstance(value, Path):
             found[name] = value
         elif value is not None:
-            found |= {f"{name}_{split}": p for split, p in zip(("train", "test"), value, strict=True)}
+            found |= {f"{name}_{split}": p for split, p in zip(SPLITS, value, strict=True)}
     return found

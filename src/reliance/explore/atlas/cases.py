@@ -1,12 +1,17 @@
 """Failure cases and classes as the atlas shows them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from reliance.base.failure_kinds import FAILURE_KINDS
+from reliance.codes.boxes import boxes_in
+from reliance.codes.store import Codes
+from reliance.codes.top_samples import BOX
 from reliance.explore.atlas.chunks import number, rows
 from reliance.explore.atlas.pictures import Shown
+from reliance.explore.atlas.places import place_of
 from reliance.explore.atlas.units import Effects
 from reliance.explore.shelf import Shelf
 from reliance.figures.style import FAILURES
@@ -37,10 +42,13 @@ def images_of_classes(index: pd.DataFrame, shown: Shown) -> dict[int, list[list[
     return found
 
 
-def case_records(study: Shelf, dataset: str, shown: Shown) -> list[dict[str, Any]]:
+def case_records(
+    study: Shelf, dataset: str, shown: Shown, located: Codes | None = None
+) -> list[dict[str, Any]]:
     """Every case, the strongest first, with its images: [number, split, image_id, class, y, relevance, z].
 
     Images of other data sets than `dataset` are counted and not shown. What was not measured is None.
+    located : codes of train that know on which patch a unit is strongest; then an image has this place, too.
     """
     cases = study.failures.sort_values("score", ascending=False, na_position="last", kind="stable")
     own = study.failure_samples
@@ -50,6 +58,8 @@ def case_records(study: Shelf, dataset: str, shown: Shown) -> list[dict[str, Any
     flags = _flags(study).rename(columns={"class_id": "prompt"})
     images = images.merge(flags, how="left", on=["prompt", "component", "split", "image_id"])
     images = images.sort_values("relevance", ascending=False, na_position="last", kind="stable")
+    if located:
+        images[list(BOX)] = boxes_in(located, images.assign(known=images["split"] == "train"))
     grouped = dict(iter(images.groupby("failure_id")))
     total = own["failure_id"].value_counts()
     areas, labels = _areas(study), study.mined_components.set_index("component")["name"]
@@ -75,6 +85,16 @@ def case_records(study: Shelf, dataset: str, shown: Shown) -> list[dict[str, Any
             }
         )
     return records
+
+
+def add_taken(cases: list[dict[str, Any]], tops: Sequence[Sequence[Sequence[Any]]]) -> None:
+    """Say of every case for how many of its images shown its class has the largest output, of how many.
+
+    tops : by number of an image its best classes as [class, y], the best first.
+    """
+    for case in cases:
+        best = [tops[image[0]][0][0] for image in case["images"] if tops[image[0]]]
+        case["taken"] = [best.count(case["class"]), len(best)]
 
 
 def summary(case: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +140,7 @@ def _counts(values: pd.Series, most: int) -> list[list[int]]:
 def _image(row: Any, shown: Shown) -> list[Any]:
     image, label = int(row.image_id), -1 if pd.isna(row.class_id) else int(row.class_id)
     values = [number(v) for v in (row.y, row.relevance, row.z)]
-    return [shown.number(row.split, image), row.split, image, label, *values]
+    return [shown.number(row.split, image), row.split, image, label, *values, *place_of(row)]
 
 
 def _share(row: Any) -> list[Any]:

@@ -32,12 +32,7 @@ def image_records(
     files : by split. images : split, image_id and class_id by number. prompts : further classes by number.
     An image that could not be embedded has no units.
     """
-    records = [
-        {"s": s, "i": i, "c": c, "top": [], "u": [], "a": [], "r": {}}
-        for s, i, c in zip(
-            *(images[name].tolist() for name in ("split", "image_id", "class_id")), strict=True
-        )
-    ]
+    records = empty_records(images)
     for split, explained in files.items():
         own = images[images["split"] == split].sort_values("image_id")
         if own.empty:
@@ -48,6 +43,12 @@ def image_records(
         for number, found in explained_images(inputs, tail, asked, prompts, computing.block_rows):
             records[number].update(found)
     return records
+
+
+def empty_records(images: pd.DataFrame) -> list[dict[str, Any]]:
+    """A record of every image, by number, of which nothing is known."""
+    known = zip(*(images[name].tolist() for name in ("split", "image_id", "class_id")), strict=True)
+    return [{"s": s, "i": i, "c": c, "top": [], "u": [], "a": [], "r": {}} for s, i, c in known]
 
 
 def explained_images(

@@ -9,6 +9,9 @@ import pandas as pd
 from reliance.explore.atlas.chunks import number, rows, scaled
 from reliance.explore.atlas.neighbours import Near
 from reliance.explore.atlas.pictures import Shown
+from reliance.explore.atlas.places import place_of
+from reliance.explore.indexing import served_frame
+from reliance.explore.serves import counting
 from reliance.explore.shelf import Shelf
 
 DRIVEN, OPPOSED, FOOLED = 6, 3, 6  # classes listed of a unit
@@ -19,6 +22,11 @@ class Effects(NamedTuple):
 
     expected: pd.DataFrame  # columns of EFFECTS
     unexpected: pd.DataFrame  # columns of OUTLIERS; empty if the variant mined no cases
+
+    @property
+    def served(self) -> pd.DataFrame:
+        """The classes that each unit serves, the one it adds most to first (columns of SERVED)."""
+        return counting(served_frame(self.expected))
 
 
 def with_confidence(study: Shelf) -> pd.DataFrame:
@@ -47,10 +55,7 @@ def columns_of(units: pd.DataFrame, places: np.ndarray, effects: Effects, hidden
     """Units in the order of `in_order` as columns of whole numbers, places [n, 2] on the map among them."""
     words = sorted(set(units["name"]))
     word = {text: i for i, text in enumerate(words)}
-    top = effects.expected[effects.expected["share"] > 0].sort_values(
-        ["share", "class_id"], ascending=[False, True]
-    )
-    top = top.drop_duplicates("component").set_index("component")
+    top = effects.served.drop_duplicates("component").set_index("component")
     driven = top["class_id"].reindex(units["component"]).fillna(-1).astype(int)
     share = top["share"].reindex(units["component"])
     fooling = set(effects.unexpected["component"])
@@ -85,9 +90,9 @@ def records_of(
     units: pd.DataFrame, effects: Effects, around: Around, examples: Mapping[int, list[list[Any]]]
 ) -> list[dict[str, Any]]:
     """What the page of each unit shows beside its columns; examples as from `examples_of`."""
-    strongest = effects.expected.sort_values(["component", "share"], ascending=[True, False])
-    drives = _by_unit(strongest[strongest["share"] > 0], DRIVEN, _share)
-    opposes = _by_unit(strongest[strongest["share"] < 0][::-1], OPPOSED, _share)
+    drives = _by_unit(effects.served, DRIVEN, _share)
+    opposing = effects.expected.sort_values(["component", "share"])
+    opposes = _by_unit(opposing[opposing["share"] < 0], OPPOSED, _share)
     fools = _by_unit(effects.unexpected.sort_values("q_value"), FOOLED, _flag)
     tested = around.tested.set_index("component")[["clarity", "top20_mean", "firing_rate"]]
     records = []
@@ -117,17 +122,20 @@ def records_of(
 def examples_of(
     units: pd.DataFrame, top: pd.DataFrame, index: pd.DataFrame, shown: Shown, count: int
 ) -> dict[int, list[list[Any]]]:
-    """Per component its strongest train images, [number, image_id, activation, class_id], units in order."""
+    """Per component its strongest train images, [number, image_id, activation, class_id], units in order.
+
+    Where it is known on which patch a unit is strongest, an entry ends in this place (`places.place_of`).
+    """
     labels = index[index["split"] == "train"].set_index("image_id")["class_id"]
     first = top[top["rank"] < count]
     first = first.assign(class_id=first["image_id"].map(labels))
     place = {c: i for i, c in enumerate(units["component"])}
     first = first.assign(place=first["component"].map(place)).sort_values(["place", "rank"])
     found: dict[int, list[list[Any]]] = {}
-    columns = zip(first["component"], first["image_id"], first["activation"], first["class_id"], strict=True)
-    for component, image, activation, class_id in columns:
-        entry = [shown.number("train", int(image)), int(image), number(activation), int(class_id)]
-        found.setdefault(int(component), []).append(entry)
+    for row in rows(first):
+        image = int(row.image_id)
+        entry = [shown.number("train", image), image, number(row.activation), int(row.class_id)]
+        found.setdefault(int(row.component), []).append([*entry, *place_of(row)])
     return found
 
 

@@ -12,6 +12,7 @@ from reliance.concepts.hidden import BANDS, Thresholds, select
 from reliance.concepts.schema import HIDDEN
 from reliance.figures import style
 from reliance.figures.gallery import Cell, Grid, Run, Section, draw_gallery, look
+from reliance.figures.mapped import Source, with_maps
 from reliance.figures.sheet import Sheet, Shown
 from reliance.figures.thumbnails import (
     AS_STORED,
@@ -86,13 +87,14 @@ def concept_gallery(
     split: str = "train",
     counts: Counts = ALL,
     reading: Reading = AS_STORED,
+    source: Source | None = None,
 ) -> None:
     """Draw the strongest images of hidden concepts, in three bands of clarity.
 
     Parameters
     ----------
     number : of the figure. by : "activation" | "relevance", how components are chosen; by relevance
-        the class that each drives most is said too.
+        the class that each drives most is said too. source : draw maps of the components over the images.
     index, split, dataset_root : of the images of top_samples.
 
     Raises RelianceError if artifacts do not belong together or all images are gone.
@@ -115,9 +117,12 @@ def concept_gallery(
     said = _content(by, table, chosen, used, pictures)
     if missing := [band for band in BANDS if band not in bands]:
         said += f" No {ADJECTIVES[by]} component is {' or '.join(missing)}."
+    ids |= {"classes": named.stamp.id, **album.ids}
+    if source:
+        mapping = with_maps(pictures, found.assign(unit=found["component"]), album, source)
+        pictures, said, ids = mapping.pictures, f"{said} {mapping.meaning}", {**ids, **mapping.ids}
     params: dict[str, Any] = {"heading": shown.heading, "caption": said, "split": split}
     params |= {"drawn": [picture.drawn for picture in pictures], **counts._asdict(), **reading._asdict()}
-    ids |= {"classes": named.stamp.id, **album.ids}
     with look():
         every = _sections(by, table, chosen, found, pictures)
         sections = [section for section in every if section.header.lower() in bands]

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from reliance.base.artifacts import Stamp, check_same, read_table
+from reliance.codes.boxes import boxes_in
+from reliance.codes.store import Codes, open_codes
+from reliance.codes.top_samples import BOX
 from reliance.failures.case_list import read_failures, read_samples
 from reliance.failures.external import check_cases
 from reliance.failures.schema import OUTLIER_SAMPLES
@@ -40,6 +44,7 @@ class Lists(NamedTuple):
     latents: int  # of the SAE that mined; numbers of other cases are above
     ids: dict[str, str]  # of everything that was read
     indexes: list[tuple[Path, str, str]]  # list, a data set it shows, the id of the index it was made from
+    codes: Codes | None = None  # of train by the variant that mined, if its units are of patches
 
 
 class Cases(NamedTuple):
@@ -51,6 +56,7 @@ class Cases(NamedTuple):
     components: Path  # of the variant that mined
     classes: Path  # of the data set
     robustness: Path  # of the variant that is shown
+    located: Path | None = None  # codes of train of the variant that mined, if its units are of patches
 
 
 class ExternalLists(NamedTuple):
@@ -102,13 +108,18 @@ def read_cases(files: Cases, external: ExternalLists, *, variant: str, probe: st
         for dataset in one.samples["dataset"].unique()
         if "index" in one.stamp.inputs
     ]
-    return Lists(cases[cases["source"] != PLANTED], images, len(names.frame), ids, indexes)
+    codes = open_codes(files.located) if files.located else None
+    if codes:
+        check_same("codes", (codes.path, codes.stamp.id), (files.components, names.stamp.inputs["codes"]))
+        ids["codes"] = codes.stamp.id
+    return Lists(cases[cases["source"] != PLANTED], images, len(names.frame), ids, indexes, codes)
 
 
 def locate_cases(shown: pd.DataFrame, lists: Lists, album: Album, most: int) -> pd.DataFrame:
-    """The first images of every case that is shown: columns of `Lists.samples`, path, bytes.
+    """The first images of every case that is shown: columns of `Lists.samples`, path, bytes, unit.
 
-    shown : rows of `Lists.cases`; `case` becomes the place of the case in `shown`.
+    shown : rows of `Lists.cases`; `case` becomes the place of the case in `shown`. `unit` is the latent of a
+    mined case on the images that it was mined from, else -1. Of patches the columns of BOX are there, too.
     """
     for path, name, index_id in lists.indexes:
         if name in album.indexes:
@@ -116,8 +127,15 @@ def locate_cases(shown: pd.DataFrame, lists: Lists, album: Album, most: int) -> 
     place = dict(zip(shown.index, range(len(shown)), strict=True))
     samples = lists.samples[lists.samples["case"].isin(place)]
     samples = samples[samples.groupby("case").cumcount() < most]
-    samples = samples.assign(case=samples["case"].map(place)).sort_values("case", kind="stable")
-    return album.find(samples)
+    mined = ~shown["external"].loc[samples["case"]].to_numpy(bool)
+    mined &= (samples["split"] == "train").to_numpy() & (samples["dataset"] == album.home).to_numpy()
+    unit = np.where(mined, shown["component"].loc[samples["case"]], -1)
+    samples = samples.assign(case=samples["case"].map(place), unit=unit)
+    found = album.find(samples.sort_values("case", kind="stable"))
+    if lists.codes:
+        pairs = found.assign(component=found["unit"], known=found["unit"] >= 0)
+        found[list(BOX)] = boxes_in(lists.codes, pairs)
+    return found
 
 
 def _read_lists(

@@ -11,6 +11,7 @@ from reliance.base.failure_kinds import OWN_KINDS
 from reliance.figures import style
 from reliance.figures.failures.lists import Cases, ExternalLists, Lists, locate_cases, read_cases
 from reliance.figures.gallery import Cell, Grid, Run, Section, draw_gallery, look
+from reliance.figures.mapped import Source, with_maps
 from reliance.figures.sheet import Sheet, Shown
 from reliance.figures.thumbnails import AS_STORED, DRAWN, Album, Pictured, Reading, Thumbnail
 
@@ -28,6 +29,9 @@ CONTENT = (
     "the images of the class from all images of the case by the output of {variant} for the short name "
     "(chance: 0.5)."
 )
+
+
+OUTLINED = "In images of mined cases the patch is outlined on which the latent is strongest."
 
 
 class Subject(NamedTuple):
@@ -66,10 +70,12 @@ def failure_gallery(
     external: ExternalLists = NO_LISTS,
     counts: Counts = ALL,
     reading: Reading = AS_STORED,
+    source: Source | None = None,
 ) -> None:
     """Draw the cases of some kinds, mined and from external lists, without planted ones.
 
-    shown : the one variant whose benchmark is told.
+    shown : the one variant whose benchmark is told. source : draw maps of the latents over images of mined
+        cases; of the variant that mined.
 
     Raises RelianceError if artifacts do not belong together or the images of a data set are gone.
     """
@@ -83,6 +89,12 @@ def failure_gallery(
     grid = Grid(beside=1, columns=2, across=max(1, -(-counts.images_per_case // ROWS)))
     pictures = album.thumbnails(found, grid.side)
     said = _content(lists, kinds, cases, pictures, shown, mined)
+    if lists.codes:
+        said += f" {OUTLINED}"
+    ids = {**lists.ids, **album.ids}
+    if source:
+        mapping = with_maps(pictures, found, album, source)
+        pictures, said, ids = mapping.pictures, f"{said} {mapping.meaning}", {**ids, **mapping.ids}
     params = {"heading": shown.heading, "caption": said, "images_per_case": counts.images_per_case}
     params |= {"drawn": [picture.drawn for picture in pictures], **reading._asdict()}
     params |= {"external_sources": list(external.external_sources)}
@@ -91,7 +103,7 @@ def failure_gallery(
         sheet.write(
             draw_gallery(sections, grid, shown.heading),
             numbers_of(cases, found, pictures),
-            derived_stamp(f"fig{subject.number}", SCHEMA, params, {**lists.ids, **album.ids}),
+            derived_stamp(f"fig{subject.number}", SCHEMA, params, ids),
             f"**Figure {subject.number}. {subject.title}: {shown.heading}.** {said}",
         )
 
