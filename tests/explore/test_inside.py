@@ -9,7 +9,8 @@ import torch
 
 from lens.conftest import pictures, weights  # noqa: F401 - fixtures
 from lens.test_store import stored
-from reliance.base.artifacts import write_table
+from naming.test_names import write_vocabulary
+from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.encoders.model import load_model
@@ -24,9 +25,17 @@ from reliance.lens.effects import coefficients, wanted
 from reliance.lens.neurons import NEURONS
 from reliance.lens.paths import neuron_paths
 from reliance.lens.record import recording
-from reliance.lens.words import WORDS
+from reliance.lens.words import WORDS, dictionary, spoken_words
 
 WORD = ("sail", "wave", "mast")
+BLOCKS = ("tops", "words", "neurons", "directions")
+
+
+class Known(Shelf):
+    """A variant whose head is not at hand: nothing is held against its weights."""
+
+    def same_weights(self, *_) -> None:
+        """Pass."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,10 @@ def shelf(tmp_path_factory, pictures, weights) -> Shelf:  # noqa: F811
         strongest=8,
         significant=[0.3],
     )
-    ids = {"directions": read_stamp(files["directions"]).id}
+    files["vocabulary"] = here / "vocabulary.parquet"
+    write_vocabulary(files["vocabulary"], ["", *WORD], np.random.default_rng(5).normal(size=(4, 12)))
+    vocabulary = read_stamp(files["vocabulary"]).id
+    ids = {"directions": read_stamp(files["directions"]).id, "vocabulary": vocabulary}
     n = np.arange(128)
     words = pd.DataFrame({"component": np.repeat(n, 2), "rank": np.tile([0, 1], 128)})
     words["prompt"] = (words["component"] + words["rank"]) % 3
@@ -60,16 +72,19 @@ def shelf(tmp_path_factory, pictures, weights) -> Shelf:  # noqa: F811
     write_table(
         files["heads"], pd.DataFrame(heads, columns=["block", "head", "words", "explained"]), HEADS, {}, {}
     )
-    blocks = {f"lens_{name}": {"-3": path} for name, path in files.items() if name not in ("bridge", "heads")}
+    blocks = {f"lens_{name}": {"-3": path} for name, path in files.items() if name in BLOCKS}
     single = {"lens_bridge": files["bridge"], "lens_heads": files["heads"], "weights": weights}
-    return Shelf({**blocks, **single}, "deep", here.parent)
+    single |= {"words": files["vocabulary"]}
+    return Known({**blocks, **single}, "deep", here.parent)
 
 
 def test_a_card_has_what_the_tables_have(shelf) -> None:
     card = neuron(shelf, 1, 5, 3)
     found = read_directions(shelf.path("lens_directions", "-3"))[0]
     assert (card.block, card.neuron, card.label, card.runner_up) == (1, 5, "ship", "car")
-    assert [tuple(word) for word in card.words] == [("sail", -0.5), (WORD[2], pytest.approx(0.2))]
+    few = spoken_words(found.direction, dictionary(shelf.words.vectors), words_of(shelf))
+    said = {WORD[a]: c for a, c in zip(few.atoms[5], few.coefficients[5], strict=True) if a >= 0}
+    assert {word.text: word.score for word in card.words} == pytest.approx(said) and len(said) == 2
     assert [latent.number for latent in card.latents] == ["4"]
     assert card.threshold == pytest.approx(found.thresholds[5, 0])
     values = [value for _, value in card.examples]
@@ -81,8 +96,12 @@ def test_a_card_has_what_the_tables_have(shelf) -> None:
     assert head.score == pytest.approx(found.by_head[5, k] / total)
     assert neuron(shelf, -3, 5, 3) == card
     answer = NeuronCard(shelf, card)
-    assert "neuron 5 of block 1, mast" in answer.text() and answer.record()["block"] == 1
+    assert "neuron 5 of block 1, " in answer.text() and answer.record()["block"] == 1
     assert set(answer.table()["image_id"]) == {i for i, _ in (*card.examples, *card.against)}
+
+
+def words_of(shelf) -> pd.DataFrame:
+    return read_table(shelf.path("lens_words", "-3"), WORDS).frame
 
 
 @pytest.mark.parametrize(("block", "which", "said"), [(2, 0, "block 2"), (1, 128, "neuron 128")])
@@ -92,7 +111,7 @@ def test_what_there_is_not_is_told(shelf, block, which, said) -> None:
 
 
 def test_a_variant_without_a_lens_is_told(tmp_path) -> None:
-    with pytest.raises(RelianceError, match="without such a section"):
+    with pytest.raises(RelianceError, match="no such section"):
         neuron(Shelf({}, "flat", tmp_path), 1, 0)
 
 
@@ -108,11 +127,13 @@ def test_an_image_in_words_is_the_sum_as_it_stands(shelf, weights, monkeypatch) 
     dc = c - directions.mean
     phi = np.einsum("nk,nkp->np", dc, neuron_paths(models.encoder, 1).numpy())
     total = dict.fromkeys(WORD, 0.0)
+    few = spoken_words(directions.direction, dictionary(shelf.words.vectors), words_of(shelf))
     on = np.linalg.norm(phi, axis=1) > directions.thresholds[:, 0]
     for n in np.flatnonzero(on):
         a = float(phi[n] @ directions.direction[n])
-        total[WORD[n % 3]] += 0.2 * a
-        total[WORD[(n + 1) % 3]] -= 0.5 * a
+        for atom, coefficient in zip(few.atoms[n], few.coefficients[n], strict=True):
+            if atom >= 0:
+                total[WORD[atom]] += coefficient * a
     assert 0 < on.sum() == found.significant and found.neurons == 128
     assert {each.word: each.weight for each in found.words} == {
         word: pytest.approx(value, abs=1e-5) for word, value in total.items() if value > 0

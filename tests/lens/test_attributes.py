@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
+from naming.test_names import write_vocabulary
 from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
+from reliance.encoders.model import load_model
 from reliance.lens.attributes import (
     ATTRIBUTES,
     Spoken,
@@ -15,11 +17,14 @@ from reliance.lens.attributes import (
     lens_attributes,
     nearest_to_paper,
     ranked,
+    spoken,
     weighed,
 )
 from reliance.lens.directions import lens_directions
 from reliance.lens.ranking import grams
-from reliance.lens.words import WORDS
+from reliance.lens.store import Coefficients
+from reliance.lens.words import WORDS, dictionary, spoken_words
+from reliance.naming.names import read_vocabulary
 
 from .test_evaluate import K, M, N, P, made
 from .test_store import stored
@@ -31,8 +36,7 @@ def speaker(shared: bool) -> tuple[dict[str, np.ndarray], Spoken, np.ndarray, np
     arrays, found, u, phi = made(shared)
     gamma = RNG.normal(size=(M, 4)).astype(np.float32) * (RNG.random((M, 4)) < 0.7)
     gram = None if shared else grams(u)
-    words = np.array(["a", "b", "c", "d"], object)
-    return arrays, Spoken(0, found, u, gram, found.thresholds[:, 1], csr_array(gamma), words), phi, gamma
+    return arrays, Spoken(0, found, u, gram, found.thresholds[:, 1], csr_array(gamma)), phi, gamma
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -62,6 +66,11 @@ def test_the_share_nearest_to_the_papers() -> None:
 
 
 def test_blocks_add_up(tmp_path, pictures, weights) -> None:
+    names = np.array(["sail", "wave", "mast", "rope"], object)
+    vectors = np.random.default_rng(5).normal(size=(5, 12)).astype(np.float32)
+    spelt = tmp_path / "vocabulary.parquet"
+    write_vocabulary(spelt, ["", *names], vectors)
+    stamp, vectors = read_stamp(spelt).id, read_vocabulary(spelt)[0].vectors
     files: dict[str, list] = {"directions": [], "words": [], "coefficients": []}
     for block in (0, 1):
         here = tmp_path / str(block)
@@ -76,25 +85,38 @@ def test_blocks_add_up(tmp_path, pictures, weights) -> None:
             significant=[0.3],
         )
         neurons = np.arange(128)
-        frame = pd.DataFrame(
-            {"component": neurons, "rank": 0, "prompt": neurons % 3, "coefficient": 0.5 + block}
-        ).assign(word=[("sail", "wave", "mast")[n % 3] for n in neurons])
-        ids = {"directions": read_stamp(here / "directions.safetensors").id}
+        frame = pd.DataFrame({"component": neurons, "rank": 0, "prompt": neurons % 3, "coefficient": 9.0})
+        frame = frame.assign(word=names[neurons % 3])
+        ids = {"directions": read_stamp(here / "directions.safetensors").id, "vocabulary": stamp}
         write_table(here / "words.parquet", frame, WORDS, {}, ids)
         files["directions"].append(here / "directions.safetensors")
         files["words"].append(here / "words.parquet")
         files["coefficients"].append(manifest)
     out = tmp_path / "attributes.parquet"
-    lens_attributes(**files, weights=weights, attributes=out)
+    same = {"vocabulary": spelt, "weights": weights, "attributes": out}
+    lens_attributes(**files, **same)
     both = read_table(out, ATTRIBUTES).frame
-    single = []
-    for block in (0, 1):
-        one = {name: [paths[block]] for name, paths in files.items()}
-        lens_attributes(**one, weights=weights, attributes=out)
-        single.append(read_table(out, ATTRIBUTES).frame)
-    counts = [frame.groupby("image_id")["significant"].first() for frame in (both, *single)]
-    pd.testing.assert_series_equal(counts[0], counts[1] + counts[2], check_dtype=False)
-    assert counts[0].max() > 0 and set(both["word"]) <= {"sail", "wave", "mast", ""}
-    mixed = {**files, "directions": files["directions"][::-1]}
+    clip = load_model(weights)
+    expected: dict[tuple[int, str], float] = {}
+    many: dict[int, int] = {}
+    for directions, words, manifest in zip(*files.values(), strict=True):
+        own = spoken(clip, directions, words, spelt, vectors)
+        for arrays in Coefficients(manifest).blocks(5):
+            a, significant = along(own, arrays)
+            w = weighed(own, a, significant)
+            for row, image_id in enumerate(arrays["image_id"].tolist()):
+                many[image_id] = many.get(image_id, 0) + int(significant[row].sum())
+                for word, value in zip(names, w[row], strict=True):
+                    expected[image_id, word] = expected.get((image_id, word), 0.0) + value
+    found = {(i, w): v for i, w, v in zip(both["image_id"], both["word"], both["weight"], strict=True) if w}
+    positive = {key: value for key, value in expected.items() if value > 0}
+    assert set(found) == set(positive) and len(found) > 10
+    for key, value in found.items():
+        assert value == pytest.approx(positive[key], rel=1e-4)
+    assert both.groupby("image_id")["significant"].first().to_dict() == many and max(many.values()) > 0
+    few = spoken_words(own.found.direction, dictionary(vectors), read_table(words, WORDS).frame)
+    np.testing.assert_allclose(own.gamma.toarray()[3, 0], few.coefficients[3, 0])  # not the 9 of the table
     with pytest.raises(RelianceError, match="directions"):
-        lens_attributes(**mixed, weights=weights, attributes=out)
+        lens_attributes(**{**files, "directions": files["directions"][::-1]}, **same)
+    with pytest.raises(RelianceError, match="block"):
+        lens_attributes(**{**files, "coefficients": files["coefficients"][::-1]}, **same)

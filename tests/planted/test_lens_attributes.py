@@ -22,6 +22,7 @@ def test_words_that_say_what_was_drawn() -> None:
     found = compared(said, TRUTH, CLASSES).set_index("kind")
     assert found["images"].to_dict() == {"object": 4, "word": 2, "background": 4}
     assert found["said"].to_dict() == {"object": 0.25, "word": 0.5, "background": 0}
-    assert found.loc["object", "chance"] == pytest.approx(0.25)  # cow and spade are said of a quarter each
-    assert found.loc["word", "chance"] == pytest.approx(0.25)
-    assert found.loc["background", "chance"] == pytest.approx((0.25 + 0 + 0 + 0.25) / 4)
+    # spade and cow are said of the first picture: of the three others of a picture, but for itself
+    assert found.loc["object", "chance"] == pytest.approx((0 + 1 / 3 + 1 / 3 + 1 / 3) / 4)
+    assert found.loc["word", "chance"] == pytest.approx((0 + 1 / 3) / 2)
+    assert found.loc["background", "chance"] == pytest.approx((1 / 3 + 0 + 0 + 1 / 3) / 4)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reliance.base.stamps import read_stamp
 from reliance.explore.answers import Answer
 from reliance.explore.briefs import plain
 from reliance.explore.cells import number
-from reliance.explore.neuron import Neuron, block_of, of_neuron
+from reliance.explore.neuron import Neuron, no_lens, of_neuron
 from reliance.explore.picture import ImageLike, Picture, look
 from reliance.explore.sheets import Block, Row, Sheet
 
 if TYPE_CHECKING:
     from reliance.explore.model import Models
     from reliance.explore.shelf import Shelf
-    from reliance.lens.attributes import Spoken
 
 SPEAKERS = 3  # neurons that a word of an image is from
 
@@ -105,47 +105,48 @@ def attributes_of(shelf: Shelf, models: Models, image: ImageLike) -> tuple[Attri
     from reliance.lens.effects import common
     from reliance.lens.record import Wanted, blocks_of, recording
 
-    keys = [key for name, key in shelf.listed() if name == "lens_directions"] or [block_of(shelf, -2)]
-    picture, clip = look(shelf, models, image), models.encoder
-    own = [
-        attributes.spoken(clip, shelf.path("lens_directions", key), shelf.path("lens_words", key))
-        for key in keys
-    ]
-    first = min(each.block for each in own)
-    wanted = Wanted(tuple(each.block for each in own), tuple(range(first + 1, len(blocks_of(clip)))))
+    keys = [key for name, key in shelf.listed() if name == "lens_directions"] or [no_lens(shelf)]
+    files = [(shelf.path("lens_directions", key), shelf.path("lens_words", key)) for key in keys]
+    picture, clip, words = look(shelf, models, image), models.encoder, shelf.path("words")
+    blocks = [int(read_stamp(path).params["block"]) for path, _ in files]
+    wanted = Wanted(tuple(blocks), tuple(range(min(blocks) + 1, len(blocks_of(clip)))))
     with recording(clip, wanted) as recorder, torch.inference_mode():
         recorded = recorder.run(models.pixels(picture.seen))
-        effect, many = [], 0
-        for each in own:
-            arrays = {"coefficients": effects(recorded, each.block).numpy()}
-            if each.found.common is not None:
-                arrays["common"] = common(clip, recorded, each.block).numpy()
-            a, significant = attributes.along(each, arrays)
-            effect.append(np.where(significant, a, 0)[0])
-            many += int(significant.sum())
+        said, many, neurons = list[tuple[int, np.ndarray, Any]](), 0, 0
+        for place, paths in zip(blocks, files, strict=True):  # one at a time: their ways to z are large
+            own = attributes.spoken(clip, *paths, words, shelf.words.vectors)
+            arrays = {"coefficients": effects(recorded, place).numpy()}
+            if own.found.common is not None:
+                arrays["common"] = common(clip, recorded, place).numpy()
+            a, significant = attributes.along(own, arrays)
+            said.append((place, np.where(significant, a, 0)[0], own.gamma))
+            many, neurons = many + int(significant.sum()), neurons + a.shape[1]
     found = Attributes(
         shelf.variant,
         picture.title,
         picture.split,
         picture.image_id,
         picture.path,
-        [each.block for each in own],
+        blocks,
         many,
-        sum(map(len, effect)),
-        _heaviest(own, effect, attributes.SHOWN),
+        neurons,
+        _heaviest(said, shelf.words.names, attributes.SHOWN),
     )
     return found, picture
 
 
-def _heaviest(own: Sequence[Spoken], effect: Sequence[np.ndarray], most: int) -> list[Attribute]:
-    """The words of positive weight that weigh most, with the neurons that say each."""
+def _heaviest(said: Sequence[tuple[int, np.ndarray, Any]], names: np.ndarray, most: int) -> list[Attribute]:
+    """The words of positive weight that weigh most, with the neurons that say each.
+
+    said : block, effects float32 [N], coefficients of words [N, V].
+    """
     parts: dict[str, list[tuple[str, float]]] = {}
-    for each, a in zip(own, effect, strict=True):
-        entries = each.gamma.tocoo()
+    for block, a, gamma in said:
+        entries = gamma.tocoo()
         on = a[entries.row] != 0
         rows, columns = entries.row[on], entries.col[on]
         for row, column, value in zip(rows, columns, a[rows] * entries.data[on], strict=True):
-            parts.setdefault(str(each.words[column]), []).append((f"{each.block}:{row}", float(value)))
+            parts.setdefault(str(names[column]), []).append((f"{block}:{row}", float(value)))
     total = {word: sum(value for _, value in said) for word, said in parts.items()}
     heaviest = sorted((word for word in total if total[word] > 0), key=lambda word: (-total[word], word))
     return [

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("neuron")(neuron)
+    # so that -2:17, a block from the end, is no option
+    app.command("neuron", context_settings={"ignore_unknown_options": True})(neuron)
     app.command("attributes")(attributes)
 
 

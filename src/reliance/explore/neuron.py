@@ -5,12 +5,13 @@ Blocks are those that the section `lens` of the variant names; tables are looked
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from reliance.base.artifacts import check_same, read_table
+from reliance.base.commands import build
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.encoders.model import read_weights
@@ -23,7 +24,7 @@ from reliance.lens.attributes import nearest_to_paper
 from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.directions import TOPS, Directions, read_directions
 from reliance.lens.neurons import NEURONS
-from reliance.lens.words import WORDS
+from reliance.lens.words import WORDS, dictionary, spoken_words
 
 _NUMBERS = ("alignment", "clarity", "norm", "explained", "spread")
 
@@ -73,12 +74,30 @@ def block_of(shelf: Shelf, block: int) -> str:
     for key, path in built.items():
         if int(read_stamp(path).params["block"]) == block:
             return key
+    if not kept:
+        no_lens(shelf)
+    unbuilt = [key for key in kept if key not in built]
+    command = build(*[shelf.target("lens_neurons", key) for key in unbuilt], options=shelf.options)
     raise RelianceError(
         f"{shelf.variant}: block {block}",
         "neurons are looked into at the blocks that the section lens of the variant names",
-        found="a variant without such a section" if not kept else "none of these blocks",
-        allowed=", ".join(kept) or "a variant with  lens: {layers: [-2]}",
-        next_step="name the block in lens.layers, and run the pipeline to lens/report.html",
+        found="none of those that were built" if unbuilt else "none of these blocks",
+        allowed=", ".join(kept),
+        next_step=f"build the others: {command}"
+        if unbuilt
+        else "name the block in lens.layers, and run the pipeline to lens/report.html",
+    )
+
+
+def no_lens(shelf: Shelf) -> NoReturn:
+    """Raise the RelianceError for a variant that is not looked into."""
+    raise RelianceError(
+        f"{shelf.variant}: lens",
+        "neurons are asked about in a variant whose section lens says at which blocks",
+        found="no such section",
+        allowed="a variant with  lens: {layers: [-2]}",
+        next_step="give the variant such a section (config/config.yaml explains its keys), and run the "
+        f"pipeline to results/{shelf.variant}/lens/report.html",
     )
 
 
@@ -102,9 +121,13 @@ def neuron(shelf: Shelf, block: int, which: int, examples: int = 20) -> Neuron:
             next_step="lens/report.html shows those that write most, lens/block*/neurons.parquet has all",
         )
     row = table.frame.iloc[which]
-    tops = rows_where(shelf.path("lens_tops", key), TOPS, {"component": [which]})[0]
-    words = rows_where(shelf.path("lens_words", key), WORDS, {"component": [which]})[0]
-    words = words.reindex(words["coefficient"].abs().sort_values(ascending=False, kind="stable").index)
+    own_rows = {"component": [which]}
+    tops, of_tops = rows_where(shelf.path("lens_tops", key), TOPS, own_rows)
+    words, of_words = rows_where(shelf.path("lens_words", key), WORDS, own_rows)
+    check_same("directions", (shelf.path("lens_words", key), of_words.inputs["directions"]), (path, stamp.id))
+    check_same(
+        "weights", (shelf.path("lens_tops", key), of_tops.inputs["weights"]), (path, stamp.inputs["weights"])
+    )
     place = nearest_to_paper(found.shares)
     own = int(stamp.params["block"])
     draws, repels = _classes(shelf, found.direction[which])
@@ -119,15 +142,22 @@ def neuron(shelf: Shelf, block: int, which: int, examples: int = 20) -> Neuron:
         share=float(found.shares[place]),
         examples=_images(tops[tops["activation"] > 0], examples, ascending=False),
         against=_images(tops[tops["activation"] < 0], examples, ascending=True),
-        words=[Name(str(w), float(c)) for w, c in zip(words["word"], words["coefficient"], strict=True)][
-            :MOST
-        ],
+        words=_words(shelf, found.direction[which], words),
         draws=draws,
         repels=repels,
         heads=_heads(shelf, found, which, own),
         near=_near(table.frame, found, which),
         latents=_latents(shelf, own, which),
     )
+
+
+def _words(shelf: Shelf, direction: np.ndarray, words: pd.DataFrame) -> list[Name]:
+    """The words that speak for a neuron, the largest coefficient first, as its page has them."""
+    names = shelf.words
+    first = spoken_words(direction[None], dictionary(names.vectors), words.assign(component=0))
+    pairs = zip(first.atoms[0].tolist(), first.coefficients[0].tolist(), strict=True)
+    found = [Name(str(names.names[atom]), float(value)) for atom, value in pairs if atom >= 0]
+    return sorted(found, key=lambda name: -abs(name.score))
 
 
 def _images(tops: pd.DataFrame, most: int, ascending: bool) -> list[tuple[int, float]]:

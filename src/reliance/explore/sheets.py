@@ -157,8 +157,8 @@ def of_unit(card: Unit) -> Sheet:
             )
             for e in card.elsewhere
         ]
-        lead = ["the unit whose activations on the same images correlate most with its own"]
-        blocks.append(Block("The same unit in other models", lead, columns, rows))
+        same = ["the unit whose activations on the same images correlate most with its own"]
+        blocks.append(Block("The same unit in other models", same, columns, rows))
     return Sheet(
         f"{card.variant}: unit {about.component}, {about.name or 'without a name'}", lead, blocks, card.notes
     )

@@ -5,10 +5,11 @@ the neurons of all blocks the `strongest` by |r_n . delta| count, and a word w o
 
     sum_n (r_n . delta) gamma_nw
 
-gamma_nw its coefficient in r_n: positive where an image with the word moves z towards the target, whichever
-sign a neuron takes there. Words that say one of the two classes are left out. An image of the class that is
-shown, with the words in it, is the trial; whoever has an image generator takes the captions, which say in
-which folder the images of each are looked for (`lens.generated`), beside captions with other words.
+gamma_nw its coefficient in r_n, of the few first words of r_n alone (`words.SPOKEN`): positive where an
+image with the word moves z towards the target, whichever sign a neuron takes there. Words that say one of the
+two classes are left out. An image of the class that is shown, with the words in it, is the trial; whoever has
+an image generator takes the captions, which say in which folder the images of each are looked for
+(`lens.generated`), beside captions with other words.
 """
 
 import re
@@ -24,7 +25,7 @@ from reliance.base.artifacts import TableSpec, check_same, read_table, write_tab
 from reliance.images.tables import CLASSES
 from reliance.lens.captions import captioned, captions_of, write_captions
 from reliance.lens.directions import read_directions
-from reliance.lens.words import WORDS, Pursuit, dictionary, joined, pursuit_of
+from reliance.lens.words import WORDS, Pursuit, dictionary, joined, spoken_words
 from reliance.naming.names import read_vocabulary
 
 STRONGEST, KEPT = 100, 50  # neurons; words that are written of a pair
@@ -71,10 +72,9 @@ def lens_adversarial_words(
         check_same("weights", (text, prompts.stamp.inputs["weights"]), (path, stamp.inputs["weights"]))
         check_same("directions", (own, table.stamp.inputs["directions"]), (path, stamp.id))
         check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (vocabulary, vocabulary_stamp.id))
-    both = zip(found, read, strict=True)
-    pursuit = joined([pursuit_of(table.frame, len(part[0].direction)) for part, table in both])
+    both, atoms = zip(found, read, strict=True), dictionary(names.vectors)
+    pursuit = joined([spoken_words(part[0].direction, atoms, table.frame) for part, table in both])
     r = np.concatenate([part[0].direction for part in found]).astype(np.float64)
-    atoms = dictionary(names.vectors).astype(np.float64)
     called = known.frame.set_index("class_id").loc[prompts.class_ids].to_dict("records")
     said = [says(names.names, row) for row in called]
     rows, listed = list[tuple[object, ...]](), list[dict[str, str]]()

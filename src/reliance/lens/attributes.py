@@ -3,9 +3,9 @@
     w(word, I) = sum over neurons n significant on I of a_n(I) gamma_n(word)
     a_n(I)     = (phi_n(I) - phibar_n) . r_n
 
-over all blocks that are looked at; gamma_n are the signed coefficients of r_n in words. A neuron that is
-against its direction on an image speaks against its words. Significant is at the share of training images
-that is nearest to the paper's, 100 of 5,124 (B1.6).
+over all blocks that are looked at; gamma_n are the signed coefficients of the few words that speak for r_n
+(`words.SPOKEN`). A neuron that is against its direction on an image speaks against its words. Significant is
+at the share of training images that is nearest to the paper's, 100 of 5,124 (B1.6).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,8 @@ from reliance.lens.directions import Directions, read_directions
 from reliance.lens.paths import neuron_paths
 from reliance.lens.ranking import grams, norms
 from reliance.lens.store import Coefficients
-from reliance.lens.words import WORDS
+from reliance.lens.words import WORDS, dictionary, spoken_words
+from reliance.naming.names import read_vocabulary
 
 ATTRIBUTES = TableSpec(
     "lens_attributes",
@@ -39,7 +40,7 @@ ATTRIBUTES = TableSpec(
 )
 PAPER = 100 / 5124  # of the training images, above the threshold
 SHOWN = 10  # words of an image
-_ROWS = 64
+_ROWS, _RANKED = 64, 1024
 
 
 class Spoken(NamedTuple):
@@ -50,27 +51,31 @@ class Spoken(NamedTuple):
     u: np.ndarray  # float32 [N, K, p]
     gram: np.ndarray | None  # [N, K, K]; None: of `shared` means, whose effects have one more summand
     threshold: np.ndarray  # float32 [N]
-    gamma: csr_array  # [N, W], coefficients of words
-    words: np.ndarray  # str [W]
+    gamma: csr_array  # [N, V], coefficients of the few words that speak for each
 
 
-def spoken(clip: Clip, directions: Path, words: Path) -> Spoken:
-    """The neurons of a block. Raises RelianceError for directions of other weights, or words of others."""
+def spoken(clip: Clip, directions: Path, words: Path, vocabulary: Path, vectors: np.ndarray) -> Spoken:
+    """The neurons of a block; `vectors` [V, p] are those of the vocabulary.
+
+    Raises RelianceError for directions of other weights, or words of other directions or another vocabulary.
+    """
     found, stamp = read_directions(directions)
     check_same("weights", (directions, stamp.inputs["weights"]), ("the encoder", clip.stamp.id))
     said = read_table(words, WORDS)
     check_same("directions", (words, said.stamp.inputs["directions"]), (directions, stamp.id))
+    sides = (words, said.stamp.inputs["vocabulary"]), (vocabulary, read_stamp(vocabulary).id)
+    check_same("vocabulary", *sides)
     u = neuron_paths(clip, int(stamp.params["block"]), stamp.params["ln_mean"]).cpu().numpy()
-    listed, column = np.unique(said.frame["word"].to_numpy(object), return_inverse=True)
-    entries = said.frame["coefficient"], (said.frame["component"], column)
+    few = spoken_words(found.direction, dictionary(vectors), said.frame)
+    neuron, place = np.nonzero(few.atoms >= 0)
+    entries = few.coefficients[neuron, place], (neuron, few.atoms[neuron, place])
     return Spoken(
         int(stamp.params["block"]),
         found,
         u,
         grams(u) if found.common is None else None,
         found.thresholds[:, nearest_to_paper(found.shares)],
-        csr_array(entries, shape=(len(u), len(listed))),
-        listed,
+        csr_array(entries, shape=(len(u), len(vectors))),
     )
 
 
@@ -93,8 +98,8 @@ def along(own: Spoken, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np
 
 
 def weighed(own: Spoken, a: np.ndarray, significant: np.ndarray) -> np.ndarray:
-    """What the neurons of a block add to w [n, W]."""
-    found: np.ndarray = np.asarray(csr_array(np.where(significant, a, 0)) @ own.gamma.todense())
+    """What the neurons of a block add to w [n, V]."""
+    found: np.ndarray = (csr_array(np.where(significant, a, 0)) @ own.gamma).toarray()
     return found
 
 
@@ -103,23 +108,30 @@ def lens_attributes(
     directions: Sequence[Path],
     words: Sequence[Path],
     coefficients: Sequence[Path],
+    vocabulary: Path,
     weights: Path,
     attributes: Path,
     shown: int = SHOWN,
 ) -> None:
     """Stage: the words that weigh most on each recorded image, as ATTRIBUTES.
 
-    directions, words, coefficients : one each per block. Raises RelianceError for files that do not belong
-    together.
+    directions, words, coefficients : one each per block. vocabulary : the encoder's own text vectors.
+    Raises RelianceError for files that do not belong together.
     """
-    clip = load_model(weights)
-    totals: dict[str, np.ndarray] = {}
-    count, ids, inputs = np.zeros(0), np.zeros(0, np.int64), {"weights": clip.stamp.id}
+    clip, (names, spelt) = load_model(weights), read_vocabulary(vocabulary)
+    total, count, ids = np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    inputs = {"weights": clip.stamp.id, "vocabulary": spelt.id}
     for place, paths in enumerate(zip(directions, words, coefficients, strict=True)):
-        own, stored = spoken(clip, *paths[:2]), Coefficients(paths[2])
+        own = spoken(clip, *paths[:2], vocabulary, names.vectors)
+        stored, made = Coefficients(paths[2]), read_stamp(paths[0])
         check_same("weights", (paths[2], stored.stamp.inputs["weights"]), (weights, clip.stamp.id))
-        images, added, many = _of_block(own, stored)
-        if place and not np.array_equal(images, ids):
+        for name in ("block", "ln_mean"):
+            sides = (str(stored.stamp.params[name]), str(made.params[name]))
+            check_same(name, (paths[2], sides[0]), (paths[0], sides[1]))
+        images = _readable(stored)
+        if not place:
+            total, count, ids = np.zeros((len(images), len(names.names)), np.float32), 0 * images, images
+        elif not np.array_equal(images, ids):
             raise RelianceError(
                 paths[2],
                 "coefficients of all blocks are of the same images",
@@ -127,24 +139,26 @@ def lens_attributes(
                 allowed=f"the {len(ids):,} of {coefficients[0]}",
                 next_step="let the pipeline make them again: an image could be read for one block only",
             )
-        for word, column in zip(own.words, added.T, strict=True):
-            totals[word] = totals.get(word, 0) + column
-        count, ids = (count + many if place else many), images
+        start = 0
+        for arrays in stored.blocks(_ROWS):
+            a, significant = along(own, arrays)
+            rows = slice(start, start + len(a))
+            total[rows] += weighed(own, a, significant)
+            count[rows] += significant.sum(1)
+            start = rows.stop
         inputs |= {f"coefficients_{place}": stored.stamp.id, f"words_{place}": read_stamp(paths[1]).id}
-    names = sorted(totals)
-    weight = np.stack([totals[name] for name in names], 1) if names else np.zeros((len(ids), 0), np.float32)
-    frame = ranked(ids, weight, np.array(names, object), count, shown)
-    write_table(attributes, frame, ATTRIBUTES, {"shown": shown}, inputs)
+    parts = [slice(i, i + _RANKED) for i in range(0, max(len(ids), 1), _RANKED)]
+    tables = [ranked(ids[part], total[part], names.names, count[part], shown) for part in parts]
+    write_table(attributes, pd.concat(tables, ignore_index=True), ATTRIBUTES, {"shown": shown}, inputs)
 
 
-def _of_block(own: Spoken, stored: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(image_id [n], w [n, W], significant neurons [n]) of all recorded images."""
-    parts = []
-    for arrays in stored.blocks(_ROWS):
-        a, significant = along(own, arrays)
-        parts.append((arrays["image_id"], weighed(own, a, significant), significant.sum(1)))
-    ids, weight, many = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return ids, weight, many
+def _readable(stored: Coefficients) -> np.ndarray:
+    """image_id int64 [n] of the recorded images that could be read."""
+    found = [
+        stored.parts.read("image_id", *span)[stored.parts.read("valid", *span)]
+        for span in stored.parts.blocks(4096)
+    ]
+    return np.concatenate(found).astype(np.int64) if found else np.zeros(0, np.int64)
 
 
 def ranked(

@@ -14,7 +14,7 @@ from reliance.base.artifacts import TableSpec, check_same, read_table, write_tab
 from reliance.codes.top_samples import Top
 from reliance.encoders.stored import Embeddings
 from reliance.lens.directions import TOPS, read_directions
-from reliance.lens.words import WORDS, dictionary, first_words, pursuit_of, spread, table_of
+from reliance.lens.words import WORDS, dictionary, spoken_words, spread, table_of
 from reliance.naming.clarity import clarity
 from reliance.naming.names import name_components, pool_top, read_vocabulary
 
@@ -26,7 +26,7 @@ NEURONS = TableSpec(
         ("norm", "float32"),  # mean |phi - phibar| over the strongest images
         ("explained", "float32"),  # share of the first direction
         ("head", "int32"),  # later head that carries most of it, counted over blocks
-        ("words", "string"),  # the first SHOWN of them, signed, the largest first
+        ("words", "string"),  # the first SPOKEN of them, signed, the largest first
         ("word", "string"),  # the largest positive one of these; "" without any
         ("spread", "float32"),  # of the words
         ("label", "string"),  # by its images; "" without any
@@ -35,7 +35,6 @@ NEURONS = TableSpec(
         ("clarity", "float32"),  # of its images; nan for fewer than two
     ),
 )
-SHOWN = 5  # words of a neuron
 
 
 def lens_neurons(
@@ -65,8 +64,7 @@ def lens_neurons(
     sides = (called_stamp.inputs["weights"], images.stamp.inputs["weights"])
     check_same("labeller weights", (names, sides[0]), (labels, sides[1]))
     atoms = dictionary(own.vectors)
-    taken = pursuit_of(said.frame, len(found.direction)).atoms
-    first = first_words(found.direction, atoms, taken, SHOWN)
+    first = spoken_words(found.direction, atoms, said.frame)
     written = table_of(first, own)
     frame = pd.DataFrame(
         {

@@ -33,6 +33,7 @@ WORDS = TableSpec(
         ("coefficient", "float32"),  # of all words together
     ),
 )
+SPOKEN = 5  # words that speak for a direction: of many fitted together, large coefficients cancel each other
 _SCORES = 1 << 25  # scores held at a time
 
 
@@ -158,6 +159,11 @@ def first_words(directions: np.ndarray, atoms: np.ndarray, taken: np.ndarray, m:
     d = torch.from_numpy(np.ascontiguousarray(atoms, np.float32))
     target = torch.from_numpy(np.ascontiguousarray(directions, np.float32))
     return Pursuit(taken[:, :m], fitted(target, d, taken[:, :m])[1])
+
+
+def spoken_words(directions: np.ndarray, atoms: np.ndarray, words: pd.DataFrame) -> Pursuit:
+    """The SPOKEN first words of directions [q, p] by a table of WORDS, with coefficients of these alone."""
+    return first_words(directions, atoms, pursuit_of(words, len(directions)).atoms, SPOKEN)
 
 
 def pursuit_of(words: pd.DataFrame, neurons: int) -> Pursuit:

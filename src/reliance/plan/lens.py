@@ -142,6 +142,7 @@ def to_attribute(plan: Plan, w: Wildcards) -> Paths:
         "directions": each_block(plan, w.variant, paths.LENS_DIRECTIONS),
         "words": each_block(plan, w.variant, paths.LENS_WORDS),
         "coefficients": stored,
+        "vocabulary": plan.path(paths.TEXT, w.variant, prompt_set="vocabulary"),
         "weights": plan.path(paths.WEIGHTS, w.variant),
     }
 
@@ -257,7 +258,7 @@ STAGES = (
         entry="reliance.lens.attributes:lens_attributes",
         inputs=to_attribute,
         outputs={"attributes": paths.LENS_ATTRIBUTES},
-        memory=8000,
+        memory=16000,
         minutes=30,
         message="Words of the test images of {wildcards.variant}",
     ),

@@ -33,7 +33,7 @@ from reliance.lens.generated import preferred
 from reliance.lens.record import recording
 from reliance.lens.schema import ATTACKS
 from reliance.lens.store import sampled
-from reliance.lens.words import WORDS, Pursuit, dictionary, joined, pursue, pursuit_of
+from reliance.lens.words import SPOKEN, WORDS, Pursuit, dictionary, joined, pursue, spoken_words
 from reliance.naming.names import read_vocabulary
 from reliance.planted import drawn, render
 from reliance.planted.cast import COLOURS, NEUTRAL
@@ -42,7 +42,7 @@ from reliance.planted.scenes import Scenes
 from reliance.tails.remaining import pixels_of
 
 STREAM = 17  # of the pictures, apart from those of the data set
-PICTURES, MEANS, MOVED, WORDS_EACH = 20, 256, 48, 32
+PICTURES, MEANS, MOVED = 20, 256, 48
 _BATCH = 64
 
 
@@ -89,10 +89,9 @@ def lens_attacks(
         check_same("vocabulary", (own, table.stamp.inputs["vocabulary"]), (files.vocabulary, vocabulary.id))
     check_same("weights", (files.text, prompts.stamp.inputs["weights"]), (files.weights, clip.stamp.id))
     objects = drawn.Objects(world.drawn_classes)
-    both = zip(read, tables, strict=True)
-    pursuit = joined([pursuit_of(table.frame, len(part[0].direction)) for part, table in both])
+    both, atoms = zip(read, tables, strict=True), dictionary(names.vectors)
+    pursuit = joined([spoken_words(part[0].direction, atoms, table.frame) for part, table in both])
     forms = {"neurons": (np.concatenate([part[0].direction for part in read]), pursuit)}
-    atoms = dictionary(names.vectors)
     pixels = pixels_of(read_split(index, "train"), reading, clip, threads)
     moved = [
         moves(clip, pixels, len(read_split(index, "train").paths), int(stamp.params["block"]))
@@ -143,7 +142,7 @@ def moves(clip: Clip, pixels: Callable[[np.ndarray], torch.Tensor], count: int, 
 
 def words_of(r: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, Pursuit]:
     """Unit directions [N, p], and their coefficients on the words of a dictionary [V, p]."""
-    return r, pursue(r, atoms, WORDS_EACH)
+    return r, pursue(r, atoms, SPOKEN)
 
 
 def drawable(names: Iterable[str], objects: drawn.Objects) -> Drawable:

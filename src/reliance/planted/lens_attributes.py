@@ -43,8 +43,9 @@ def compared(said: pd.DataFrame, pictures: pd.DataFrame, classes: pd.DataFrame) 
         own = kinds == kind
         there, told = has[ids][:, own], says[:, own]
         drawn = there.any(1)
-        by_chance = there[drawn].astype(float) @ told.mean(0)
         hits = (there & told).any(1)[drawn]
+        others = told.sum(0)[None] - told[drawn]  # how many other pictures say each
+        by_chance = (there[drawn] * others).sum(1) / max(1, len(ids) - 1)
         rows.append((kind, int(drawn.sum()), hits.mean() if drawn.any() else np.nan, _mean(by_chance)))
     return pd.DataFrame(rows, columns=[name for name, _ in ATTRIBUTE_TRUTH.columns])
 
