@@ -10,7 +10,7 @@ from reliance.encoders.model import Clip, Weights
 from reliance.lens.adversarial import dense
 from reliance.lens.findings import misled
 from reliance.lens.generated import preferred
-from reliance.lens.words import dictionary
+from reliance.lens.words import SPOKEN, dictionary
 from reliance.planted import drawn, render, tiny_clip
 from reliance.planted.lens_attacks import (
     PICTURES,
@@ -81,7 +81,7 @@ def test_neurons_ablated_in_a_pass_become_directions_with_words() -> None:
     moved = moves(model, lambda ids: every[ids], 30, 1)
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
     found = words_of(moved, dictionary(g.normal(size=(40, moved.shape[1])).astype(np.float32)))[1]
-    assert found.atoms.shape == (len(moved), 32) and found.atoms.max() < 40
+    assert found.atoms.shape == (len(moved), SPOKEN) and found.atoms.max() < 40
 
 
 def test_words_of_a_made_direction_are_its_own() -> None:

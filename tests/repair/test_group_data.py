@@ -28,7 +28,27 @@ def test_a_case_of_a_planted_background_shares_it(truth):
     assert (found["attribute"], found["value"], found["share"]) == ("background", "waves", 1.0)
     assert found["elsewhere"] == 0.0  # all other images of other classes are on something else
     none = shared_value({"word": np.full(200, "", object)}, labels, 0, images)
-    assert none == {"attribute": "", "value": "", "share": 0.0, "elsewhere": 0.0}
+    assert none == {"attribute": "", "value": "", "share": 0.0, "elsewhere": 0.0, "images": len(images)}
+
+
+def test_what_most_images_share_stands_before_what_fewer_share_and_before_ids():
+    labels, images = np.repeat([0, 1], 20), np.arange(20, 40)
+    labels = np.concatenate([labels, np.repeat(2, 20)])
+    waves = np.full(60, "plain", object)
+    waves[20:38] = waves[40:50] = "waves"  # of nine tenths, and of half of the others
+    sale = np.full(60, "", object)
+    sale[20:29], sale[50] = "sale", "stop"  # of fewer than half, and of no other
+    ids = np.array([f"p{i}" for i in range(60)], object)
+    ids = np.concatenate([ids, np.full(0, "", object)])
+    ids[20:40] = "one"
+    many = {"background": waves, "word": sale}
+    found = shared_value(many, labels, 0, images)
+    assert (found["attribute"], found["value"], found["share"]) == ("background", "waves", 0.9)
+    assert found["elsewhere"] == 0.5 and found["images"] == 20
+    wide = np.concatenate([ids, [f"q{i}" for i in range(40)]]).astype(object)
+    more = {name: np.concatenate([values, np.full(40, "plain", object)]) for name, values in many.items()}
+    far = np.concatenate([labels, np.full(40, 3)])
+    assert shared_value({"patient": wide, **more}, far, 0, images)["attribute"] == "background"
 
 
 def test_accuracies_are_those_of_every_class_and_value(truth):

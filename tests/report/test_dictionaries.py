@@ -58,7 +58,7 @@ def test_what_finds_planted_failures_best_is_said_where_there_are_any() -> None:
     assert found_best(frame()) == ""
     known = frame().assign(recall=[0.5, 0.75, 1.0], precision=[0.9, 1.0, 0.75])
     assert found_best(known) == (
-        "Planted failures are found best with batch (batch_top_k): recall 0.75, precision 1.00; "
+        "In this run planted failures are found best with batch (batch_top_k): recall 0.75, precision 1.00; "
         "the mean of the others is recall 0.75 and precision 0.82."
     )
     page = page_of(known.assign(recall=[0.5, 0.7, 1.0]))

@@ -174,20 +174,23 @@ def _passed(
     generator = torch.Generator().manual_seed(0)
     with recording(clip, wanted) as recorder, torch.inference_mode():
         parts = np.array_split(masked.train, -(-len(masked.train) // _BATCH))
-        mean = torch.cat([_activations(recorder.run(pixels["train"](part)), asked) for part in parts])
-        mean = mean.float().mean(0)
+        mean = torch.zeros((), dtype=torch.float64, device=clip.device)
+        for part in parts:
+            mean = mean + _activations(recorder.run(pixels["train"](part)), asked).double().sum(0)
+        mean = (mean / len(masked.train)).float()
         for part in np.array_split(masked.ids, -(-len(masked.ids) // _BATCH)):
             found = recorder.run_images(normalise(pixels["test"](part)))
             won = (torch.nn.functional.normalize(found.z, dim=1) @ asked.text.T).argmax(1)
             p, weight = _activations(found, asked), asked.text[won] @ asked.directions.T
-            own = maps.prompt_maps(clip, found, asked.text).patches()
+            classes, place = torch.unique(won, return_inverse=True)  # maps of all classes would not fit
+            own = maps.prompt_maps(clip, found, asked.text[classes]).patches()
             heats = {
                 "signed neurons": signed_heat(p, weight, mean),
                 "published rule": published_heat(p, weight),
                 "random neurons": random_heat(p, STRONGEST, generator),
                 "raw attention": maps.raw_attention(found),
                 "rollout": maps.rollout(found),
-                "exact sum": own[torch.arange(len(part), device=won.device), won],
+                "exact sum": own[torch.arange(len(part), device=won.device), place],
             }
             yield part, ({name: heat.cpu() for name, heat in heats.items()}, won.cpu().numpy())
 

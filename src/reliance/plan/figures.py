@@ -30,6 +30,7 @@ from reliance.plan.shown import (
     lens_segmentations,
     lens_segmented,
     lens_trials,
+    robustness,
     shown,
 )
 from reliance.plan.stage import Listed, Paths, Stage, Values
@@ -48,15 +49,6 @@ def benchmarked(plan: Plan, names: Names) -> Values:
     """The same, and the lists of cases that could not be read."""
     skipped = {external for name in names for external in plan.skipped(name)}
     return {**shown(plan, names), "skipped_lists": sorted(skipped)}
-
-
-def robustness(plan: Plan, names: Names) -> Paths:
-    """Scores of all cases, and which of the mined ones are reviewed."""
-    mined = [plan.variant(name).failures_from for name in names]
-    return {
-        "robustness": each(paths.ROBUSTNESS, names),
-        "failures": each(paths.FAILURES, list(dict.fromkeys(mined))),
-    }
 
 
 def bases(plan: Plan, names: Names) -> Paths:

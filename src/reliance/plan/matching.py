@@ -139,6 +139,11 @@ def comparing(plan: Plan, w: Wildcards) -> Values:
     }
 
 
+def described(plan: Plan, w: Wildcards) -> list[str]:
+    """What opens the variants for questions, and for export."""
+    return [at(paths.DESCRIPTION, variant=name) for name in members(plan, w.comparison)]
+
+
 STAGES = (
     Stage(
         name="match_units",
@@ -191,6 +196,7 @@ STAGES = (
         name="compare_dictionaries",
         entry="reliance.report.dictionaries:compare_dictionaries",
         inputs=to_compare,
+        along=described,
         outputs={"page": paths.DICTIONARIES, "csv": paths.DICTIONARIES_TABLE},
         beside=beside(paths.DICTIONARIES, paths.DICTIONARIES_TABLE),
         settings=comparing,

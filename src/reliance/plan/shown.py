@@ -80,3 +80,12 @@ def lens_trials(plan: Plan, names: Names) -> Paths:
     drawn = {"attacks": at(paths.LENS_ATTACKS, variant=name)} if of_things(plan, name) else {}
     made = lens(plan, name).generated is not None
     return {**drawn, **({"generated": at(paths.LENS_GENERATED, variant=name)} if made else {})}
+
+
+def robustness(plan: Plan, names: Names) -> Paths:
+    """Scores of all cases, and which of the mined ones are reviewed."""
+    mined = [plan.variant(name).failures_from for name in names]
+    return {
+        "robustness": each(paths.ROBUSTNESS, names),
+        "failures": each(paths.FAILURES, list(dict.fromkeys(mined))),
+    }

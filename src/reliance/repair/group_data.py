@@ -6,7 +6,7 @@ zero-shot, by the prompts and by the mended classifier (`repair.export`), on the
 the value that most of its images share beyond what images of other classes have anyway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,8 +31,10 @@ from reliance.repair.export import SCHEMA as EXPORT_SCHEMA
 from reliance.repair.schema import CASE_IMAGES, CASES
 from reliance.robustness.inputs import open_split, unit_blocks
 
-KIND, SCHEMA = "group_scores", 1
+KIND, SCHEMA = "group_scores", 2
 FEW = 10  # images below which a group is no worst group
+MOST_VALUES = 60  # of an attribute; above, it is an id
+MOST_OF = 0.5  # of a case's images: what fewer have in common says little
 
 
 class Mended(NamedTuple):
@@ -119,21 +121,30 @@ def accuracies(values: np.ndarray, labels: np.ndarray, hits: np.ndarray, few: in
 def shared_value(
     attributes: Mapping[str, np.ndarray], labels: np.ndarray, class_id: int, images: np.ndarray
 ) -> dict[str, Any]:
-    """The value that the images of a case share most beyond other images of other classes than `class_id`.
+    """The value that half of a case's images share or more, most beyond other images of other classes.
 
-    attributes : name -> values [N]. Gives attribute, value, its share among the images, and elsewhere.
+    attributes : name -> values [N]; those with more than MOST_VALUES are ids, and left out. Gives attribute,
+    value, its share among the images, and elsewhere; "" and 0 if there is none. images : how many there are.
     """
     best: dict[str, Any] = {"attribute": "", "value": "", "share": 0.0, "elsewhere": 0.0}
+    best["images"] = len(images)
     others = (labels >= 0) & (labels != class_id)
     others[images] = False
     for name, values in attributes.items():
+        if not is_attribute(values):
+            continue
         known, counts = np.unique(values[images][values[images] != ""], return_counts=True)
         for value, count in zip(known, counts, strict=True):
             share = float(count / len(images))
             elsewhere = float((values[others] == value).mean()) if others.any() else 0.0
-            if share - elsewhere > best["share"] - best["elsewhere"]:
-                best = {"attribute": name, "value": str(value), "share": share, "elsewhere": elsewhere}
+            if share >= MOST_OF and share - elsewhere > best["share"] - best["elsewhere"]:
+                best |= {"attribute": name, "value": str(value), "share": share, "elsewhere": elsewhere}
     return best
+
+
+def is_attribute(values: Sequence[str] | np.ndarray) -> bool:
+    """Whether values are those of an attribute, and no ids of patients and the like."""
+    return 1 < len(set(values) - {""}) <= MOST_VALUES
 
 
 def _values(own: pd.DataFrame, count: int) -> np.ndarray:

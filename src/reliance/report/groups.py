@@ -5,11 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from reliance.repair.group_data import is_attribute
 from reliance.report.markup import Grid
 
-MOST_VALUES = 60  # of an attribute; above, it is an id of patients and the like
 WORST = 5  # groups of each attribute that are shown
-MOST_OF = 0.5  # of a case's images: what fewer have in common says little
 Scores = Mapping[str, Any]  # what `repair.group_data.score_groups` writes
 
 
@@ -37,24 +36,23 @@ def attribute_grid(scores: Scores, cases: pd.DataFrame, names: Mapping[int, str]
 
     cases : CASES.
     """
-    known = {name for name, found in scores["attributes"].items() if _told(found)}
     by_case = {case["case_id"]: case for case in scores["cases"]}
     rows = []
     for case in cases.to_dict("records"):
-        found = by_case.get(case["case_id"])
-        if found and found["attribute"] in known:
-            what = [case["case_id"], names.get(case["class_id"], ""), case["kind"], case["name"] or "no name"]
+        found = by_case[case["case_id"]]
+        what = [case["case_id"], names.get(case["class_id"], ""), case["kind"], case["name"] or "no name"]
+        said = ["no value that half of them have", "", ""]
+        if found["attribute"]:
             said = [f"{found['attribute']}: {found['value']}"]
             said += [f"{found[key]:.0%}" for key in ("share", "elsewhere")]
-            rows.append(
-                [*what, *(said if found["share"] >= MOST_OF else ["no value that half of them have", "", ""])]
-            )
-    return Grid(["case", "class", "kind", "stands out", "its images share", "of them", "of others"], rows)
+        rows.append([*what, str(found["images"]), *said])
+    columns = ["case", "class", "kind", "stands out", "images", "they share", "of them", "of others"]
+    return Grid(columns, rows)
 
 
 def _told(found: Mapping[str, Any]) -> bool:
     """Whether something is an attribute of images, and no id."""
-    return 1 < len({group["value"] for group in found["groups"]}) <= MOST_VALUES
+    return is_attribute([group["value"] for group in found["groups"]])
 
 
 def _worst(group: Mapping[str, Any]) -> tuple[float, int]:

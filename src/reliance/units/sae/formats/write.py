@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,11 +46,29 @@ def export_sae(sae: Sae, origin: Origin, name: str, folder: Path) -> list[Path]:
     """
     if name not in WRITERS:
         raise _refused(name, "an SAE is exported in a format that is known", name, ", ".join(WRITERS))
+    folder = folder.absolute()
+    if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
+        raise RelianceError(
+            f"--to {folder}",
+            "an SAE is exported to a folder of its own",
+            found="a link" if folder.is_symlink() else "a folder with files" if folder.is_dir() else "a file",
+            allowed="a folder that there is not, or an empty one",
+            next_step="name another folder, or empty this one: nothing of it was touched",
+        )
     with atomic(folder) as temporary:
         temporary.mkdir(parents=True)
         WRITERS[name](sae, origin, temporary)
         names = sorted(path.name for path in temporary.iterdir())
+        for file in names:
+            (temporary / file).chmod(0o666 & ~_umask())
     return [folder / file for file in names]
+
+
+def _umask() -> int:
+    """The mask of new files, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _plain(sae: Sae, origin: Origin, folder: Path) -> None:
