@@ -92,7 +92,7 @@ def test_a_card_has_what_the_tables_have(shelf) -> None:
     total = np.abs(found.by_head[5]).sum()
     k = int(np.abs(found.by_head[5]).argmax())
     head = card.heads[0]
-    assert head.number == f"{2 + k // 2}.{k % 2}" and head.name == f"{2 + k // 2} and {k % 2}"
+    assert head.number == f"{2 + k // 2}:{k % 2}" and head.name == f"{2 + k // 2} and {k % 2}"
     assert head.score == pytest.approx(found.by_head[5, k] / total)
     assert neuron(shelf, -3, 5, 3) == card
     answer = NeuronCard(shelf, card)

@@ -141,7 +141,7 @@ def test_the_identity_is_that_of_the_masks(data: tuple[Path, Path, Path]) -> Non
     table = read_table(listed(data), MASKS)
     assert table.stamp.id != before.id
     Image.fromarray(drawn(32, 50, 10, 30).astype(np.uint8)).save(path)
-    with pytest.raises(RelianceError, match="another file than when the masks were listed"):
+    with pytest.raises(RelianceError, match="forcerun lens_masks"):
         masks_seen(table.frame, data[2], PREPROCESS)(np.array([0]))
 
 

@@ -178,7 +178,7 @@ def _classes(shelf: Shelf, direction: np.ndarray) -> tuple[list[Name], list[Name
 
 
 def _heads(shelf: Shelf, found: Directions, which: int, block: int) -> list[Beside]:
-    """Later heads, "block.head", by the share of what is carried along the direction, with its sign."""
+    """Later heads, "block:head", by the share of what is carried along the direction, with its sign."""
     own = found.by_head[which]
     total, order = float(np.abs(own).sum()), np.argsort(-np.abs(own), kind="stable")
     later = int(read_weights(shelf.path("weights"))[0].config["vision_cfg"]["layers"]) - 1 - block
@@ -187,7 +187,7 @@ def _heads(shelf: Shelf, found: Directions, which: int, block: int) -> list[Besi
     names = _words_of_heads(shelf)
     scores = [float(own[i] / total) if total > 0 else 0.0 for i in order]
     pairs = zip(places, scores, strict=False)
-    return [Beside(f"{b}.{h}", names.get((b, h), ""), score) for (b, h), score in pairs]
+    return [Beside(f"{b}:{h}", names.get((b, h), ""), score) for (b, h), score in pairs]
 
 
 def _words_of_heads(shelf: Shelf) -> dict[tuple[int, int], str]:

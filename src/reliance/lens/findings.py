@@ -137,9 +137,13 @@ def misled(attacks: pd.DataFrame, pictures: str = "pictures") -> list[Finding]:
     for way in ("random", "similar", "indirect"):
         if not {"neurons", way} <= set(success.columns):
             continue
-        _, low, high = interval((success["neurons"] - success[way]).to_numpy())
-        both = success[["neurons", way]].dropna().mean()
-        numbers = f"against {WAYS[way]} ({both['neurons']:.0%} and {both[way]:.0%} of the {pictures})"
+        both = success[["neurons", way]].dropna()
+        if both.empty:  # images were generated of other pairs
+            continue
+        _, low, high = interval((both["neurons"] - both[way]).to_numpy())
+        numbers = (
+            f"against {WAYS[way]} ({both['neurons'].mean():.0%} and {both[way].mean():.0%} of the {pictures})"
+        )
         claim = "words by what neurons write mislead the model more often than other words"
         found.append(Finding(f"lens_misled:{way}", positive(low, high), claim, numbers))
     return found

@@ -130,11 +130,13 @@ def trials(root: str, called: pd.DataFrame, follow_links: bool = True) -> list[T
 
 
 def names_of(called: pd.DataFrame) -> dict[str, int]:
-    """Class ids by the folders of classes, and by short names that one class alone has."""
+    """Class ids by the folders of classes, and by short names that one class alone has, and no folder is."""
     classes = [(int(row["class_id"]), row) for row in called.reset_index().to_dict("records")]
     counts = Counter(str(row["short_name"]) for _, row in classes)
     short = {str(row["short_name"]): i for i, row in classes if counts[str(row["short_name"])] == 1}
-    return short | {str(row["folder"]): i for i, row in classes}
+    folders = {str(row["folder"]): i for i, row in classes}
+    twice = {name for name in short.keys() & folders.keys() if short[name] != folders[name]}
+    return {name: i for name, i in (short | folders).items() if name not in twice}
 
 
 def pair_of(where: str, names: Mapping[str, int]) -> tuple[int, int]:

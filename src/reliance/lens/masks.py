@@ -94,7 +94,13 @@ def read_mask(path: Path, size: tuple[int, int], digest: str | None = None) -> t
         content = path.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if digest not in (None, found):
-            raise _refused(path, "another file than when the masks were listed")
+            raise RelianceError(
+                f"{KEY}: {path}",
+                "masks stay as they were when they were listed",
+                found="another file than then",
+                allowed="the file that was listed",
+                next_step="restore it, or have the masks listed again: --forcerun lens_masks",
+            )
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.size != size:
                 own, other = (f"{width} x {height} pixels" for width, height in (image.size, size))

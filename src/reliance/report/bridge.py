@@ -26,7 +26,7 @@ def latent_rows(bridge: pd.DataFrame, heads: pd.DataFrame, names: dict[int, str]
 def _said(rows: pd.DataFrame) -> str:
     best = rows.nlargest(EACH, "contribution")
     parts = zip(best["block"], best["unit"], best["share"], strict=True)
-    return ", ".join(f"{block}.{unit} {100 * share:.0f} %" for block, unit, share in parts)
+    return ", ".join(f"{block}:{unit} {100 * share:.0f} %" for block, unit, share in parts)
 
 
 def case_rows(cases: pd.DataFrame) -> Grid:

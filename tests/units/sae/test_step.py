@@ -1,12 +1,13 @@
 """The sparse step against a dense one by autograd."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
+from reliance.units.sae import step as steps
 from reliance.units.sae.sparse import Parameters
 from reliance.units.sae.step import Loss, Objective, knows_bf16, step, update
 
@@ -128,6 +129,30 @@ def test_an_auxiliary_loss_by_products_over_all_dead_latents_has_the_gradients_o
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm(), field
     radial = (gradients.decoder_weight * chosen.parameters.decoder_weight).sum(1)
     torch.testing.assert_close(found.radial, radial, rtol=1e-5, atol=1e-5 * float(radial.abs().max()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_many_dead_latents_take_the_same_products_in_full_precision(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = case(name)
+    entries = step(chosen.parameters, chosen.x, AIMS, chosen.dead)
+    monkeypatch.setattr(steps, "_FEW", 1)
+    monkeypatch.setattr(steps, "_CROWDED", 1 << 20)
+    taken: list[int] = []
+    products = steps._dense_auxiliary
+
+    def counted(*arguments: Any) -> Any:
+        taken.append(1)
+        return products(*arguments)
+
+    monkeypatch.setattr(steps, "_dense_auxiliary", counted)
+    found = step(chosen.parameters, chosen.x, AIMS, chosen.dead)
+    assert bool(taken) == (chosen.dead is not None and len(chosen.dead) > 0)
+    for ours, theirs in zip(
+        (*found.gradients, found.radial), (*entries.gradients, entries.radial), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CASES)
