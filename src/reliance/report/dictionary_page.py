@@ -218,7 +218,8 @@ svg{{width:100%;min-width:600px;max-width:760px;font-size:12px}} text{{fill:#222
 <p>The best of each column is marked. Ranks weigh all columns alike that every trained dictionary has;
 those about what was planted do not count, as data of your own have none. Columns may disagree, and what
 matters depends on the audit; ranks of two seeds of one kind say how far chance goes. For finding failures the
-rank is no guide: on nine planted worlds the best by rank found fewer than the default, and JumpReLU as many or more.</p>
+rank is no guide: on six planted worlds that chose nothing, the best by rank found fewer than the default, and
+JumpReLU as many or more.</p>
 {others}
 <h2>What is explained with how many active latents</h2>
 <div class="wide" tabindex="0">{front}</div>
