@@ -200,3 +200,28 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         export(tmp_path / "o", "overcomplete", an_sae()._replace(input_norm=LAYER_NORM))
     with pytest.raises(RelianceError, match="saelens, overcomplete, plain"):
         export(tmp_path / "p", "prisma", an_sae())
+
+
+@pytest.mark.parametrize("there", ["a file", "a folder with files", "a link"])
+def test_what_is_there_is_never_written_over(there: str, tmp_path: Path) -> None:
+    to = tmp_path / "thesis"
+    if there == "a file":
+        to.write_text("words")
+    elif there == "a folder with files":
+        to.mkdir()
+        (to / "notes.txt").write_text("words")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        to.symlink_to(tmp_path / "elsewhere")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    with pytest.raises(RelianceError, match=there):
+        export(to, "plain", an_sae())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_exports_can_be_read_by_others(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    folder = export(tmp_path / "empty", "plain", an_sae())
+    usual = tmp_path / "usual"
+    usual.write_text("")
+    assert {path.stat().st_mode for path in folder.iterdir()} == {usual.stat().st_mode}
