@@ -14,6 +14,7 @@ from reliance.base.artifacts import read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
 from reliance.encoders.model import load_model
+from reliance.encoders.text import TEXT
 from reliance.explore import inside
 from reliance.explore.inside import Described, NeuronCard, attributes_of
 from reliance.explore.neuron import neuron
@@ -26,16 +27,10 @@ from reliance.lens.neurons import NEURONS
 from reliance.lens.paths import neuron_paths
 from reliance.lens.record import recording
 from reliance.lens.words import WORDS, dictionary, spoken_words
+from reliance.naming.names import read_vocabulary
 
 WORD = ("sail", "wave", "mast")
 BLOCKS = ("tops", "words", "neurons", "directions")
-
-
-class Known(Shelf):
-    """A variant whose head is not at hand: nothing is held against its weights."""
-
-    def same_weights(self, *_) -> None:
-        """Pass."""
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +70,16 @@ def shelf(tmp_path_factory, pictures, weights) -> Shelf:  # noqa: F811
     blocks = {f"lens_{name}": {"-3": path} for name, path in files.items() if name in BLOCKS}
     single = {"lens_bridge": files["bridge"], "lens_heads": files["heads"], "weights": weights}
     single |= {"words": files["vocabulary"]}
-    return Known({**blocks, **single}, "deep", here.parent)
+    return Shelf({**blocks, **single}, "deep", here.parent)
 
 
 def test_a_card_has_what_the_tables_have(shelf) -> None:
     card = neuron(shelf, 1, 5, 3)
     found = read_directions(shelf.path("lens_directions", "-3"))[0]
     assert (card.block, card.neuron, card.label, card.runner_up) == (1, 5, "ship", "car")
-    few = spoken_words(found.direction, dictionary(shelf.words.vectors), words_of(shelf))
+    few = spoken_words(
+        found.direction, dictionary(read_vocabulary(shelf.path("words"))[0].vectors), words_of(shelf)
+    )
     said = {WORD[a]: c for a, c in zip(few.atoms[5], few.coefficients[5], strict=True) if a >= 0}
     assert {word.text: word.score for word in card.words} == pytest.approx(said) and len(said) == 2
     assert [latent.number for latent in card.latents] == ["4"]
@@ -98,6 +95,10 @@ def test_a_card_has_what_the_tables_have(shelf) -> None:
     answer = NeuronCard(shelf, card)
     assert "neuron 5 of block 1, " in answer.text() and answer.record()["block"] == 1
     assert set(answer.table()["image_id"]) == {i for i, _ in (*card.examples, *card.against)}
+
+
+def atoms_of(shelf) -> np.ndarray:
+    return dictionary(read_vocabulary(shelf.path("words"))[0].vectors)
 
 
 def words_of(shelf) -> pd.DataFrame:
@@ -127,7 +128,9 @@ def test_an_image_in_words_is_the_sum_as_it_stands(shelf, weights, monkeypatch) 
     dc = c - directions.mean
     phi = np.einsum("nk,nkp->np", dc, neuron_paths(models.encoder, 1).numpy())
     total = dict.fromkeys(WORD, 0.0)
-    few = spoken_words(directions.direction, dictionary(shelf.words.vectors), words_of(shelf))
+    few = spoken_words(
+        directions.direction, dictionary(read_vocabulary(shelf.path("words"))[0].vectors), words_of(shelf)
+    )
     on = np.linalg.norm(phi, axis=1) > directions.thresholds[:, 0]
     for n in np.flatnonzero(on):
         a = float(phi[n] @ directions.direction[n])
@@ -141,3 +144,11 @@ def test_an_image_in_words_is_the_sum_as_it_stands(shelf, weights, monkeypatch) 
     said = Described(shelf, (found, picture))
     assert f"{on.sum()} of the 128 neurons of block 1" in said.text()
     assert said.table()["word"].tolist() == [each.word for each in found.words]
+
+
+def test_words_of_another_vocabulary_are_refused(shelf, tmp_path) -> None:
+    other, table = tmp_path / "other.parquet", read_table(shelf.path("words"), TEXT)
+    write_table(other, table.frame, TEXT, {"words": "others"}, table.stamp.inputs)
+    files = {name: {"-3": shelf.path(name, "-3")} for name in (f"lens_{own}" for own in BLOCKS)}
+    with pytest.raises(RelianceError, match="vocabulary"):
+        neuron(Shelf({**files, "words": other, "weights": shelf.path("weights")}, "deep", tmp_path), 1, 5)

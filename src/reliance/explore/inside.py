@@ -15,6 +15,7 @@ from reliance.explore.cells import number
 from reliance.explore.neuron import Neuron, no_lens, of_neuron
 from reliance.explore.picture import ImageLike, Picture, look
 from reliance.explore.sheets import Block, Row, Sheet
+from reliance.naming.names import read_vocabulary
 
 if TYPE_CHECKING:
     from reliance.explore.model import Models
@@ -48,7 +49,7 @@ class Attribute(NamedTuple):
 
     word: str
     weight: float
-    neurons: list[tuple[str, float]]  # "block.neuron" and what it adds, the largest first
+    neurons: list[tuple[str, float]]  # "block:neuron" and what it adds, the largest first
 
 
 class Attributes(NamedTuple):
@@ -108,13 +109,14 @@ def attributes_of(shelf: Shelf, models: Models, image: ImageLike) -> tuple[Attri
     keys = [key for name, key in shelf.listed() if name == "lens_directions"] or [no_lens(shelf)]
     files = [(shelf.path("lens_directions", key), shelf.path("lens_words", key)) for key in keys]
     picture, clip, words = look(shelf, models, image), models.encoder, shelf.path("words")
+    names = read_vocabulary(words)[0]
     blocks = [int(read_stamp(path).params["block"]) for path, _ in files]
     wanted = Wanted(tuple(blocks), tuple(range(min(blocks) + 1, len(blocks_of(clip)))))
     with recording(clip, wanted) as recorder, torch.inference_mode():
         recorded = recorder.run(models.pixels(picture.seen))
         said, many, neurons = list[tuple[int, np.ndarray, Any]](), 0, 0
         for place, paths in zip(blocks, files, strict=True):  # one at a time: their ways to z are large
-            own = attributes.spoken(clip, *paths, words, shelf.words.vectors)
+            own = attributes.spoken(clip, *paths, words, names.vectors)
             arrays = {"coefficients": effects(recorded, place).numpy()}
             if own.found.common is not None:
                 arrays["common"] = common(clip, recorded, place).numpy()
@@ -130,7 +132,7 @@ def attributes_of(shelf: Shelf, models: Models, image: ImageLike) -> tuple[Attri
         blocks,
         many,
         neurons,
-        _heaviest(said, shelf.words.names, attributes.SHOWN),
+        _heaviest(said, names.names, attributes.SHOWN),
     )
     return found, picture
 
@@ -147,7 +149,7 @@ def _heaviest(said: Sequence[tuple[int, np.ndarray, Any]], names: np.ndarray, mo
         rows, columns = entries.row[on], entries.col[on]
         for row, column, value in zip(rows, columns, a[rows] * entries.data[on], strict=True):
             parts.setdefault(str(names[column]), []).append((f"{block}:{row}", float(value)))
-    total = {word: sum(value for _, value in said) for word, said in parts.items()}
+    total = {word: sum(value for _, value in own) for word, own in parts.items()}
     heaviest = sorted((word for word in total if total[word] > 0), key=lambda word: (-total[word], word))
     return [
         Attribute(word, total[word], sorted(parts[word], key=lambda pair: -abs(pair[1]))[:SPEAKERS])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 
-from reliance.base.artifacts import check_same, read_table
+from reliance.base.artifacts import Stamp, check_same, read_table
 from reliance.base.commands import build
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
@@ -25,6 +25,7 @@ from reliance.lens.bridge import BRIDGE, HEADS
 from reliance.lens.directions import TOPS, Directions, read_directions
 from reliance.lens.neurons import NEURONS
 from reliance.lens.words import WORDS, dictionary, spoken_words
+from reliance.naming.names import Vocabulary, read_vocabulary
 
 _NUMBERS = ("alignment", "clarity", "norm", "explained", "spread")
 
@@ -142,7 +143,7 @@ def neuron(shelf: Shelf, block: int, which: int, examples: int = 20) -> Neuron:
         share=float(found.shares[place]),
         examples=_images(tops[tops["activation"] > 0], examples, ascending=False),
         against=_images(tops[tops["activation"] < 0], examples, ascending=True),
-        words=_words(shelf, found.direction[which], words),
+        words=_words(vocabulary_of(shelf, key, of_words), found.direction[which], words),
         draws=draws,
         repels=repels,
         heads=_heads(shelf, found, which, own),
@@ -151,9 +152,19 @@ def neuron(shelf: Shelf, block: int, which: int, examples: int = 20) -> Neuron:
     )
 
 
-def _words(shelf: Shelf, direction: np.ndarray, words: pd.DataFrame) -> list[Name]:
+def vocabulary_of(shelf: Shelf, key: str, stamp: Stamp) -> Vocabulary:
+    """The vocabulary that words of a block were taken from, by the stamp of their table.
+
+    Raises RelianceError for another one, whose names would stand in other places.
+    """
+    names, own = read_vocabulary(shelf.path("words"))
+    sides = (shelf.path("lens_words", key), stamp.inputs["vocabulary"]), (shelf.path("words"), own.id)
+    check_same("vocabulary", *sides)
+    return names
+
+
+def _words(names: Vocabulary, direction: np.ndarray, words: pd.DataFrame) -> list[Name]:
     """The words that speak for a neuron, the largest coefficient first, as its page has them."""
-    names = shelf.words
     first = spoken_words(direction[None], dictionary(names.vectors), words.assign(component=0))
     pairs = zip(first.atoms[0].tolist(), first.coefficients[0].tolist(), strict=True)
     found = [Name(str(names.names[atom]), float(value)) for atom, value in pairs if atom >= 0]
