@@ -5,12 +5,14 @@
 Each seed draws the demo's world, trains its CLIPs and, by the pipeline, the shipped SAE and others with
 another k or m. Cases of single latents are those of truth.json; cases of latents and families are those of
 repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges.
-Coverage and repairs are those of the repair page, of the shipped SAE. What is finished is not made again.
+Coverage and repairs are those of the repair page, of the shipped SAE; coverage is of all images of other
+classes above a class's line, and of planted distractors among them. What is finished is not made again.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,7 @@ from seeded import ROOT, build
 
 SHIPPED = "demo"
 SIZES = {"k8": {"k": 8}, "k16": {"k": 16}, "m256": {"m": 256}, "m2048": {"m": 2048}}
-TABLES = ("cases", "case_images", "coverage", "shared", "proof", "repairs")
+TABLES = ("cases", "case_images", "coverage", "accounted", "proof", "repairs")
 FAILURES = {"prompt_set": "short", "every_nth": 1, "max_cases_per_class": 1}
 
 
@@ -51,10 +53,16 @@ def run(seed: int, cores: int) -> Path:
     return build(ROOT / f"build/planted_truth/{seed}", targets, configured(seed), cores)
 
 
-def judged(results: Path, variant: str) -> tuple[dict, dict]:
-    """Recall and precision of cases of single latents, and of latents and families."""
-    truth = json.loads((results / variant / "truth.json").read_text())
-    data, repair = results / "datasets/planted", results / variant / "repair"
+class Truth(NamedTuple):
+    """What was planted in a world."""
+
+    plants: pd.DataFrame
+    images: dict[str, np.ndarray]  # distractors of every plant
+
+
+def planted(results: Path) -> Truth:
+    """Read it from the training split."""
+    data = results / "datasets/planted"
     frame, records, _ = read_planted(
         data / "truth.parquet",
         data / "plants.json",
@@ -62,26 +70,44 @@ def judged(results: Path, variant: str) -> tuple[dict, dict]:
         data / "index.parquet",
         "train",
     )
-    images = scoring.planted_images(frame, records)
-    counted = pd.DataFrame(truth["plants"])
+    return Truth(pd.DataFrame(records), scoring.planted_images(frame, records))
+
+
+def judged(results: Path, variant: str, truth: Truth) -> tuple[dict, dict]:
+    """Recall and precision of cases of single latents, and of latents and families."""
+    known = json.loads((results / variant / "truth.json").read_text())
+    repair = results / variant / "repair"
+    counted = pd.DataFrame(known["plants"])
     cases = pd.read_parquet(repair / "cases.parquet").rename(columns={"case_id": "failure_id"})
     samples = pd.read_parquet(repair / "case_images.parquet").rename(columns={"case_id": "failure_id"})
-    plants = pd.DataFrame(records).merge(counted[["plant_id", "distractors", "confident"]], on="plant_id")
-    found = scoring.judge_cases(cases, samples, plants, images)
-    return truth["all"], scoring.summary(found, scoring.judge_plants(found, plants), None)
+    plants = truth.plants.merge(counted[["plant_id", "distractors", "confident"]], on="plant_id")
+    found = scoring.judge_cases(cases, samples, plants, truth.images)
+    return known["all"], scoring.summary(found, scoring.judge_plants(found, plants), None)
+
+
+def explained(results: Path, truth: Truth) -> list[list[float]]:
+    """Shares by the cases, alike, shared, by chance: of all pairs, and of planted distractors."""
+    repair = results / SHIPPED / "repair"
+    pairs, covered = (pd.read_parquet(repair / f"{name}.parquet") for name in ("accounted", "coverage"))
+    distractor = np.zeros(len(pairs), bool)
+    for plant in truth.plants[truth.plants["mode"] != "artefact"].to_dict("records"):
+        of_class = pairs["class_id"] == plant["class_id"]
+        distractor |= (of_class & pairs["image_id"].isin(truth.images[plant["plant_id"]])).to_numpy()
+    chance = float((covered["by_chance"] * covered["confident"]).sum() / covered["confident"].sum())
+    rows = []
+    for part, by_chance in ((pairs, chance), (pairs[distractor], np.nan)):
+        by_case = part["how"].isin(["listed", "removed"]).mean()
+        rest = [float((part["how"] == how).mean()) for how in ("alike", "shared")]
+        rows.append([len(part), float(by_case), by_chance, *rest])
+    return rows
 
 
 def mended(results: Path) -> list[float]:
-    """Of the shipped SAE: coverage, by chance, with shared; cases, halved, recommended; accuracies."""
-    repair = results / SHIPPED / "repair"
-    covered, tried = (pd.read_parquet(repair / f"{name}.parquet") for name in ("coverage", "repairs"))
-    pairs = covered["confident"].sum()
-    explained = covered["explained"].sum() / pairs
-    chance = (covered["by_chance"] * covered["confident"]).sum() / pairs
+    """Of the shipped SAE: cases, halved, recommended; accuracies."""
+    tried = pd.read_parquet(results / SHIPPED / "repair/repairs.parquet")
     by_case = tried.groupby("case_id")[["halves", "recommended"]].any()
     accuracy = json.loads((results / SHIPPED / "repaired/edits.json").read_text())["judged"]
-    shares = [explained, chance, explained + covered["shared"].sum() / pairs]
-    return [*shares, len(by_case), *by_case.sum().tolist(), accuracy["top1_before"], accuracy["top1_after"]]
+    return [len(by_case), *by_case.sum().tolist(), accuracy["top1_before"], accuracy["top1_after"]]
 
 
 def main() -> None:
@@ -93,24 +119,31 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     rows: dict[str, list[list[float]]] = {}
-    repairs = []
+    covered, repairs = [], []
     print("| seed | SAE | latents: recall | precision | cases | and families: recall | precision | cases |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for seed in arguments.seeds:
         results = run(seed, arguments.cores)
+        truth = planted(results)
         for variant in (SHIPPED, *SIZES):
-            parts = judged(results, variant)
+            parts = judged(results, variant, truth)
             row = [part[name] for part in parts for name in ("recall", "precision", "listed")]
             rows.setdefault(variant, []).append([np.nan if value is None else value for value in row])
             print(f"| {seed} | {variant} |", cells(rows[variant][-1]), flush=True)
+        covered.append((seed, explained(results, truth)))
         repairs.append((seed, mended(results)))
     for variant, found in rows.items():
         print(f"| mean | {variant} |", cells(np.nanmean(found, axis=0).tolist()))
-    print("\n| seed | explained | by chance | with shared | cases | gap halved | mended | accuracy | after |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("\n| seed | of | images | by cases | by chance | alike | shared | left |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for seed, found in covered:
+        for of, (count, *shares) in zip(("all", "distractors"), found, strict=True):
+            told = [*shares, 1 - sum(shares[:1] + shares[2:])]
+            print(f"| {seed} | {of} | {count} |", " | ".join(f"{v:.2f}" for v in told), "|")
+    print("\n| seed | cases | gap halved | mended | accuracy | after |")
+    print("|---|---:|---:|---:|---:|---:|")
     for seed, row in repairs:
-        shares, counts = [f"{v:.2f}" for v in row[:3]], [f"{v:g}" for v in row[3:6]]
-        print(f"| {seed} |", " | ".join([*shares, *counts, *(f"{v:.3f}" for v in row[6:])]), "|")
+        print(f"| {seed} |", " | ".join([*(f"{v:g}" for v in row[:3]), *(f"{v:.3f}" for v in row[3:])]), "|")
 
 
 def cells(row: list[float]) -> str:

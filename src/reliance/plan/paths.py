@@ -80,6 +80,7 @@ CARRIERS = f"{VARIANT}/repair/carriers.parquet"
 CASE_IMAGES = f"{VARIANT}/repair/case_images.parquet"
 PROOF = f"{VARIANT}/repair/proof.parquet"
 COVERAGE = f"{VARIANT}/repair/coverage.parquet"
+ACCOUNTED = f"{VARIANT}/repair/accounted.parquet"  # how each image above the line is explained
 SHARED = f"{VARIANT}/repair/shared.parquet"
 UNEXPLAINED = f"{VARIANT}/repair/unexplained.parquet"
 REPAIRS = f"{VARIANT}/repair/repairs.parquet"

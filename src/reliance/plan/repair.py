@@ -45,6 +45,7 @@ def to_list(plan: Plan, w: Wildcards) -> Paths:
         **{name: plan.path(paths.TEXT, w.variant, prompt_set=name) for name in texts},
         "outliers": at(paths.FAMILY_OUTLIERS, variant=w.variant),
         "outlier_samples": at(paths.FAMILY_SAMPLES, variant=w.variant),
+        "confident": at(paths.CONFIDENT, variant=w.variant),
         "families": at(paths.FAMILIES, variant=w.variant),
         "codes": at(paths.CODES, variant=w.variant, split="train"),
         "index": plan.path(paths.INDEX, w.variant),
@@ -59,7 +60,8 @@ def listing(plan: Plan, w: Wildcards) -> Values:
     """How flags become cases."""
     v = plan.variant(w.variant)
     rules = some(v.failures, "every_nth", "max_cases_per_class", "overlap", "min_samples")
-    return {"dataset": v.dataset, **rules, **some(plan.config.naming, "top_n")}
+    own = some(plan.config.repair, "min_hit_rate")
+    return {"dataset": v.dataset, **rules, **own, **some(plan.config.naming, "top_n")}
 
 
 def listed(variant: str) -> Paths:
@@ -218,6 +220,7 @@ STAGES = (
         outputs={
             "proof": paths.PROOF,
             "coverage": paths.COVERAGE,
+            "accounted": paths.ACCOUNTED,
             "shared": paths.SHARED,
             "unexplained": paths.UNEXPLAINED,
         },

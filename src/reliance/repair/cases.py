@@ -1,13 +1,15 @@
 """Stage `list_family_cases`: flags of units and families become cases that say what their images are.
 
-A case is chosen as in `failures.selection`, among units and families together. What it absorbed is the same
-failure seen through other units: these and the members of its family are its carriers. Where its images
+A case is chosen as in `failures.selection`, among units and families together, of flags that hit often enough
+(`repair.hits`). What it absorbed is the same failure seen through other units: these and the members of its
+family are its carriers. Where its images
 fall into two clearly different groups, it is split (`repair.pictures`): each part has its own images, classes
 and words, and the rank of the whole.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from reliance.base.artifacts import Stamp, Table, check_same, read_table, write_table
-from reliance.codes.store import codes_at, open_codes
+from reliance.codes.store import Codes, codes_at, open_codes
 from reliance.encoders.stored import Embeddings
-from reliance.failures.cases import Flagged, Selection, View
+from reliance.failures.cases import Selection, View
 from reliance.failures.evidence import gather_evidence
 from reliance.failures.kinds import suggest_kind
 from reliance.failures.neighbours import unit_rows
@@ -33,12 +35,23 @@ from reliance.failures.sources import (
     open_encoder_side,
     open_labeller_side,
 )
+from reliance.matching.matches import read_rows
 from reliance.repair.families import members_of
+from reliance.repair.hits import Looked, hit_rates
 from reliance.repair.pictures import Vocabulary, classes_of, parts_of, words_of
-from reliance.repair.schema import CARRIERS, CASE_IMAGES, CASES, FAMILIES
+from reliance.repair.schema import CARRIERS, CASE_IMAGES, CASES, CONFIDENT, FAMILIES
 
 log = logging.getLogger(__name__)
 USUAL = 5000  # images that say what usual ones look like
+
+
+class Mined(NamedTuple):
+    """What `mine_families` wrote, and the families that it looked at."""
+
+    outliers: Path
+    outlier_samples: Path
+    confident: Path
+    families: Path
 
 
 class CaseFiles(NamedTuple):
@@ -56,13 +69,13 @@ class Whole(NamedTuple):
     units: np.ndarray  # carriers, int64, the strongest first
     shares: np.ndarray  # of the activation of all carriers on the images
     own: np.ndarray  # whether a carrier is of the unit or family itself, bool
+    hit_rate: float
 
 
 def list_family_cases(
     *,
     index: Path,
-    flagged: Flagged,
-    families: Path,
+    mined: Mined,
     codes: Path,
     seen: EncoderFiles,
     named: LabellerFiles,
@@ -70,31 +83,43 @@ def list_family_cases(
     view: View,
     selection: Selection | None = None,
     min_samples: int = 10,
+    min_hit_rate: float = 0.3,
     top_n: int = 20,
     block_rows: int = 4096,
 ) -> Stamp:
     """Write the cases of units and families, by class and rank.
 
-    flagged : what `mine_families` wrote. families, codes : of the same units. seen, named : of the encoder
-    and the labeller. listed : outputs. min_samples : images of a part at least.
+    codes : of the same units. seen, named : of the encoder and the labeller. listed : outputs.
+    min_samples : images of a part at least. min_hit_rate : of a flag that becomes a case.
     Returns the stamp of the cases; raises RelianceError if artifacts do not belong together.
     """
     chosen = selection or Selection()
-    flags, stamp = read_table(flagged.outliers, OUTLIERS)
-    samples, samples_stamp = read_table(flagged.outlier_samples, OUTLIER_SAMPLES)
-    mined = (flagged.outliers, stamp.id)
-    check_same("outliers", (flagged.outlier_samples, samples_stamp.inputs["outliers"]), mined)
-    table, split = read_table(families, FAMILIES), open_codes(codes)
-    check_same("families", (flagged.outliers, stamp.inputs["families"]), (families, table.stamp.id))
-    check_same("codes", (flagged.outliers, stamp.inputs["codes"]), (codes, split.stamp.id))
-    origin = Origin(flagged.outliers, stamp.inputs)
+    flags, stamp = read_table(mined.outliers, OUTLIERS)
+    samples, pairs = (
+        read_table(mined.outlier_samples, OUTLIER_SAMPLES),
+        read_table(mined.confident, CONFIDENT),
+    )
+    for path, part in ((mined.outlier_samples, samples), (mined.confident, pairs)):
+        check_same("outliers", (path, part.stamp.inputs["outliers"]), (mined.outliers, stamp.id))
+    table, split = read_table(mined.families, FAMILIES), open_codes(codes)
+    check_same("families", (mined.outliers, stamp.inputs["families"]), (mined.families, table.stamp.id))
+    check_same("codes", (mined.outliers, stamp.inputs["codes"]), (codes, split.stamp.id))
+    origin = Origin(mined.outliers, stamp.inputs)
     encoder = open_encoder_side(index, seen, view.split, view.every_nth, origin)
     labeller = open_labeller_side(named, origin)
+    looked = _looked(encoder, split)
+    rates = hit_rates(flags, samples.frame, _above(pairs.frame), looked, partial(members_of, table))
+    rated = flags.assign(hit_rate=rates)
+    often = rated[rates >= min_hit_rate]
+    log.info("%d of %d flags have a hit rate of %g or more", len(often), len(flags), min_hit_rate)
+    rate_of = often.set_index(["class_id", "component"])["hit_rate"].to_dict()
     found = [
-        _whole(case, table, *codes_at(split, case.images)) for case in select_cases(flags, samples, *chosen)
+        _whole(case, rate_of[case.class_id, case.component], table, *codes_at(split, case.images))
+        for case in select_cases(often, samples.frame, *chosen)
     ]
     frames = describe(found, table, encoder, labeller, stamp.inputs["sae"], min_samples, (top_n, block_rows))
     params = {**view._asdict(), **chosen._asdict(), "min_samples": min_samples, "top_n": top_n}
+    params["min_hit_rate"] = min_hit_rate
     ids = {**encoder.ids, **labeller.ids, "outliers": stamp.id, "families": table.stamp.id}
     written = write_table(listed.cases, frames[0], CASES, params, ids)
     write_table(listed.carriers, frames[1], CARRIERS, {}, {"cases": written.id})
@@ -103,7 +128,18 @@ def list_family_cases(
     return written
 
 
-def _whole(case: Case, table: Table, values: np.ndarray, indices: np.ndarray) -> Whole:
+def _looked(encoder: EncoderSide, split: Codes) -> Looked:
+    """The images of the view that have a class, with their codes."""
+    ids = np.sort(np.concatenate([own for c, own in encoder.class_images.items() if c >= 0]))
+    return Looked(ids, encoder.labels[ids], read_rows(split, ids).tocsc())
+
+
+def _above(pairs: pd.DataFrame) -> dict[int, np.ndarray]:
+    """The images of other classes that score like a class, by class_id. pairs : CONFIDENT."""
+    return {int(str(c)): own.to_numpy() for c, own in pairs.groupby("class_id")["image_id"]}
+
+
+def _whole(case: Case, hit_rate: float, table: Table, values: np.ndarray, indices: np.ndarray) -> Whole:
     """The case with its carriers; codes [n, k] of its images."""
     own = members_of(table, case.component)
     units = np.unique(np.concatenate([own, *(members_of(table, c) for c in case.absorbed)]))
@@ -112,7 +148,7 @@ def _whole(case: Case, table: Table, values: np.ndarray, indices: np.ndarray) ->
     total = np.bincount(place[held], values[held], len(units))
     order = np.lexsort((units, -total))
     shares = total / max(total.sum(), 1e-12)
-    return Whole(case, units[order], shares[order], np.isin(units[order], own))
+    return Whole(case, units[order], shares[order], np.isin(units[order], own), hit_rate)
 
 
 def describe(
@@ -144,7 +180,8 @@ def describe(
                     **{"class_id": case.class_id, "component": case.component},
                     "level": _level(table, case.component),
                     "name": " / ".join(_first(labels, whole.own)),
-                    **{"score": case.score, "q_value": case.q_value, "images": len(own)},
+                    **{"score": case.score, "q_value": case.q_value, "hit_rate": whole.hit_rate},
+                    "images": len(own),
                     "classes": classes_of(encoder.labels[own], labeller.short_names),
                     "words": words_of(unit[chosen], words),
                 }

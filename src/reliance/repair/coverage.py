@@ -3,8 +3,9 @@
 A high-confidence image of another class is explained by a case of the class if it is one of its images, or
 if its output falls to the line of high confidence once the case's carriers are removed from it. Removing
 units lowers outputs anyhow: beside it stands the share that falls as low without as many other units,
-drawn at random. Of the others, some show what the class itself relies on (`repair.shared`). What is left then
-is clustered by the labeller's embeddings, with words and typical images.
+drawn at random. Of the others, some look like the images of a case (`repair.alike`), some show what the
+class itself relies on (`repair.shared`). What is left then is clustered by the labeller's embeddings, with
+words and typical images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +21,11 @@ from reliance.encoders.text import TEXT
 from reliance.failures.neighbours import unit_rows
 from reliance.images.tables import CLASSES
 from reliance.naming.table import COMPONENTS
+from reliance.repair.alike import Looks
 from reliance.repair.cases import words_known
 from reliance.repair.pictures import Vocabulary, classes_of, clusters, words_of
 from reliance.repair.scene import Scene
-from reliance.repair.schema import COVERAGE, SHARED, UNEXPLAINED
+from reliance.repair.schema import ACCOUNTED, COVERAGE, LEFT, SHARED, UNEXPLAINED, WAYS
 from reliance.repair.shared import Feature, Features, at_random
 
 SIZE, MOST_CLUSTERS, EXAMPLES = 10, 4, 12  # images of a cluster on average at least; clusters; images shown
@@ -33,6 +35,7 @@ class CoverageFiles(NamedTuple):
     """What the cases explain, and what is left."""
 
     coverage: Path
+    accounted: Path
     shared: Path
     unexplained: Path
 
@@ -79,13 +82,13 @@ def cover(
     files: CoverageFiles,
     stamped: tuple[Mapping[str, Any], Mapping[str, str]],
 ) -> None:
-    """Write COVERAGE, SHARED and UNEXPLAINED.
+    """Write COVERAGE, ACCOUNTED, SHARED and UNEXPLAINED.
 
     mined : CONFIDENT, and the units of each family. stamped : params and ids of what is written.
     """
     embeddings = Embeddings(seen.labels)
-    images = (seen.labels, embeddings.stamp.inputs["index"])
-    check_same("image index", images, ("the embeddings", scene.inputs.ids["index"]))
+    indexed = (seen.labels, embeddings.stamp.inputs["index"])
+    check_same("image index", indexed, ("the embeddings", scene.inputs.ids["index"]))
     vocabulary, words_stamp = read_table(seen.vocabulary, TEXT)
     names, names_stamp = read_table(seen.classes, CLASSES, columns=["class_id", "short_name"])
     short = dict(zip(names["class_id"].tolist(), names["short_name"], strict=True))
@@ -96,31 +99,42 @@ def cover(
     labels = components.frame["label"].fillna("")
     units = dict(zip(components.frame["component"].tolist(), labels, strict=True))
     named = Named(embeddings, words_known(vocabulary, embeddings), short, units)
-    features = Features(scene, mined[1])
+    features, looks = Features(scene, mined[1]), Looks(embeddings, scene.ids)
     rows, shared, left = [], list[tuple[object, ...]](), list[tuple[object, ...]]()
+    images = list[tuple[object, ...]]()
     for key, own in mined[0].groupby("class_id"):
         class_id, places = int(str(key)), scene.places(own["image_id"].to_numpy())
         row = scene.row_of(class_id)
         line = _line(scene, row, float(stamped[0]["confidence_std"]))
         of_class = [case for case in cases if case.row == row]
         listed, explained, chance = explained_by(scene, of_class, row, places, line)
-        found = features.of_class(row, places[explained], places[~explained], line, SIZE)
+        below = np.setdiff1d(np.flatnonzero(scene.label != row), places, assume_unique=True)
+        alike = looks.like([case.places for case in of_class], places, below) & ~explained
+        known = explained | alike
+        found = features.of_class(row, places[known], places[~known], line, SIZE)
         shown = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
-        rows.append(
-            (class_id, len(places), int(listed.sum()), int(explained.sum()), chance, int(shown.sum()))
-        )
+        counts = [int(part.sum()) for part in (listed, explained, alike, shown)]
+        rows.append((class_id, len(places), *counts[:2], chance, *counts[2:]))
+        how = np.select([listed, explained, alike, shown], WAYS, LEFT)
+        images += zip([class_id] * len(places), scene.ids[places].tolist(), how.tolist(), strict=True)
         shared += [_feature(class_id, i, feature, features, named) for i, feature in enumerate(found)]
-        left += _described(class_id, scene.ids[places[~explained & ~shown]], scene, named)
+        left += _described(class_id, scene.ids[places[~known & ~shown]], scene, named)
     params, ids = stamped
     ids = {**ids, "labels": embeddings.stamp.id, "vocabulary": words_stamp.id, "classes": names_stamp.id}
     ids["components"] = components.stamp.id
     frames = [
         pd.DataFrame(part, columns=[name for name, _ in spec.columns])
-        for part, spec in ((rows, COVERAGE), (shared, SHARED), (left, UNEXPLAINED))
+        for part, spec in (
+            (rows, COVERAGE),
+            (images, ACCOUNTED),
+            (shared, SHARED),
+            (left, UNEXPLAINED),
+        )
     ]
     own_id = {"coverage": write_table(files.coverage, frames[0], COVERAGE, params, ids).id}
-    write_table(files.shared, frames[1], SHARED, {}, own_id)
-    write_table(files.unexplained, frames[2], UNEXPLAINED, {}, own_id)
+    write_table(files.accounted, frames[1], ACCOUNTED, {}, own_id)
+    write_table(files.shared, frames[2], SHARED, {}, own_id)
+    write_table(files.unexplained, frames[3], UNEXPLAINED, {}, own_id)
 
 
 def explained_by(

@@ -14,7 +14,7 @@ CONFIDENT = TableSpec(
 )
 CASES = TableSpec(
     "family_cases",
-    1,
+    2,
     (
         ("case_id", "string"),
         ("rank", "int32"),  # within the class, 1 is the strongest
@@ -26,6 +26,7 @@ CASES = TableSpec(
         ("name", "string"),
         ("score", "float64"),
         ("q_value", "float64"),
+        ("hit_rate", "float64"),  # of other classes' images with it as active, those above the line
         ("images", "int64"),
         ("classes", "strings"),  # what most of its images are, with shares
         ("words", "strings"),  # what the labeller sees in them more than in others
@@ -74,14 +75,27 @@ PROOF = TableSpec(
 )
 COVERAGE = TableSpec(
     "coverage",
-    2,
+    3,
     (
         ("class_id", "int32"),
         ("confident", "int64"),  # images of other classes above the line
         ("listed", "int64"),  # of these, images of listed cases
         ("explained", "int64"),  # listed, or below the line without the carriers of a listed case
         ("by_chance", "float64"),  # below the line without as many other units
-        ("shared", "int64"),  # of those that are not explained, images that show what the class relies on
+        ("alike", "int64"),  # of those that are not explained, images that look like a listed case's
+        ("shared", "int64"),  # of the rest, images that show what the class itself relies on
+    ),
+)
+# an image of a case; below the line without a case's carriers; like a case's images; of a shared feature
+WAYS = ("listed", "removed", "alike", "shared")
+LEFT = "unexplained"
+ACCOUNTED = TableSpec(
+    "accounted",
+    1,
+    (
+        ("class_id", "int32"),
+        ("image_id", "int64"),  # of another class, above the line
+        ("how", "string"),  # one of WAYS, or LEFT
     ),
 )
 SHARED = TableSpec(

@@ -78,16 +78,15 @@ def report_repair(
     grouped = read_json(tables.groups, GROUP_SCORES, GROUPS_SCHEMA) if tables.groups else None
     if grouped and tables.groups:
         check_same("cases", (tables.groups, grouped[1].inputs["cases"]), (tables.cases, cases.stamp.id))
-    total = covered.frame[["confident", "explained", "shared"]].sum()
+    total = covered.frame[["confident", "explained", "alike", "shared"]].sum()
     values = {
         "variant": about.variant,
         "judged": edits["judged"],
         "verdicts": proof.frame["verdict"].value_counts().to_dict(),
         "mended": int(tried.frame.groupby("case_id")["recommended"].any().sum()),
         "listed": len(cases.frame),
-        "covered": float(total["explained"] / total["confident"]) if total["confident"] else None,
         "confident": int(total["confident"]),
-        "shared_share": float(total["shared"] / total["confident"]) if total["confident"] else 0.0,
+        "covered": (total / max(total["confident"], 1)).to_dict(),
         "shared": shared_grid(shared.frame, names),
         "cases": case_grid(cases.frame, proof.frame, names),
         "repairs": repair_grid(tried.frame, names),
@@ -114,6 +113,7 @@ def case_grid(cases: pd.DataFrame, proof: pd.DataFrame, names: dict[int, str]) -
         "class",
         "kind",
         "stands out",
+        "hit rate",
         "images",
         "they are",
         "they show",
@@ -126,7 +126,8 @@ def case_grid(cases: pd.DataFrame, proof: pd.DataFrame, names: dict[int, str]) -
         what = f"{'latent' if row['level'] < 0 else 'family'} {row['component']}: {row['name'] or 'no name'}"
         numbers = [f"{row[k]:.3f}" for k in ("fall", "random_fall", "length_fall", "own_fall")]
         auc = f"{row['spurious_before']:.3f} → {row['spurious_after']:.3f}"
-        said = [row["case_id"], names.get(row["class_id"], ""), row["kind"], what, str(row["images"])]
+        said = [row["case_id"], names.get(row["class_id"], ""), row["kind"], what]
+        said += [f"{row['hit_rate']:.0%}", str(row["images"])]
         rows.append(
             [*said, ", ".join(row["classes"]), ", ".join(row["words"]), row["verdict"], *numbers, auc]
         )

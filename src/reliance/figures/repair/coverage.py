@@ -13,11 +13,12 @@ from reliance.figures.sheet import Sheet, Shown
 from reliance.images.tables import CLASSES
 from reliance.repair.schema import COVERAGE as TABLE
 
-SCHEMA, MOST = 2, 40  # classes drawn
+SCHEMA, MOST = 3, 40  # classes drawn
 BAR, FOOTER = 0.15, 0.36  # heights, inches
 LOOKS = {
     "listed": style.Look("images of listed cases", "#0072b2", "s"),
     "explained": style.Look("explained by these", "#86c0ea", "s"),
+    "alike": style.Look("look like these", "#009e73", "s"),
     "shared": style.Look("show what the class relies on", "#e69f00", "s"),
     "rest": style.Look("not explained", "#d9d9d9", "s"),
 }
@@ -28,7 +29,7 @@ def coverage(*, coverage: Path, classes: Path, shown: Shown, sheet: Sheet) -> No
     table = read_table(coverage, TABLE)
     names = read_table(classes, CLASSES).frame.set_index("class_id")["short_name"]
     numbers = numbers_of(table.frame, names)
-    total = table.frame[["confident", "listed", "explained", "shared"]].sum()
+    total = table.frame[["confident", "listed", "explained", "alike", "shared"]].sum()
     share = total["explained"] / total["confident"] if total["confident"] else 0.0
     chance = (table.frame["by_chance"] * table.frame["confident"]).sum() / max(total["confident"], 1)
     counted = f"{int(total['confident'])} pairs of a class and an image of another one that scores like it"
@@ -36,9 +37,10 @@ def coverage(*, coverage: Path, classes: Path, shown: Shown, sheet: Sheet) -> No
         f"**Coverage: {shown.heading}.** Of {counted}, {share:.0%} are explained by listed cases: "
         f"{int(total['listed'])} are images of these, the others fall to the line of high confidence once "
         "the latents of a case are removed from them, exactly. Without as many other latents, at random, "
-        f"{chance:.0%} fall as low. {int(total['shared'])} more show a feature that the class itself relies "
-        f"on and fall to the line without it. The {min(MOST, len(numbers))} classes with most such images "
-        "are drawn."
+        f"{chance:.0%} fall as low. {int(total['alike'])} more look like images of a case to the labeller, "
+        f"as at most 1 % of images below the line do; {int(total['shared'])} show a feature that the class "
+        "itself relies on and fall to the line without it. "
+        f"The {min(MOST, len(numbers))} classes with most such images are drawn."
     )
     stamp = derived_stamp("coverage_figure", SCHEMA, {"heading": shown.heading}, {"coverage": table.stamp.id})
     with style.rc():
@@ -49,7 +51,7 @@ def numbers_of(frame: pd.DataFrame, names: "pd.Series[str]") -> pd.DataFrame:
     """A row per class with its name and how many images are not explained, the most images first."""
     named = frame.assign(
         name=frame["class_id"].map(names).fillna(""),
-        rest=frame["confident"] - frame["explained"] - frame["shared"],
+        rest=frame["confident"] - frame[["explained", "alike", "shared"]].sum(axis=1),
     )
     return named.sort_values(["confident", "class_id"], ascending=[False, True], ignore_index=True)
 
@@ -69,6 +71,7 @@ def draw(numbers: pd.DataFrame, title: str) -> Figure:
     parts = {
         "listed": numbers["listed"],
         "explained": numbers["explained"] - numbers["listed"],
+        "alike": numbers["alike"],
         "shared": numbers["shared"],
         "rest": numbers["rest"],
     }
