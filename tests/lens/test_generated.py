@@ -136,6 +136,8 @@ def test_success_is_counted_by_pair_and_way(tmp_path: Path, tables: dict[str, Pa
     assert whole["way"].tolist() == ["neurons", "random"] and whole["pictures"].tolist() == [73, 5]
     assert whole["wins"].tolist() == table.frame.groupby("way")["wins"].sum().tolist()
     assert whole["pairs"].tolist() == [2, 1]
+    lens_generated(**tables, reading=reading._replace(jpeg_decoding="reduced"), scored=scored)
+    assert read_table(scored, GENERATED).stamp.id != table.stamp.id, "read in another way, another identity"
     put(root, "random/n2__n1", 1)
     lens_generated(**tables, reading=reading, scored=scored)
     assert read_table(scored, GENERATED).stamp.id != table.stamp.id, "other images, another identity"

@@ -162,6 +162,7 @@ def test_the_size_is_that_of_the_image_as_it_is_read(data: tuple[Path, Path, Pat
     path = index.parent / "masks.parquet"
     arguments = {"index": index, "masks": str(masks), "listed": path, "images": 4}
     lens_masks(**arguments, reading=Reading(str(root), apply_exif=True))
+    assert read_table(path, MASKS).stamp.params["apply_exif"] is True
     with pytest.raises(RelianceError, match="96 x 48 pixels, but its image has 48 x 96 pixels"):
         lens_masks(**arguments, reading=Reading(str(root)))
 

@@ -90,7 +90,9 @@ def lens_generated(
     for path in sorted(path for trial in found for path in trial.paths):
         digest.update(f"{path} {hash_file(Path(reading.dataset_root, path))}\n".encode())
     inputs = {"text": prompts.stamp.id, "classes": known.stamp.id, "weights": clip.stamp.id}
-    write_table(scored, frame, GENERATED, {"content": digest.hexdigest()}, inputs)
+    params = {"content": digest.hexdigest(), **reading._asdict()}
+    params.pop("dataset_root")  # images may be moved
+    write_table(scored, frame, GENERATED, params, inputs)
 
 
 def trials(root: str, called: pd.DataFrame, follow_links: bool = True) -> list[Trial]:

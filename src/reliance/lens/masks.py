@@ -76,6 +76,7 @@ def lens_masks(*, index: Path, masks: str, listed: Path, reading: Reading, image
     frame = pd.DataFrame(rows, columns=[name for name, _ in MASKS.columns])
     content = hashlib.sha256("".join(frame["mask"] + frame["sha256"]).encode()).hexdigest()
     params = {"images": images, "content": content, "left_out": len(unreadable)}
+    params |= {"apply_exif": reading.apply_exif, "max_pixels": reading.max_pixels}
     write_table(listed, frame, MASKS, params, {"index": split.stamp.id})
 
 
