@@ -159,25 +159,30 @@ def on_front(l0: np.ndarray, explained: np.ndarray) -> np.ndarray:
 
 
 def _front(frame: pd.DataFrame) -> str:
-    """Explained variance against active latents, as SVG, with the front of the trained ones."""
-    frame = frame[frame["l0"].notna() & frame["explained_variance"].notna()]
+    """Explained variance against active latents of the trained ones, as SVG, with their front.
+
+    Those that nobody trained explain so much less that the others would be one spot.
+    """
+    known = frame["l0"].notna() & frame["explained_variance"].notna()
+    frame = frame[known & frame["trained"].to_numpy(bool)]
+    if not len(frame):
+        return ""
     x, y = frame["l0"].to_numpy(float), frame["explained_variance"].to_numpy(float)
     across = (x - x.min()) / max(np.ptp(x), 1e-9) * 340 + 60
     up = 310 - (y - y.min()) / max(np.ptp(y), 1e-9) * 270
     label, low = up.copy(), -np.inf
     for i in np.argsort(up, kind="stable"):  # labels keep apart
         low = label[i] = max(up[i], low + 14)
-    trained = np.flatnonzero(frame["trained"].to_numpy(bool))
-    best = trained[on_front(x[trained], y[trained])]
+    best = np.flatnonzero(on_front(x, y))
     best = best[np.argsort(x[best], kind="stable")]
     line = " ".join(f"{across[i]:.1f},{up[i]:.1f}" for i in best)
     points = "".join(
         f"<path d='M{a:.1f} {b:.1f}L{max(a + 14, 430):.1f} {c:.1f}' class=lead />"
         f"<circle cx='{a:.1f}' cy='{b:.1f}' r='5' class='{'on' if i in set(best) else 'off'}'/>"
-        f"<text x='{max(a + 18, 434):.1f}' y='{c + 4:.1f}'>{html.escape(name)}</text>"
-        for i, (a, b, c, name) in enumerate(zip(across, up, label, _names(frame), strict=True))
+        f"<text x='{max(a + 18, 434):.1f}' y='{c + 4:.1f}'>{html.escape(str(name))}</text>"
+        for i, (a, b, c, name) in enumerate(zip(across, up, label, frame["variant"], strict=True))
     )
-    high = max(330.0, float(label.max()) + 14) if len(label) else 330.0
+    high = max(330.0, float(label.max()) + 14)
     axes = f"<path d='M40 20V{high:.0f}H640' fill='none' stroke='#888'/>"
     labels = (
         f"<text x='60' y='{high + 18:.0f}'>{x.min():.1f}</text>"
@@ -187,11 +192,6 @@ def _front(frame: pd.DataFrame) -> str:
     )
     front = f"<polyline points='{line}' fill='none' stroke='#0072b2'/>"
     return f"<svg viewBox='0 0 660 {high + 26:.0f}' role='img'>{axes}{front}{labels}{points}</svg>"
-
-
-def _names(frame: pd.DataFrame) -> list[str]:
-    rows = zip(frame["variant"], frame["kind"], frame["trained"], strict=True)
-    return [str(v) if trained else f"{kind} of {v}" for v, kind, trained in rows]
 
 
 _OTHERS = (
@@ -223,7 +223,7 @@ JumpReLU as many or more.</p>
 {others}
 <h2>What is explained with how many active latents</h2>
 <div class="wide" tabindex="0">{front}</div>
-<p>The line joins the trained ones that none beats in both.</p>
+<p>The line joins those that none beats in both; what nobody trained stands in the table alone.</p>
 <h2>Columns</h2>
 <ul>{notes}</ul>
 </body></html>
