@@ -1,12 +1,14 @@
 """Families, coverage and repairs on planted worlds that chose nothing: recall and precision over k and m.
 
-    python benchmarks/planted_repair.py --seeds 119 120 121
+    python benchmarks/planted_repair.py --seeds 131 132 133
 
 Each seed draws the demo's world, trains its CLIPs and, by the pipeline, the shipped SAE and others with
 another k or m. Cases of single latents are those of truth.json; cases of latents and families are those of
 repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges.
 Coverage and repairs are those of the repair page, of the shipped SAE; coverage is of all images of other
-classes above a class's line, and of planted distractors among them. What is finished is not made again.
+classes above a class's line, of planted distractors among them (artefacts left out) and of the others.
+What is finished is not made again. Settings of families, cases and coverage were chosen on seeds 0, 1, 2 and
+119; 119 to 121 judged an earlier form.
 """
 
 import argparse
@@ -86,7 +88,7 @@ def judged(results: Path, variant: str, truth: Truth) -> tuple[dict, dict]:
 
 
 def explained(results: Path, truth: Truth) -> list[list[float]]:
-    """Shares by the cases, alike, shared, by chance: of all pairs, and of planted distractors."""
+    """Images, and shares by the cases, by chance, alike, shared: of all, of distractors, of the others."""
     repair = results / SHIPPED / "repair"
     pairs, covered = (pd.read_parquet(repair / f"{name}.parquet") for name in ("accounted", "coverage"))
     distractor = np.zeros(len(pairs), bool)
@@ -95,7 +97,7 @@ def explained(results: Path, truth: Truth) -> list[list[float]]:
         distractor |= (of_class & pairs["image_id"].isin(truth.images[plant["plant_id"]])).to_numpy()
     chance = float((covered["by_chance"] * covered["confident"]).sum() / covered["confident"].sum())
     rows = []
-    for part, by_chance in ((pairs, chance), (pairs[distractor], np.nan)):
+    for part, by_chance in ((pairs, chance), (pairs[distractor], np.nan), (pairs[~distractor], np.nan)):
         by_case = part["how"].isin(["listed", "removed"]).mean()
         rest = [float((part["how"] == how).mean()) for how in ("alike", "shared")]
         rows.append([len(part), float(by_case), by_chance, *rest])
@@ -115,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[119, 120, 121])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[131, 132, 133])
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     rows: dict[str, list[list[float]]] = {}
@@ -137,9 +139,10 @@ def main() -> None:
     print("\n| seed | of | images | by cases | by chance | alike | shared | left |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for seed, found in covered:
-        for of, (count, *shares) in zip(("all", "distractors"), found, strict=True):
+        for of, (count, *shares) in zip(("all", "distractors", "others"), found, strict=True):
             told = [*shares, 1 - sum(shares[:1] + shares[2:])]
-            print(f"| {seed} | {of} | {count} |", " | ".join(f"{v:.2f}" for v in told), "|")
+            shown = ["-" if np.isnan(v) else f"{v:.2f}" for v in told]
+            print(f"| {seed} | {of} | {count} |", " | ".join(shown), "|")
     print("\n| seed | cases | gap halved | mended | accuracy | after |")
     print("|---|---:|---:|---:|---:|---:|")
     for seed, row in repairs:

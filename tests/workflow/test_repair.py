@@ -74,7 +74,9 @@ def test_hit_rates_recounted(mended: Project) -> None:
     index = pd.read_parquet(mended.folder / "results/datasets/planted_tiny/index.parquet")
     labels = index[index["split"] == "train"].sort_values("image_id")["class_id"].to_numpy()
     m = _tensor(mended.folder / "results/tiny/sae/sae.safetensors", "decoder_weight").shape[0]
-    assert len(cases) and (cases["hit_rate"] >= 0.3).all()
+    assert len(cases)
+    beyond = (cases["hit_rate"] - cases["usual"]) / (1 - cases["usual"])
+    assert (beyond >= 0.35).all()
     for case in cases.itertuples():
         family = families.loc[families["family"] == case.component - m, "unit"]
         on = a[:, [case.component] if case.component < m else family].sum(axis=1)
@@ -82,7 +84,8 @@ def test_hit_rates_recounted(mended: Project) -> None:
         least = np.sort(on[own["image_id"]])[int(0.25 * (len(own) - 1))]
         strong = np.flatnonzero((on >= least - 1e-6) & (labels != case.class_id))
         above = pairs.loc[pairs["class_id"] == case.class_id, "image_id"]
-        assert np.isin(strong, above).mean() == pytest.approx(case.hit_rate)
+        assert (len(strong), np.isin(strong, above).mean()) == (case.as_active, pytest.approx(case.hit_rate))
+        assert len(above) / (labels != case.class_id).sum() == pytest.approx(case.usual)
 
 
 def test_the_page_and_the_mended_classifier_are_there(mended: Project) -> None:

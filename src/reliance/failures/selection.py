@@ -1,8 +1,9 @@
 """From flagged components to cases: the strongest few of each class, without repetitions.
 
-A case's score is its mean relevance times the number of its flagged images. Within a class, from the
-strongest down, a flag whose images mostly belong to a case already kept is that case again, seen
-through another component: it is absorbed if the two share at least half of the smaller one's images.
+A case's score is its mean relevance times the number of its flagged images, times its hit rate where that
+was counted (`repair.hits`). Within a class, from the strongest down, a flag whose images mostly belong to a
+case already kept is that case again, seen through another component: it is absorbed if the two share at least
+half of the smaller one's images.
 """
 
 from typing import NamedTuple
@@ -28,14 +29,14 @@ def select_cases(
 ) -> list[Case]:
     """The cases of all classes, by class and rank.
 
-    flags : class_id, component, n_flagged, mean_relevance, q_value.
+    flags : class_id, component, n_flagged, mean_relevance, q_value; hit_rate or none.
     samples : class_id, component, image_id of all flags.
     """
     images = {
         key: np.sort(group.to_numpy())
         for key, group in samples.groupby(["class_id", "component"])["image_id"]
     }
-    scored = flags.assign(score=flags["mean_relevance"] * flags["n_flagged"])
+    scored = flags.assign(score=flags["mean_relevance"] * flags["n_flagged"] * flags.get("hit_rate", 1.0))
     order = scored.sort_values(["class_id", "score", "component"], ascending=[True, False, True])
     columns = (order[name].tolist() for name in ("class_id", "component", "score", "q_value"))
     cases: dict[int, list[Case]] = {}

@@ -37,7 +37,7 @@ from reliance.failures.sources import (
 )
 from reliance.matching.matches import read_rows
 from reliance.repair.families import members_of
-from reliance.repair.hits import Looked, hit_rates
+from reliance.repair.hits import Hits, Looked, hit_rates
 from reliance.repair.pictures import Vocabulary, classes_of, parts_of, words_of
 from reliance.repair.schema import CARRIERS, CASE_IMAGES, CASES, CONFIDENT, FAMILIES
 
@@ -69,7 +69,7 @@ class Whole(NamedTuple):
     units: np.ndarray  # carriers, int64, the strongest first
     shares: np.ndarray  # of the activation of all carriers on the images
     own: np.ndarray  # whether a carrier is of the unit or family itself, bool
-    hit_rate: float
+    hits: Hits
 
 
 def list_family_cases(
@@ -83,7 +83,7 @@ def list_family_cases(
     view: View,
     selection: Selection | None = None,
     min_samples: int = 10,
-    min_hit_rate: float = 0.3,
+    min_hit_rate: float = 0.35,
     top_n: int = 20,
     block_rows: int = 4096,
 ) -> Stamp:
@@ -95,10 +95,8 @@ def list_family_cases(
     """
     chosen = selection or Selection()
     flags, stamp = read_table(mined.outliers, OUTLIERS)
-    samples, pairs = (
-        read_table(mined.outlier_samples, OUTLIER_SAMPLES),
-        read_table(mined.confident, CONFIDENT),
-    )
+    samples = read_table(mined.outlier_samples, OUTLIER_SAMPLES)
+    pairs = read_table(mined.confident, CONFIDENT)
     for path, part in ((mined.outlier_samples, samples), (mined.confident, pairs)):
         check_same("outliers", (path, part.stamp.inputs["outliers"]), (mined.outliers, stamp.id))
     table, split = read_table(mined.families, FAMILIES), open_codes(codes)
@@ -108,18 +106,19 @@ def list_family_cases(
     encoder = open_encoder_side(index, seen, view.split, view.every_nth, origin)
     labeller = open_labeller_side(named, origin)
     looked = _looked(encoder, split)
-    rates = hit_rates(flags, samples.frame, _above(pairs.frame), looked, partial(members_of, table))
-    rated = flags.assign(hit_rate=rates)
-    often = rated[rates >= min_hit_rate]
-    log.info("%d of %d flags have a hit rate of %g or more", len(often), len(flags), min_hit_rate)
-    rate_of = often.set_index(["class_id", "component"])["hit_rate"].to_dict()
+    hits = hit_rates(flags, samples.frame, _above(pairs.frame), looked, partial(members_of, table))
+    often = np.array([own.beyond >= min_hit_rate for own in hits], bool)
+    log.info("%d of %d flags hit often enough", often.sum(), len(flags))
+    keys = zip(flags["class_id"].tolist(), flags["component"].tolist(), strict=True)
+    hits_of = dict(zip(keys, hits, strict=True))
+    rated = flags.assign(hit_rate=[own.hit_rate for own in hits])[often]
     found = [
-        _whole(case, rate_of[case.class_id, case.component], table, *codes_at(split, case.images))
-        for case in select_cases(often, samples.frame, *chosen)
+        _whole(case, hits_of[case.class_id, case.component], table, *codes_at(split, case.images))
+        for case in select_cases(rated, samples.frame, *chosen)
     ]
     frames = describe(found, table, encoder, labeller, stamp.inputs["sae"], min_samples, (top_n, block_rows))
     params = {**view._asdict(), **chosen._asdict(), "min_samples": min_samples, "top_n": top_n}
-    params["min_hit_rate"] = min_hit_rate
+    params |= {"min_hit_rate": min_hit_rate, "flags": len(flags), "hit_too_rarely": int((~often).sum())}
     ids = {**encoder.ids, **labeller.ids, "outliers": stamp.id, "families": table.stamp.id}
     written = write_table(listed.cases, frames[0], CASES, params, ids)
     write_table(listed.carriers, frames[1], CARRIERS, {}, {"cases": written.id})
@@ -139,7 +138,7 @@ def _above(pairs: pd.DataFrame) -> dict[int, np.ndarray]:
     return {int(str(c)): own.to_numpy() for c, own in pairs.groupby("class_id")["image_id"]}
 
 
-def _whole(case: Case, hit_rate: float, table: Table, values: np.ndarray, indices: np.ndarray) -> Whole:
+def _whole(case: Case, hits: Hits, table: Table, values: np.ndarray, indices: np.ndarray) -> Whole:
     """The case with its carriers; codes [n, k] of its images."""
     own = members_of(table, case.component)
     units = np.unique(np.concatenate([own, *(members_of(table, c) for c in case.absorbed)]))
@@ -148,7 +147,7 @@ def _whole(case: Case, hit_rate: float, table: Table, values: np.ndarray, indice
     total = np.bincount(place[held], values[held], len(units))
     order = np.lexsort((units, -total))
     shares = total / max(total.sum(), 1e-12)
-    return Whole(case, units[order], shares[order], np.isin(units[order], own), hit_rate)
+    return Whole(case, units[order], shares[order], np.isin(units[order], own), hits)
 
 
 def describe(
@@ -180,7 +179,7 @@ def describe(
                     **{"class_id": case.class_id, "component": case.component},
                     "level": _level(table, case.component),
                     "name": " / ".join(_first(labels, whole.own)),
-                    **{"score": case.score, "q_value": case.q_value, "hit_rate": whole.hit_rate},
+                    **{"score": case.score, "q_value": case.q_value, **whole.hits._asdict()},
                     "images": len(own),
                     "classes": classes_of(encoder.labels[own], labeller.short_names),
                     "words": words_of(unit[chosen], words),

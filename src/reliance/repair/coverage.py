@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from reliance.base.artifacts import check_same, read_table, write_table
+from reliance.base.artifacts import TableSpec, check_same, read_table, write_table
 from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.failures.neighbours import unit_rows
@@ -101,7 +101,7 @@ def cover(
     named = Named(embeddings, words_known(vocabulary, embeddings), short, units)
     features, looks = Features(scene, mined[1]), Looks(embeddings, scene.ids)
     rows, shared, left = [], list[tuple[object, ...]](), list[tuple[object, ...]]()
-    images = list[tuple[object, ...]]()
+    images = list[pd.DataFrame]()
     for key, own in mined[0].groupby("class_id"):
         class_id, places = int(str(key)), scene.places(own["image_id"].to_numpy())
         row = scene.row_of(class_id)
@@ -109,32 +109,30 @@ def cover(
         of_class = [case for case in cases if case.row == row]
         listed, explained, chance = explained_by(scene, of_class, row, places, line)
         below = np.setdiff1d(np.flatnonzero(scene.label != row), places, assume_unique=True)
-        alike = looks.like([case.places for case in of_class], places, below) & ~explained
+        like = looks.like([case.places for case in of_class], below)
+        nearest = np.argsort(-scene.outputs(scene.text[row])[below], kind="stable")[: len(places)]
+        alike = like[places] & ~explained
         known = explained | alike
         found = features.of_class(row, places[known], places[~known], line, SIZE)
         shown = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
         counts = [int(part.sum()) for part in (listed, explained, alike, shown)]
-        rows.append((class_id, len(places), *counts[:2], chance, *counts[2:]))
+        just_below = float(like[below[nearest]].mean()) if len(nearest) else 0.0
+        rows.append((class_id, len(places), *counts[:2], chance, counts[2], just_below, counts[3]))
         how = np.select([listed, explained, alike, shown], WAYS, LEFT)
-        images += zip([class_id] * len(places), scene.ids[places].tolist(), how.tolist(), strict=True)
+        images.append(pd.DataFrame({"class_id": class_id, "image_id": scene.ids[places], "how": how}))
         shared += [_feature(class_id, i, feature, features, named) for i, feature in enumerate(found)]
         left += _described(class_id, scene.ids[places[~known & ~shown]], scene, named)
     params, ids = stamped
     ids = {**ids, "labels": embeddings.stamp.id, "vocabulary": words_stamp.id, "classes": names_stamp.id}
     ids["components"] = components.stamp.id
-    frames = [
-        pd.DataFrame(part, columns=[name for name, _ in spec.columns])
-        for part, spec in (
-            (rows, COVERAGE),
-            (images, ACCOUNTED),
-            (shared, SHARED),
-            (left, UNEXPLAINED),
-        )
-    ]
-    own_id = {"coverage": write_table(files.coverage, frames[0], COVERAGE, params, ids).id}
-    write_table(files.accounted, frames[1], ACCOUNTED, {}, own_id)
-    write_table(files.shared, frames[2], SHARED, {}, own_id)
-    write_table(files.unexplained, frames[3], UNEXPLAINED, {}, own_id)
+    own_id = {"coverage": write_table(files.coverage, _table(rows, COVERAGE), COVERAGE, params, ids).id}
+    write_table(files.accounted, pd.concat([_table([], ACCOUNTED), *images]), ACCOUNTED, {}, own_id)
+    write_table(files.shared, _table(shared, SHARED), SHARED, {}, own_id)
+    write_table(files.unexplained, _table(left, UNEXPLAINED), UNEXPLAINED, {}, own_id)
+
+
+def _table(rows: Sequence[tuple[object, ...]], spec: TableSpec) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[name for name, _ in spec.columns])
 
 
 def explained_by(

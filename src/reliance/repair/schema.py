@@ -26,7 +26,12 @@ CASES = TableSpec(
         ("name", "string"),
         ("score", "float64"),
         ("q_value", "float64"),
-        ("hit_rate", "float64"),  # of other classes' images with it as active, those above the line
+        (
+            "as_active",
+            "int64",
+        ),  # images of other classes with it as active as the flagged ones (`repair.hits`)
+        ("hit_rate", "float64"),  # of these, those above the line; of the whole case
+        ("usual", "float64"),  # of all images of other classes
         ("images", "int64"),
         ("classes", "strings"),  # what most of its images are, with shares
         ("words", "strings"),  # what the labeller sees in them more than in others
@@ -83,6 +88,7 @@ COVERAGE = TableSpec(
         ("explained", "int64"),  # listed, or below the line without the carriers of a listed case
         ("by_chance", "float64"),  # below the line without as many other units
         ("alike", "int64"),  # of those that are not explained, images that look like a listed case's
+        ("alike_below", "float64"),  # of as many images just below the line, those that look so
         ("shared", "int64"),  # of the rest, images that show what the class itself relies on
     ),
 )

@@ -85,6 +85,8 @@ def report_repair(
         "verdicts": proof.frame["verdict"].value_counts().to_dict(),
         "mended": int(tried.frame.groupby("case_id")["recommended"].any().sum()),
         "listed": len(cases.frame),
+        "flags": cases.stamp.params["flags"],
+        "hit_too_rarely": cases.stamp.params["hit_too_rarely"],
         "confident": int(total["confident"]),
         "covered": (total / max(total["confident"], 1)).to_dict(),
         "shared": shared_grid(shared.frame, names),
@@ -127,7 +129,7 @@ def case_grid(cases: pd.DataFrame, proof: pd.DataFrame, names: dict[int, str]) -
         numbers = [f"{row[k]:.3f}" for k in ("fall", "random_fall", "length_fall", "own_fall")]
         auc = f"{row['spurious_before']:.3f} → {row['spurious_after']:.3f}"
         said = [row["case_id"], names.get(row["class_id"], ""), row["kind"], what]
-        said += [f"{row['hit_rate']:.0%}", str(row["images"])]
+        said += [f"{row['hit_rate']:.0%} of {row['as_active']}", str(row["images"])]
         rows.append(
             [*said, ", ".join(row["classes"]), ", ".join(row["words"]), row["verdict"], *numbers, auc]
         )

@@ -61,7 +61,7 @@ def test_the_figure_of_repairs(tmp_path, outputs, drawn) -> None:
 
 
 def test_the_figure_of_coverage(tmp_path, outputs, drawn) -> None:
-    rows = [(2, 10, 4, 8, 0.1, 1, 1), (5, 30, 0, 3, 0.0, 2, 6)]
+    rows = [(2, 10, 4, 8, 0.1, 1, 0.4, 1), (5, 30, 0, 3, 0.0, 2, 0.0, 6)]
     path, classes = tmp_path / "coverage.parquet", tmp_path / "classes.parquet"
     write_table(path, pd.DataFrame(rows, columns=[n for n, _ in COVERAGE.columns]), COVERAGE, {}, {})
     known = pd.DataFrame({"class_id": [2, 5], "short_name": ["kite", "cow"]})
@@ -70,6 +70,7 @@ def test_the_figure_of_coverage(tmp_path, outputs, drawn) -> None:
     assert {"kite", "cow"} <= set(drawn())
     caption = outputs["caption"].read_text()
     assert "Of 40 pairs" in caption and "28% are explained" in caption and "2% fall as low" in caption
-    assert "3 more look like" in caption and "7 show a feature" in caption
+    assert "3 more, 10% of those left, look like" in caption and "as 10% of as many" in caption
+    assert "7 show a feature" in caption
     numbers = pd.read_csv(outputs["csv"])
     assert numbers["rest"].tolist() == [19, 0] and numbers["name"].tolist() == ["cow", "kite"]

@@ -31,15 +31,18 @@ def coverage(*, coverage: Path, classes: Path, shown: Shown, sheet: Sheet) -> No
     numbers = numbers_of(table.frame, names)
     total = table.frame[["confident", "listed", "explained", "alike", "shared"]].sum()
     share = total["explained"] / total["confident"] if total["confident"] else 0.0
-    chance = (table.frame["by_chance"] * table.frame["confident"]).sum() / max(total["confident"], 1)
+    weighed = table.frame[["by_chance", "alike_below"]].mul(table.frame["confident"], axis=0)
+    chance, below = weighed.sum() / max(total["confident"], 1)
+    alike = total["alike"] / max(total["confident"] - total["explained"], 1)
     counted = f"{int(total['confident'])} pairs of a class and an image of another one that scores like it"
     words = (
         f"**Coverage: {shown.heading}.** Of {counted}, {share:.0%} are explained by listed cases: "
         f"{int(total['listed'])} are images of these, the others fall to the line of high confidence once "
         "the latents of a case are removed from them, exactly. Without as many other latents, at random, "
-        f"{chance:.0%} fall as low. {int(total['alike'])} more look like images of a case to the labeller, "
-        f"as at most 1 % of images below the line do; {int(total['shared'])} show a feature that the class "
-        "itself relies on and fall to the line without it. "
+        f"{chance:.0%} fall as low. {int(total['alike'])} more, {alike:.0%} of those left, look like images "
+        f"of a case to the labeller, as {below:.0%} of as many images just below the line do: likeness, not "
+        f"cause. {int(total['shared'])} show a feature that the class itself relies on and fall to the line "
+        "without it. "
         f"The {min(MOST, len(numbers))} classes with most such images are drawn."
     )
     stamp = derived_stamp("coverage_figure", SCHEMA, {"heading": shown.heading}, {"coverage": table.stamp.id})
