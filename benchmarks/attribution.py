@@ -4,6 +4,8 @@
     python benchmarks/attribution.py --images 16384 --stage-images 131072
     python benchmarks/attribution.py --whole --classes 1000    # ImageNet's 1,281,167 images, 5 GB on disk
     python benchmarks/attribution.py --device cuda --images 65536
+    python benchmarks/attribution.py --families                # mining with families, beside without
+    python benchmarks/attribution.py --families --whole --classes 1000   # every fifth image of ImageNet's
 
 Exact leave-one-out and act x grad of every image's own class, in closed form, against autograd (act x grad
 only) and against evaluating the head without each latent in turn (leave-one-out only); the floor is reading
@@ -12,20 +14,27 @@ like a class, against autograd for these pairs alone; its floor is y of all clas
 processes of their own, at two sizes, and are extrapolated to 1.28 M images with one class of 1,000 each
 (goals on 2 cores: 8 minutes; y of all and mining of every fifth 3 minutes; 6 GB). Needs torch, numpy and
 safetensors; without pandas and zarr the stages are left out. Differences to the alternatives are printed.
+
+With --families only this, in a world whose latents have families of three levels and fire together: "with" is
+the stage `mine_families`, which mines latents and families and measures by itself what it expects; "without"
+is all that mining latents alone takes from the same codes: `attribute_subset` (the attributions of the images
+that are mined, which some pages read as well), `expectations` and `mine_outliers`. The stages run in turn,
+--rounds times (once with --whole); costs are medians, as is the ratio within rounds (goal: at most 1.5).
 """
 
 import argparse
 import importlib.util
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import torch
 from torch.nn.functional import embedding_bag
 
 from clock import IMAGENET, Cost, alone, compare, machine, parser, rounds, table
-from made import World
+from made import Kindred, World
 from reliance.failures.scan import Lines, Miner, Tally
 from reliance.tails import relevance as closed
 from reliance.tails.head_tail import HeadTail
@@ -39,6 +48,8 @@ TARGETS = {
     "expectations": 5,
     "mine_outliers": 5,
 }  # every n-th image
+MINED = TARGETS["mine_outliers"]
+WITHOUT, WITH = ("attribute_subset", "expectations", "mine_outliers"), "mine_families"
 
 
 class Setting(NamedTuple):
@@ -178,7 +189,7 @@ def stages(options: argparse.Namespace) -> None:
     """Run the stages at two sizes, and print what ImageNet would take; or once, at its size."""
     if options.whole:
         rows = [("stage", "images", "seconds", "CPU seconds", "peak GiB")]
-        for name, cost in run_stages(options, IMAGENET, TARGETS["mine_outliers"]).items():
+        for name, cost in run_stages(made(World, options, IMAGENET), options, MINED)[0].items():
             cells = (f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{cost.peak:.2f}")
             rows.append((name, f"{IMAGENET // TARGETS[name]:,}", *cells))
     else:
@@ -187,21 +198,54 @@ def stages(options: argparse.Namespace) -> None:
     print("goals: attribute_split 8 minutes; the others together 3 minutes; 6 GB")
 
 
-def run_stages(options: argparse.Namespace, images: int, every_nth: int = 1) -> dict[str, Cost]:
-    """Every stage over made images, one after the other, each in a process of its own."""
+def made(kind: type[World], options: argparse.Namespace, images: int) -> World:
+    """Made images and what they are explained by."""
+    return kind(images, options.classes, options.d, options.p, options.m, options.k)
+
+
+def run_stages(
+    world: World,
+    options: argparse.Namespace,
+    every_nth: int = 1,
+    names: Iterable[str] = tuple(TARGETS),
+    turns: int = 1,
+) -> list[dict[str, Cost]]:
+    """Stages over made images, one after the other, each in a process of its own; one entry per turn."""
     import stages as all_stages
 
-    world = World(images, options.classes, options.d, options.p, options.m, options.k)
     with tempfile.TemporaryDirectory() as folder:
         all_stages.write(world, Path(folder))
         place = all_stages.Run(Path(folder), options.device, options.threads, options.block_rows, every_nth)
-        return {name: alone(getattr(all_stages, name), place, device=options.device) for name in TARGETS}
+        return [
+            {name: alone(getattr(all_stages, name), place, device=options.device) for name in names}
+            for _ in range(turns)
+        ]
+
+
+def families(options: argparse.Namespace) -> None:
+    """Print what mining takes with families and without, and the one over the other."""
+    images, every_nth = (IMAGENET, MINED) if options.whole else (options.stage_images, 1)
+    world, turns = made(Kindred, options, images), 1 if options.whole else options.rounds
+    found = run_stages(world, options, every_nth, (*WITHOUT, WITH), turns)
+    rows = [("stage", "seconds", "CPU seconds", "peak GiB")]
+    for name in found[0]:
+        seen = (median(getattr(turn[name], field) for turn in found) for field in ("wall", "cpu", "peak"))
+        rows.append((name, *(f"{number:.2f}" for number in seen)))
+    sizes = -(-images // every_nth), options.classes, int(world.levels.max()) + 1
+    print("{:,} images, {:,} classes, {:,} families".format(*sizes))
+    table(rows)
+    for names in (WITHOUT, WITHOUT[1:]):
+        shares = [
+            median(getattr(turn[WITH], f) / sum(getattr(turn[n], f) for n in names) for turn in found)
+            for f in ("wall", "cpu")
+        ]
+        print(f"{WITH} over {' + '.join(names)}: {shares[0]:.2f} of seconds, {shares[1]:.2f} of CPU seconds")
 
 
 def extrapolated(options: argparse.Namespace) -> list[tuple[str, ...]]:
     """Rows of a table: costs at half of the images and at all, and minutes for ImageNet from their slope."""
     sizes = options.stage_images // 2, options.stage_images
-    half, whole = (run_stages(options, n) for n in sizes)
+    half, whole = (run_stages(made(World, options, n), options)[0] for n in sizes)
     head = [f"{n:,}: s, CPU s" for n in sizes]
     rows = [("stage", *head, "peak GiB", "extrapolated to", "minutes", "CPU minutes")]
     for name, first in half.items():
@@ -219,10 +263,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = {"images": 1024, "stage_images": 8192, "block_rows": 16384, "classes": 100}
     found = parser(__doc__, **sizes, d=1024, p=768, m=30000, k=64)
     found.add_argument("--whole", action="store_true", help="run the stages at ImageNet's size")
+    found.add_argument("--families", action="store_true", help="mining with families beside without, no more")
     options = found.parse_args(arguments)
     torch.set_num_threads(options.threads)
     print(machine(options))
-    world = World(options.images, options.classes, options.d, options.p, options.m, options.k)
+    if options.families:
+        families(options)
+    else:
+        latents(options)
+    print(f"after: {machine(options)}")
+
+
+def latents(options: argparse.Namespace) -> None:
+    """Print what attribution and mining of latents take."""
+    world = made(World, options, options.images)
     setting = prepare(world, options.device)
     measure(attributing(setting), options)
     differences(setting)
@@ -232,7 +286,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if importlib.util.find_spec("zarr") and importlib.util.find_spec("pandas"):
         print()
         stages(options)
-    print(f"after: {machine(options)}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 Classes come in families of ten that look alike, so that an image scores for about six classes beside its
 own, as confusable classes do. Latents are drawn evenly: the worst case for caches, real ones have favourites.
+In a `Kindred` world they stand for split concepts, of which an image shows one latent or several together.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import clock  # noqa: F401 - finds src
 from reliance.encoders.head import Head, project
 
 FAMILY, SPREAD, NOISE = 10, 0.2, 1.2  # classes of a family; what tells them apart; what tells images apart
+CELL, LARGEST = 4, 50  # latents of a split concept, and of a family of these at most
 
 
 class LabelledImages(NamedTuple):
@@ -60,3 +62,40 @@ class World:
         values, indices = self.code(start, stop)
         x, ids = self.x(start, stop).astype(np.float32), np.arange(start, stop)
         return LabelledImages(ids, self.label[start:stop], x, values.astype(np.float32), indices)
+
+
+class Kindred(World):
+    """A world of split concepts, with `levels`: families of its latents, int64 [3, m], -1 without one.
+
+    Half of all latents are in families of 2 to 50, small ones more often; before these are joined, stand
+    their parts of at most 16 latents, and before those the concepts. A family stands in one level only.
+    """
+
+    def __init__(self, images: int, classes: int, d: int, p: int, m: int, k: int) -> None:
+        super().__init__(images, classes, d, p, m, k)
+        g = np.random.default_rng(3)
+        self.latents = g.permutation(m)  # so that a family's decoder rows do not lie side by side
+        place = np.arange(m // 2)
+        ends = np.cumsum(np.exp(g.uniform(np.log(2), np.log(LARGEST + 1), m)).astype(np.int64))
+        whole = np.searchsorted(ends, place, side="right")
+        self.levels, count, before = np.full((3, m), -1), 0, np.ones(m // 2)
+        for level, size in enumerate((CELL, 4 * CELL, m)):
+            _, part, sizes = np.unique(whole * m + place // size, return_inverse=True, return_counts=True)
+            new = np.flatnonzero(sizes[part] > before)
+            number = np.unique(part[new], return_inverse=True)[1]
+            self.levels[level, self.latents[new]] = count + number
+            count, before = count + int(number.max(initial=-1)) + 1, sizes[part]
+
+    def code(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of images [start, stop) as those of a world, of concepts of which each shows 3 latents or 1.
+
+        Concepts come in twos, side by side. k is a multiple of 8.
+        """
+        g, shape = np.random.default_rng((4, start)), (stop - start, self.k // 2)
+        strata = np.linspace(0, len(self.decoder) // (2 * CELL), self.k // 4 + 1).astype(np.int64)
+        two = g.permuted(g.integers(strata[:-1], strata[1:], (stop - start, self.k // 4)), axis=1)
+        concept = (2 * two[..., None] + np.arange(2)).reshape(shape)
+        one = np.arange(CELL) == g.integers(CELL, size=(*shape, 1))
+        several = np.arange(shape[1]) < self.k // 4
+        latents = (CELL * concept[..., None] + np.arange(CELL))[np.where(several[:, None], ~one, one)]
+        return super().code(start, stop)[0], g.permuted(self.latents[latents.reshape(shape[0], -1)], axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from made import World
+from made import Kindred, World
 from reliance.attribution import table
 from reliance.attribution.inputs import Computing, Explained
 from reliance.base.artifacts import read_table, write_table
@@ -25,6 +25,9 @@ from reliance.encoders.stored import Embeddings
 from reliance.encoders.text import TEXT
 from reliance.failures import expectation, outliers
 from reliance.images.tables import INDEX
+from reliance.repair import mining
+from reliance.repair.families import family_frame
+from reliance.repair.schema import FAMILIES
 from reliance.units.sae.files import Sae, save_sae
 
 WEIGHTS = "0" * 64
@@ -104,6 +107,13 @@ def mine_outliers(run: Run) -> None:
     outliers.mine_outliers(run.files, **written, every_nth=run.every_nth, computing=run.computing)
 
 
+def mine_families(run: Run) -> None:
+    """Stage `mine_families`, of a `Kindred` world; needs no stage before it."""
+    written = {n: run.folder / f"family_{n}.parquet" for n in ("outliers", "outlier_samples", "confident")}
+    options = {"every_nth": run.every_nth, "computing": run.computing}
+    mining.mine_families(run.files, **run.tables("families"), **written, **options)
+
+
 def outputs(run: Run) -> None:
     """y of every image and class, computed as the robustness benchmark does."""
     embeddings = Embeddings(run.inputs["embeddings"])
@@ -131,6 +141,10 @@ def write(world: World, folder: Path) -> dict[str, Path]:
     rows = {"prompt_id": ids, "class_id": ids, "prompts": [[""]] * world.classes}
     frame = pd.DataFrame(rows | {"embedding": list(world.text)})
     write_table(paths["text"], frame, TEXT, {}, {"weights": WEIGHTS})
+    if isinstance(world, Kindred):
+        paths["families"] = folder / "families.parquet"
+        params = {"cuts": [0.7, 0.55, 0.4], "m": m}
+        write_table(paths["families"], family_frame(world.levels), FAMILIES, params, {"sae": stamp.id})
     inputs = {"index": index, "weights": WEIGHTS}
 
     def embedded(start: int, stop: int) -> dict[str, np.ndarray]:

@@ -108,6 +108,26 @@ def test_fitted_lines() -> None:
     assert line.at(10) == pytest.approx(23)
 
 
+def test_mining_with_families_is_held_against_mining_without() -> None:
+    text = said("attribution", "--families", *TINY, "--stage-images", "200")
+    stages = ("attribute_subset", "expectations", "mine_outliers", "mine_families")
+    assert all(re.search(rf"^{name} +\d", text, re.MULTILINE) for name in stages)
+    assert re.search(r"^mine_families over attribute_subset .*: \d\.\d+ of seconds", text, re.MULTILINE)
+
+
+def test_latents_of_a_made_family_fire_together() -> None:
+    import numpy as np
+
+    world = importlib.import_module("made").Kindred(60, 4, 8, 4, 400, 16)
+    indices = world.code(0, 60)[1]
+    assert all(len(set(row)) == 16 for row in indices.tolist())
+    _, members = np.unique(world.levels[world.levels >= 0], return_counts=True)
+    assert members.min() == 2 and members.max() <= 50
+    for level in world.levels:
+        sizes = [np.unique(row[row >= 0], return_counts=True)[1].max(initial=0) for row in level[indices]]
+        assert np.mean(np.array(sizes) > 1) > 0.5
+
+
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
