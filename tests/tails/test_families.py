@@ -50,7 +50,8 @@ def test_every_active_family_stands_once_with_the_sum_of_its_members(toy):
     assert {(i, f) for i, _, f in found} == expected and len(found) == len(expected)
     for i, place, f in found:
         close(scores.values[i, place], tensor(toy.values[i, members(toy, i, f)]).sum())
-    assert (opened(toy).units, scores.values.shape[1]) == (M + 12, 3 * K)
+    most = max(sum(i == image for i, _, _ in found) for image in range(len(toy.x)))
+    assert (opened(toy).units, scores.values.shape[1]) == (M + 12, K + most)
 
 
 def test_relevances_are_sums_and_removals_of_all_members(toy):
@@ -78,8 +79,12 @@ def test_a_family_of_one_is_its_unit(toy):
     scores = FamilyTail(tail, np.arange(M)[None]).score(toy.x, toy.values, toy.indices)
     every = torch.arange(len(toy.x))
     for form in ("act_x_grad", "ablation"):
-        r = scores.relevance(form, every, every)
-        close(r[:, :K], r[:, K:])
+        r, unit = scores.relevance(form, every, every), scores.indices
+        for i in every:
+            active = unit[i, :K][scores.values[i, :K] != 0]
+            assert (unit[i, K : K + len(active)] == M + active.sort().values).all()
+            close(r[i, K : K + len(active)], r[i, :K][scores.values[i, :K] != 0][active.argsort()])
+            assert not r[i, K + len(active) :].any()
 
 
 def test_without_families_the_tail_stays(toy):

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 _SCALES = 10.0 ** (np.arange(15) / 2)  # b_k
+_FEW = 1 << 24  # numbers below it are counted in a table
 _STEPS = 300  # of expectation maximisation; the weights change little after a hundred
 
 
@@ -36,9 +37,10 @@ class Rates(NamedTuple):
 
 def pooled_rates(own: np.ndarray, n: np.ndarray) -> Rates:
     """The mixture learned from `own` of `n` images above the line, int [pairs]."""
-    first, which = _kinds(n, own)
-    times = np.bincount(which, minlength=len(first))
-    likelihood = np.exp(_log_likelihood(_SCALES, own[first][:, None], n[first][:, None]))  # [kinds, K]
+    width = int(own.max(initial=0)) + 1
+    kinds, times = _counted(n * width + own)
+    n, own = np.divmod(kinds[:, None], width)
+    likelihood = np.exp(_log_likelihood(_SCALES, own, n))  # [kinds, K]
     weight = np.full(len(_SCALES), 1 / len(_SCALES))
     for _ in range(_STEPS):
         share = weight * likelihood
@@ -62,6 +64,15 @@ def _kinds(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         key = key * (int(column.max(initial=0)) + 1) + column
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     return first, which
+
+
+def _counted(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(different numbers in rising order, how often each stands there); counted without sorting if small."""
+    if numbers.max(initial=0) >= _FEW:
+        return np.unique(numbers, return_counts=True)
+    times = np.bincount(numbers)
+    found = np.flatnonzero(times)
+    return found, times[found]
 
 
 def _posterior(rates: Rates, own: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ from reliance.failures.discovery import (
 )
 from reliance.failures.measured import open_mining_tail
 from reliance.failures.reference import Reference, reference
-from reliance.failures.scan import Lines, Miner, Tally
+from reliance.failures.scan import Above, Lines, Miner, Tally
 from reliance.failures.schema import EXPECTATIONS, OUTLIER_SAMPLES, OUTLIERS
 from reliance.tails.protocol import Tail
 
@@ -110,12 +110,19 @@ class Looked(NamedTuple):
 
 
 def mine(
-    inputs: Inputs, tail: Tail, known: Reference, form: tuple[str, bool], rule: Mining, looked: Looked
+    inputs: Inputs,
+    tail: Tail,
+    known: Reference,
+    form: tuple[str, bool],
+    rule: Mining,
+    looked: Looked,
+    above: list[Above] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(flagged pairs with class_id, columns of OUTLIERS; their images, columns of OUTLIER_SAMPLES but split).
 
     form : the relevance, and whether it is contrastive. The floor of contrastive relevances is a share of the
-    class's mean y minus the mean of y over all images and classes.
+    class's mean y minus the mean of y over all images and classes. above : all high-confidence images of
+    other classes are added to it.
     """
     relevance, contrastive = form
     miner = Miner(
@@ -123,7 +130,9 @@ def mine(
     )
     tally = Tally.zeros(known.mean.shape, tail.device)
     for block in blocks(inputs, looked.every_nth, looked.block_rows):
-        miner.count(block, tally)
+        confident = miner.count(block, tally)
+        if above is not None:
+            above.append(confident)
     level = miner.mean_output if contrastive else 0.0
     frame = flag_pairs(tally, known._replace(y_mean=known.y_mean - level), rule)
     kept = np.zeros(known.mean.shape, bool)
@@ -153,9 +162,9 @@ def flag_pairs(tally: Tally, known: Reference, rule: Mining) -> pd.DataFrame:
     highconf, active, flagged, total, _ = (table.cpu().numpy() for table in tally)
     own = own_above(tally, known, rule.min_z)
     seen = known.usable[:, None] & ((active > 0) | (known.n_active > 0))
-    rates = pooled_rates(own[seen], known.n[np.nonzero(seen)[0]])
-    row, component = np.nonzero((active >= rule.min_samples) & (flagged > 0))
-    place = row, component
+    rates = pooled_rates(own[seen], np.repeat(known.n, seen.sum(axis=1)))
+    tested = np.flatnonzero((active >= rule.min_samples) & (flagged > 0))
+    row, component = place = np.divmod(tested, active.shape[1])
     mean, sigma = known.mean[place].astype(np.float64), known.sigma[place].astype(np.float64)
     n, n_flagged, n_active = known.n[row], flagged[place], known.n_active[place]
     p_value = predictive_tail(rates, n_flagged, highconf[row], own[place], n)
@@ -182,9 +191,16 @@ def flag_pairs(tally: Tally, known: Reference, rule: Mining) -> pd.DataFrame:
 
 
 def own_above(tally: Tally, known: Reference, min_z: float) -> np.ndarray:
-    """Images of every class with z > min_z, int [C, m], also where the line is below 0 and R is 0."""
-    silent = np.where(known.mean + min_z * known.sigma < 0, known.n[:, None] - known.n_active, 0)
-    above: np.ndarray = tally.n_own.cpu().numpy() + silent
+    """Images of every class with z > min_z, int32 [C, m], also where the line is below 0 and R is 0.
+
+    Class by class: whole tables of intermediate numbers would be most of the memory.
+    """
+    above: np.ndarray = tally.n_own.cpu().numpy().copy()
+    for own, n, mean, sigma, n_active in zip(
+        above, known.n, known.mean, known.sigma, known.n_active, strict=True
+    ):
+        silent = np.flatnonzero(mean + min_z * sigma < 0)
+        own[silent] += n - n_active[silent]
     return above
 
 

@@ -47,6 +47,14 @@ class Tally(NamedTuple):
         return cls(n_highconf, *(torch.zeros(shape, dtype=dtype, device=device) for dtype in dtypes))
 
 
+class Above(NamedTuple):
+    """High-confidence images of other classes."""
+
+    row: np.ndarray  # of the class, int64 [q]
+    image_id: np.ndarray  # int64 [q]
+    y: np.ndarray  # for the class [q]
+
+
 class Scored(NamedTuple):
     """Images with their outputs and relevances."""
 
@@ -82,19 +90,23 @@ class Miner:
         """The mean of y over all images that were counted and all classes."""
         return float(self._outputs[0] / max(self._outputs[1], 1))
 
-    def count(self, block: LabelledImages, tally: Tally) -> None:
-        """Add a block to a tally."""
+    def count(self, block: LabelledImages, tally: Tally) -> Above:
+        """Add a block to a tally; its high-confidence images of other classes, by class and image."""
         scored = self._score(block)
         self._outputs += [float(scored.scores.y.double().sum()), scored.scores.y.numel()]
         rows, classes = self._confident(scored)
         tally.n_highconf.add_(torch.bincount(classes, minlength=len(tally.n_highconf)))
         for found in self._compare(scored, rows, classes):
             _add(tally.n_active, found.cell, found.active)
-            _add(tally.n_flagged, found.cell, found.flagged)
-            _add(tally.relevance, found.cell, found.relevance * found.flagged)
+            cell = found.cell[found.flagged]  # few: most relevances are below the line
+            _add(tally.n_flagged, cell, torch.ones_like(cell))
+            _add(tally.relevance, cell, found.relevance[found.flagged])
         every = torch.arange(len(scored.label), device=scored.label.device)
         for found in self._compare(scored, every, scored.label):
-            _add(tally.n_own, found.cell, found.flagged)
+            cell = found.cell[found.flagged]
+            _add(tally.n_own, cell, torch.ones_like(cell))
+        image, row, y = (a.cpu().numpy() for a in (rows, classes, scored.scores.y[rows, classes]))
+        return Above(row, scored.image_id[image], y)
 
     def collect(self, block: LabelledImages, kept: torch.Tensor) -> list[np.ndarray]:
         """Columns class row, component, image_id, y, relevance of the flagged cells of `kept`, bool [C, m].
@@ -106,11 +118,11 @@ class Miner:
         wanted = kept.any(1)[classes]
         columns = []
         for found in self._compare(scored, rows[wanted], classes[wanted]):
-            pair, position = torch.nonzero(found.flagged & kept.view(-1).take(found.cell), as_tuple=True)
-            row, cell = found.rows[pair], found.cell[pair, position]
-            columns.append(
-                (row, cell, scored.scores.y[row, found.classes[pair]], found.relevance[pair, position])
-            )
+            pair, position = torch.nonzero(found.flagged, as_tuple=True)
+            own = kept.view(-1).take(found.cell[pair, position])
+            pair, position = pair[own], position[own]
+            row, y = found.rows[pair], scored.scores.y[found.rows[pair], found.classes[pair]]
+            columns.append((row, found.cell[pair, position], y, found.relevance[pair, position]))
         image, place, *numbers = (torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
         return [place // self.components, place % self.components, scored.image_id[image], *numbers]
 
@@ -140,10 +152,10 @@ class Miner:
             yield Pairs(i, c, cell, active, r, flagged)
 
     def _refuse_unless_finite(self, name: str, numbers: torch.Tensor) -> None:
-        if not torch.isfinite(numbers).all():
+        if not torch.isfinite(numbers.sum()):  # one number says whether all have to be looked at
             finite(self.where, name, numbers.cpu().numpy())
 
 
 def _add(table: torch.Tensor, cell: torch.Tensor, amount: torch.Tensor) -> None:
-    """Add amounts [q, k] to the cells [q, k] of a table, in place."""
+    """Add amounts to cells, of one shape, of a table, in place."""
     table.view(-1).index_add_(0, cell.view(-1), amount.reshape(-1).to(table.dtype))

@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.functional import embedding_bag
 
 from reliance.tails.head_tail import HeadTail
+from reliance.tails.integrated import row_blocks
 from reliance.tails.protocol import ABLATION, ACT_X_GRAD, Active, Array, Tail
-from reliance.tails.relevance import Coefficients, ablation, image_terms, outputs, pair_relevance
-from reliance.tails.walk import grams
+from reliance.tails.relevance import Coefficients, ablation, centre, image_terms, outputs, pair_relevance
 
 
 class FamilyTail:
@@ -72,35 +73,73 @@ class FamilyTail:
 
 
 class Kin(NamedTuple):
-    """The families of one level in n images: a family stands where its first active member does."""
+    """The families of all levels that are active in n images, each in a column: W columns in all.
 
-    member: torch.Tensor  # 1 where a unit is active and has a family, else 0 [n, k]
-    first: torch.Tensor  # place of the first member of the family of each place, int64 [n, k]
-    of: torch.Tensor  # family at each place, -1 without one, int64 [n, k]
+    W is the largest number of families in one of the images, E that of memberships. The most images have
+    fewer: what is to spare has family -1, and memberships to spare point at a column W that is thrown away.
+    """
+
+    of: torch.Tensor  # family of each column, int64 [n, W]
+    place: torch.Tensor  # of the unit of each membership, its place in the code, int64 [n, E]
+    column: torch.Tensor  # and of the family; those of a column side by side, places rising, int64 [n, E]
+
+    @property
+    def several(self) -> torch.Tensor:
+        """Where a family has two active members or more, bool [n, W]."""
+        width = self.of.shape[1]
+        count = self.column.new_zeros(len(self.of), width + 1)
+        return count.scatter_add_(1, self.column, torch.ones_like(self.column))[:, :width] > 1
 
     def sums(self, numbers: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
-        """Sums of numbers [q, k] over the members of each family, at its place [q, k].
+        """Sums of numbers [q, k] over the active members of each family [q, W]; 0 in columns to spare.
 
         rows : images int64 [q] that the numbers are of; None: all, in order.
         """
-        member, first = (self.member, self.first) if rows is None else (self.member[rows], self.first[rows])
-        return torch.zeros_like(numbers).scatter_add(1, first, numbers * member)
-
-    def present(self) -> torch.Tensor:
-        """Whether a family stands at a place, bool [n, k]."""
-        places = torch.arange(self.first.shape[1], device=self.first.device)
-        return (self.first == places) & (self.of >= 0)
+        place, column = (a if rows is None else a[rows] for a in (self.place, self.column))
+        width = self.of.shape[1]
+        sums = numbers.new_zeros(len(numbers), width + 1)
+        return sums.scatter_add_(1, column, numbers.gather(1, place))[:, :width]
 
 
 def kin(active: torch.Tensor, families: torch.Tensor) -> Kin:
-    """From bool [n, k] and the families of the units at each place, -1 without one, int64 [n, k]."""
-    of = torch.where(active, families, -1)
-    same = of[:, :, None] == of[:, None, :]
-    return Kin((of >= 0).float(), same.to(torch.uint8).argmax(2), of)
+    """From bool [n, k] and the families of the units at each place, int64 [n, L, k], -1 without one.
+
+    Memberships are sorted by family, in numbers that hold the place as well: members lie side by side, and
+    no image's places are compared with each other.
+    """
+    n, levels, k = families.shape
+    low = max(1, (levels * k - 1).bit_length())  # bits of a membership before it is sorted
+    where = torch.arange(levels * k, device=families.device)
+    belongs = (active[:, None] & (families >= 0)).view(n, -1)
+    spare = torch.iinfo(torch.int64).max
+    most = int(belongs.sum(1).max()) if n else 0
+    found = _sorted(torch.where(belongs, (families.reshape(n, -1) << low) | where, spare))[:, :most]
+    family, place, real = found >> low, (found & ((1 << low) - 1)) % k, found < spare
+    begins = real.clone()
+    begins[:, 1:] &= family[:, 1:] != family[:, :-1]
+    count = begins.cumsum(1)
+    width = int(count[:, -1].max()) if count.numel() else 0
+    column = torch.where(real, count - 1, width)
+    of = family.new_full((n, width + 1), -1).scatter_(1, column, family)[:, :width]
+    return Kin(of, torch.where(real, place, 0), column)
+
+
+def summed_rows(
+    rows: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor, offsets: torch.Tensor
+) -> torch.Tensor:
+    """Weighted sums [g, d] of rows `chosen` int64 [e] of a matrix; sum i begins at offsets[i], int64 [g]."""
+    return embedding_bag(chosen, rows, offsets, per_sample_weights=weights, mode="sum")
+
+
+def _sorted(numbers: torch.Tensor) -> torch.Tensor:
+    """Every row of int64 [n, E] in rising order; numpy does not ask where they came from, 9 times faster."""
+    if numbers.device.type == "cpu":
+        return torch.from_numpy(np.sort(numbers.numpy(), axis=1))
+    return numbers.sort(1).values
 
 
 class FamilyScores:
-    """Outputs and relevances of n images: columns are the units, then the families of every level.
+    """Outputs and relevances of n images: columns are the units, then the families of all levels.
 
     The activation of a family is the sum of its members'.
     """
@@ -109,60 +148,76 @@ class FamilyScores:
         self._tail, tables = tail.tail, tail.tail.tables
         self._terms = terms = image_terms(tables, x, values, indices)
         self.y = outputs(terms, self._tail.texts)
-        self._kin = []
-        columns = [terms.values], [terms.indices]
-        for level in tail.families:
-            found = kin(terms.values != 0, level[terms.indices])
-            own = found._replace(member=found.member.to(terms.values))
-            self._kin.append(own)
-            columns[0].append(own.sums(terms.values))
-            columns[1].append(torch.where(own.present(), self._tail.units + own.of, 0))
-        self.values, self.indices = (torch.cat(column, 1) for column in columns)
-        self._coefficients: dict[str, list[Coefficients]] = {}
+        self._kin = found = kin(
+            terms.values != 0, torch.stack([of[terms.indices] for of in tail.families], 1)
+        )
+        families = torch.where(found.of >= 0, self._tail.units + found.of, 0)
+        self.values = torch.cat([terms.values, found.sums(terms.values)], 1)
+        self.indices = torch.cat([terms.indices, families], 1)
+        self._coefficients: dict[str, tuple[Coefficients, ...]] = {}
 
     def relevance(self, form: str, rows: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
-        """R [q, k (1 + L)] of pairs of an image and a prompt."""
+        """R [q, k + W] of pairs of an image and a prompt."""
         own, *removed = self._made(form)
         texts, indices, y = self._tail.texts, self._terms.indices, self.y[rows, prompts]
         single = pair_relevance(own, indices, texts, rows, prompts, y)
         if form == ACT_X_GRAD:
-            return torch.cat([single, *(level.sums(single, rows) for level in self._kin)], 1)
+            return torch.cat([single, self._kin.sums(single, rows)], 1)
         cell = indices[rows] + prompts[:, None] * self._tail.units
-        along = texts.along.reshape(-1).take(cell) * self._terms.values[rows]
-        bias = texts.bias[prompts][:, None]
-        families = [
-            c.along[rows] * level.sums(along, rows) + c.output[rows] * y[:, None] + c.bias[rows] * bias
-            for c, level in zip(removed, self._kin, strict=True)
-        ]
-        return torch.cat([single, *families], 1)
+        along = self._kin.sums(texts.along.reshape(-1).take(cell) * self._terms.values[rows], rows)
+        (whole,), bias = removed, texts.bias[prompts][:, None]
+        families = whole.along[rows] * along + whole.output[rows] * y[:, None] + whole.bias[rows] * bias
+        return torch.cat([single, families], 1)
 
-    def _made(self, form: str) -> list[Coefficients]:
-        """Coefficients of units, and for the exact form those of the families of every level."""
+    def _made(self, form: str) -> tuple[Coefficients, ...]:
+        """Coefficients of units, and for the exact form those of families."""
         if form not in self._coefficients:
-            found = [self._tail.at_one_point[form](self._tail.tables, self._terms)]
-            if form == ABLATION:
-                found += self._removals()
-            self._coefficients[form] = found
+            own = self._tail.at_one_point[form](self._tail.tables, self._terms)
+            self._coefficients[form] = (own, self._removals()) if form == ABLATION else (own,)
         return self._coefficients[form]
 
-    def _removals(self) -> list[Coefficients]:
-        tables, terms = self._tail.tables, self._terms
-        a, (n, k) = terms.values, terms.values.shape
-        places = torch.arange(n * k, device=a.device).view(n, k)
-        every = torch.arange(k, device=a.device).expand(n, k)
-        products = [gram * a[:, :, None] * a[:, None] for gram in grams(tables, terms.indices).among(every)]
-        found = []
-        for level in self._kin:
-            same = (level.first[:, :, None] == level.first[:, None]).to(a) * level.member[:, None]
-            spread, length = (level.sums((gram * same).sum(2)) for gram in products)
-            inner = (terms.shift, terms.toward, tables.bias_dot[terms.indices])
-            shift, toward, bias = (level.sums(a * part) for part in inner)
-            flat = (spread.reshape(-1), length.reshape(-1), bias.reshape(-1))
-            whole = tables._replace(spread=flat[0], length=flat[1], bias_dot=flat[2])
-            present = level.present().to(a)
-            own = terms._replace(values=present, indices=places, shift=shift, toward=toward)
-            found.append(ablation(whole, own))
-        return found
+    def _removals(self) -> Coefficients:
+        """Of families as units of their own: direction D at activation 1."""
+        tables, terms, sums = self._tail.tables, self._terms, self._kin.sums
+        a, j, of = terms.values, terms.indices, self._kin.of
+        inner = (terms.shift, terms.toward, tables.bias_dot[j])
+        shift, toward, bias = (sums(a * part) for part in inner)
+        several = self._kin.several
+        spread, length = (
+            sums(a.square() * alone[j]).masked_scatter(several, joint)
+            for alone, joint in zip((tables.spread, tables.length), self._joint(several), strict=True)
+        )
+        places = torch.arange(of.numel(), device=of.device).view(of.shape)
+        whole = tables._replace(
+            spread=spread.reshape(-1), length=length.reshape(-1), bias_dot=bias.reshape(-1)
+        )
+        own = terms._replace(values=(of >= 0).to(a), indices=places, shift=shift, toward=toward)
+        return ablation(whole, own)
+
+    def _joint(self, several: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """|c(D)|^2 and |B_D|^2 of the families in `several` bool [n, W], row by row.
+
+        Rows of members are summed in blocks, so that memory holds no [n, W, d].
+        """
+        tables, (of, place, column) = self._tail.tables, self._kin
+        spare = several.new_zeros(len(several), 1)
+        chosen = torch.cat([several, spare], 1).gather(1, column)  # memberships of these families [n, E]
+        image, entry = torch.nonzero(chosen, as_tuple=True)
+        at = place[image, entry]
+        units, weights = self._terms.indices[image, at], self._terms.values[image, at]
+        group = image * (of.shape[1] + 1) + column[image, entry]
+        starts = torch.cat(
+            [group.new_zeros(1), 1 + torch.nonzero(group.diff())[:, 0], group.new_tensor([len(group)])]
+        )
+        found = [weights.new_zeros(int(several.sum())) for _ in range(2)]
+        for part in row_blocks(tables, found[0][:, None]):
+            offsets = starts[part.start : part.stop + 1]
+            rows = slice(int(offsets[0]), int(offsets[-1]))
+            bag = units[rows], weights[rows], offsets[:-1] - offsets[0]
+            if tables.normed:
+                found[0][part] = centre(tables, summed_rows(tables.decoder, *bag)).square().sum(1)
+            found[1][part] = summed_rows(tables.lens, *bag).square().sum(1)
+        return found[0], found[1]
 
 
 def with_families(tail: Tail, families: np.ndarray) -> Tail:
