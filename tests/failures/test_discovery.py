@@ -1,7 +1,12 @@
+from unittest import mock
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import betabinom, false_discovery_control
 
+from reliance.failures import discovery
 from reliance.failures.discovery import (
     Rates,
     expected_share,
@@ -141,3 +146,12 @@ def test_q_values_are_those_of_scipy_with_untouched_pairs_counted():
     expected = false_discovery_control(everything, method="bh")[: len(p)]
     np.testing.assert_allclose(false_discovery_rate(p, len(everything)), expected, rtol=1e-12)
     assert false_discovery_rate(np.zeros(0), 5).shape == (0,)
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(1, 30))
+def test_counts_are_those_of_sorting(numbers, few):
+    numbers = np.array(numbers, np.int64)
+    with mock.patch.object(discovery, "_FEW", few):
+        found = discovery._counted(numbers)
+    for ours, theirs in zip(found, np.unique(numbers, return_counts=True), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

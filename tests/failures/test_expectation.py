@@ -70,6 +70,27 @@ def test_one_image_has_no_spread_and_an_absent_class_no_row():
     assert np.isnan(frame["y_std"][0]) and np.isnan(frame["std"][1])
 
 
+def test_rows_are_in_the_order_of_class_and_component():
+    rng = np.random.default_rng(0)
+    moments = Moments.zeros(5, 7)
+    label = rng.choice([0, 2, 3], 30)  # one of five is first, one absent between, one absent at the end
+    moments.add_images(label, rng.normal(size=30))
+    moments.add(label[:20], rng.integers(0, 7, 20), rng.normal(size=20))
+    frame = expectation_frame(moments, np.array([1, 4, 6, 8, 9]))
+    found = list(zip(frame["class_id"], frame["component"], strict=True))
+    pairs = [(c, j) for c, j in zip(*np.nonzero(moments.n_active), strict=True)]
+    names = {0: 1, 2: 6, 3: 8}
+    expected = sorted([(names[c], j) for c, j in pairs] + [(names[c], -1) for c in set(label.tolist())])
+    assert found == expected
+    alone = frame[frame["component"] < 0]
+    assert alone["y_mean"].tolist() == pytest.approx([moments.y[0, c] / moments.n[c] for c in (0, 2, 3)])
+    both = frame[frame["component"] >= 0]
+    assert both["n_active"].tolist() == [moments.n_active[c, j] for c, j in pairs]
+    assert both["mean"].tolist() == pytest.approx(
+        [moments.relevance[0, c, j] / moments.n[c] for c, j in pairs]
+    )
+
+
 @pytest.mark.parametrize("relevance", ["act_x_grad", "ablation"])
 def test_tables_give_bitwise_what_the_images_give(toy, tmp_path, relevance):
     """Sums over blocks of images, as relevances come from the tail, in place of those over the tables."""

@@ -89,6 +89,22 @@ def test_families_are_mined_as_units_whose_relevance_is_the_sum(toy, tmp_path):
     np.testing.assert_allclose(flags["q_value"], expected["q_value"], rtol=5e-3)  # over units and families
 
 
+def test_all_images_of_other_classes_above_the_line_are_listed(toy, tmp_path):
+    y, _ = slow.relevances(toy, "act_x_grad")
+    usable = [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0]
+    expected = []
+    for c, class_id in enumerate(CLASS_IDS):
+        own = y[[i for i in usable if toy.labels[i] == c], c]
+        line = own.mean() - RULE["confidence_std"] * own.std(ddof=1)
+        others = [i for i in usable if toy.labels[i] != c and y[i, c] > line]
+        expected += [(class_id, i, y[i, c]) for i in others]
+    found = mine(toy, tmp_path)[2]
+    assert expected and list(zip(found["class_id"], found["image_id"], strict=True)) == [
+        pair[:2] for pair in expected
+    ]
+    np.testing.assert_allclose(found["y"], [y for *_, y in expected], rtol=1e-5)
+
+
 def test_families_of_other_units_are_refused(toy, tmp_path):
     other = tmp_path / "families.parquet"
     write_table(other, family_frame(levels(M)), FAMILIES, {"cuts": [0.7, 0.4], "m": M}, {"sae": WEIGHTS})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from reliance.tails import integrated
 from reliance.tails.families import FamilyTail, with_families
 from reliance.tails.head_tail import HeadTail
 
@@ -72,6 +73,13 @@ def test_relevances_are_sums_and_removals_of_all_members(toy):
             close(exact[i, place], y[i] - output(toy, without, text))
         silent = scores.values == 0
         assert not slope[silent].any() and not exact[silent].any()
+
+
+def test_members_are_summed_in_blocks_of_any_size(toy, monkeypatch):
+    every = torch.arange(len(toy.x))
+    whole = opened(toy).score(toy.x, toy.values, toy.indices).relevance("ablation", every, every)
+    monkeypatch.setitem(integrated._GATHER, "cpu", 3 * toy.x.shape[1])
+    close(opened(toy).score(toy.x, toy.values, toy.indices).relevance("ablation", every, every), whole)
 
 
 def test_a_family_of_one_is_its_unit(toy):

@@ -6,7 +6,7 @@ the standard deviation are over ALL images of the class, not over those on which
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -101,7 +101,7 @@ def expectation_frame(moments: Moments, class_ids: np.ndarray) -> pd.DataFrame:
     pairs["n_active"] = moments.n_active.reshape(-1)[cell]
     pairs["mean"], pairs["std"] = _mean_std(moments.relevance.reshape(2, -1)[:, cell], n)
     n = moments.n[seen]
-    whole = {
+    whole: dict[str, Any] = {
         "class_id": class_ids[seen],
         "component": -1,
         "n": n,

@@ -14,7 +14,6 @@ so no image asks for a direction of its own. Units keep their numbers 0 to m - 1
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch.nn.functional import embedding_bag
 
 from reliance.tails.head_tail import HeadTail
 from reliance.tails.integrated import row_blocks
+from reliance.tails.kin import kin
 from reliance.tails.protocol import ABLATION, ACT_X_GRAD, Active, Array, Tail
 from reliance.tails.relevance import Coefficients, ablation, centre, image_terms, outputs, pair_relevance
 
@@ -60,7 +60,7 @@ class FamilyTail:
     def score(
         self, x: Array, values: Array, indices: Array, images: np.ndarray | None = None
     ) -> "FamilyScores":
-        """Outputs and relevances of n images; codes become k (1 + L) wide."""
+        """Outputs and relevances of n images; codes become k + W wide, see `Kin`."""
         return FamilyScores(self, x, values, indices)
 
     def alone(self) -> torch.Tensor:
@@ -72,70 +72,11 @@ class FamilyTail:
         raise NotImplementedError("families are removed whole: ask for the relevance 'ablation'")
 
 
-class Kin(NamedTuple):
-    """The families of all levels that are active in n images, each in a column: W columns in all.
-
-    W is the largest number of families in one of the images, E that of memberships. The most images have
-    fewer: what is to spare has family -1, and memberships to spare point at a column W that is thrown away.
-    """
-
-    of: torch.Tensor  # family of each column, int64 [n, W]
-    place: torch.Tensor  # of the unit of each membership, its place in the code, int64 [n, E]
-    column: torch.Tensor  # and of the family; those of a column side by side, places rising, int64 [n, E]
-
-    @property
-    def several(self) -> torch.Tensor:
-        """Where a family has two active members or more, bool [n, W]."""
-        width = self.of.shape[1]
-        count = self.column.new_zeros(len(self.of), width + 1)
-        return count.scatter_add_(1, self.column, torch.ones_like(self.column))[:, :width] > 1
-
-    def sums(self, numbers: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
-        """Sums of numbers [q, k] over the active members of each family [q, W]; 0 in columns to spare.
-
-        rows : images int64 [q] that the numbers are of; None: all, in order.
-        """
-        place, column = (a if rows is None else a[rows] for a in (self.place, self.column))
-        width = self.of.shape[1]
-        sums = numbers.new_zeros(len(numbers), width + 1)
-        return sums.scatter_add_(1, column, numbers.gather(1, place))[:, :width]
-
-
-def kin(active: torch.Tensor, families: torch.Tensor) -> Kin:
-    """From bool [n, k] and the families of the units at each place, int64 [n, L, k], -1 without one.
-
-    Memberships are sorted by family, in numbers that hold the place as well: members lie side by side, and
-    no image's places are compared with each other.
-    """
-    n, levels, k = families.shape
-    low = max(1, (levels * k - 1).bit_length())  # bits of a membership before it is sorted
-    where = torch.arange(levels * k, device=families.device)
-    belongs = (active[:, None] & (families >= 0)).view(n, -1)
-    spare = torch.iinfo(torch.int64).max
-    most = int(belongs.sum(1).max()) if n else 0
-    found = _sorted(torch.where(belongs, (families.reshape(n, -1) << low) | where, spare))[:, :most]
-    family, place, real = found >> low, (found & ((1 << low) - 1)) % k, found < spare
-    begins = real.clone()
-    begins[:, 1:] &= family[:, 1:] != family[:, :-1]
-    count = begins.cumsum(1)
-    width = int(count[:, -1].max()) if count.numel() else 0
-    column = torch.where(real, count - 1, width)
-    of = family.new_full((n, width + 1), -1).scatter_(1, column, family)[:, :width]
-    return Kin(of, torch.where(real, place, 0), column)
-
-
 def summed_rows(
     rows: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor, offsets: torch.Tensor
 ) -> torch.Tensor:
     """Weighted sums [g, d] of rows `chosen` int64 [e] of a matrix; sum i begins at offsets[i], int64 [g]."""
     return embedding_bag(chosen, rows, offsets, per_sample_weights=weights, mode="sum")
-
-
-def _sorted(numbers: torch.Tensor) -> torch.Tensor:
-    """Every row of int64 [n, E] in rising order; numpy does not ask where they came from, 9 times faster."""
-    if numbers.device.type == "cpu":
-        return torch.from_numpy(np.sort(numbers.numpy(), axis=1))
-    return numbers.sort(1).values
 
 
 class FamilyScores:
@@ -215,8 +156,8 @@ class FamilyScores:
             rows = slice(int(offsets[0]), int(offsets[-1]))
             bag = units[rows], weights[rows], offsets[:-1] - offsets[0]
             if tables.normed:
-                found[0][part] = centre(tables, summed_rows(tables.decoder, *bag)).square().sum(1)
-            found[1][part] = summed_rows(tables.lens, *bag).square().sum(1)
+                found[0][part] = centre(tables, summed_rows(tables.decoder, *bag)).norm(dim=1).square()
+            found[1][part] = summed_rows(tables.lens, *bag).norm(dim=1).square()
         return found[0], found[1]
 
 
