@@ -13,7 +13,7 @@ import clock  # noqa: F401 - finds src
 from reliance.encoders.head import Head, project
 
 FAMILY, SPREAD, NOISE = 10, 0.2, 1.2  # classes of a family; what tells them apart; what tells images apart
-CELL, LARGEST = 4, 50  # latents of a split concept, and of a family of these at most
+CELL, FAVOURITES, LARGEST = 4, 4, 50  # latents of a concept; what a class often shows; latents of a family
 
 
 class LabelledImages(NamedTuple):
@@ -89,11 +89,17 @@ class Kindred(World):
     def code(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Codes of images [start, stop) as those of a world, of concepts of which each shows 3 latents or 1.
 
-        Concepts come in twos, side by side. k is a multiple of 8.
+        Concepts come in twos, side by side. A quarter of them are favourites of the image's class: without
+        latents that are common on it, no class is mined. k is a multiple of 8.
         """
         g, shape = np.random.default_rng((4, start)), (stop - start, self.k // 2)
         strata = np.linspace(0, len(self.decoder) // (2 * CELL), self.k // 4 + 1).astype(np.int64)
-        two = g.permuted(g.integers(strata[:-1], strata[1:], (stop - start, self.k // 4)), axis=1)
+        two = g.integers(strata[:-1], strata[1:], (stop - start, self.k // 4))
+        usual = slice(0, max(1, self.k // 16))
+        first, last = strata[:-1][usual], strata[1:][usual]
+        own = 97 * self.label[start:stop, None] + g.integers(FAVOURITES, size=two[:, usual].shape)
+        two[:, usual] = first + own % (last - first)
+        two = g.permuted(two, axis=1)
         concept = (2 * two[..., None] + np.arange(2)).reshape(shape)
         one = np.arange(CELL) == g.integers(CELL, size=(*shape, 1))
         several = np.arange(shape[1]) < self.k // 4
