@@ -7,8 +7,8 @@ another k or m. Cases of single latents are those of truth.json; cases of latent
 repair/cases.parquet, one of each class, of which some are split into two, judged as truth.json judges.
 Coverage and repairs are those of the repair page, of the shipped SAE; coverage is of all images of other
 classes above a class's line, of planted distractors among them (artefacts left out) and of the others.
-What is finished is not made again. Settings of families, cases and coverage were chosen on seeds 0 to 2, 119 and
-131 to 133; 119 to 121 and 131 to 133 judged earlier forms.
+What is finished is not made again. Settings of families, cases and coverage were chosen on seeds 0 to 2, 119
+and 131 to 133; 119 to 121 and 131 to 133 judged earlier forms.
 """
 
 import argparse
