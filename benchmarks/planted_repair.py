@@ -31,8 +31,11 @@ TABLES = ("cases", "case_images", "coverage", "accounted", "proof", "repairs")
 FAILURES = {"prompt_set": "short", "every_nth": 1, "max_cases_per_class": 1}
 
 
-def configured(seed: int) -> list[str]:
-    """Entries of the configuration: the demo of a seed, with SAEs of other sizes beside its own."""
+def configured(seed: int, rate: float | None = None) -> list[str]:
+    """Entries of the configuration: the demo of a seed, with SAEs of other sizes beside its own.
+
+    rate : `repair.min_hit_rate`; None is as shipped.
+    """
     *world, own = settings(seed)
     variants = yaml.safe_load(own.removeprefix("variants="))
     for name, size in SIZES.items():
@@ -40,10 +43,11 @@ def configured(seed: int) -> list[str]:
         labelled = {"encoder": "demo", "dataset": "planted", "labeller": "demo_labeller"}
         variants[name] = {**labelled, "sae": sae, "failures": FAILURES}
     flat = yaml.safe_dump(variants, default_flow_style=True, width=1 << 20).strip()
-    return [*world, f"variants={flat}", "compute={threads: 1}"]
+    rule = [] if rate is None else [f"repair={{min_hit_rate: {rate}}}"]
+    return [*world, f"variants={flat}", "compute={threads: 1}", *rule]
 
 
-def run(seed: int, cores: int) -> Path:
+def run(seed: int, cores: int, rate: float | None = None) -> Path:
     """Build what is judged; returns the folder of results."""
     targets = [
         f"results/{name}/{table}"
@@ -52,7 +56,7 @@ def run(seed: int, cores: int) -> Path:
     ]
     targets += [f"results/{SHIPPED}/repair/{table}.parquet" for table in TABLES]
     targets.append(f"results/{SHIPPED}/repaired/edits.json")
-    return build(ROOT / f"build/planted_truth/{seed}", targets, configured(seed), cores)
+    return build(ROOT / f"build/planted_truth/{seed}", targets, configured(seed, rate), cores)
 
 
 class Truth(NamedTuple):
@@ -119,13 +123,14 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[134, 135, 136])
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--min-hit-rate", type=float, help="repair.min_hit_rate, in place of what is shipped")
     arguments = parser.parse_args()
     rows: dict[str, list[list[float]]] = {}
     covered, repairs = [], []
     print("| seed | SAE | latents: recall | precision | cases | and families: recall | precision | cases |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     for seed in arguments.seeds:
-        results = run(seed, arguments.cores)
+        results = run(seed, arguments.cores, arguments.min_hit_rate)
         truth = planted(results)
         for variant in (SHIPPED, *SIZES):
             parts = judged(results, variant, truth)
