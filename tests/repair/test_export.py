@@ -15,14 +15,14 @@ from PIL import Image
 from safetensors import safe_open
 
 from attribution.toy import CLASS_IDS, WEIGHTS, ToySplit
-from reliance.base.artifacts import STAMP_KEY, read_json, read_table, write_table
+from reliance.base.artifacts import read_json, read_table, write_table
 from reliance.base.errors import RelianceError
 from reliance.base.stamps import read_stamp
-from reliance.base.tensors import write_tensors
 from reliance.encoders.text import TEXT
 from reliance.images.tables import CLASSES
 from reliance.repair.export import Repaired, Sets, Tried, export_repair
 from reliance.repair.schema import REPAIRS
+from reliance.repair.trials import write_vectors
 
 DOCS = Path(__file__).parents[2] / "docs" / "repair.md"
 NAMES = {2: "kite", 3: "crane", 5: "cow", 9: "rook"}
@@ -75,7 +75,7 @@ def made(tmp_path):
     tried = Tried(tmp_path / "repairs.parquet", tmp_path / "repairs.safetensors")
     params = {"split": "train", "seed": 0, "every_nth": 1}
     stamp = write_table(tried.repairs, table, REPAIRS, params, ids)
-    write_tensors(tried.vectors, {"weight": weight, "bias": bias}, {STAMP_KEY: stamp.to_json()})
+    write_vectors(tried.vectors, weight, bias, stamp)
     sets = Sets(files.text, files.text, files.text, other, other)
     given = {"tried": tried, "sets": sets, "classes": tmp_path / "classes.parquet"}
     return toy, {**given, "index": files.index, "embeddings": files.embeddings}, weight, bias, extended

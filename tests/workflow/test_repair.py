@@ -97,3 +97,8 @@ def test_the_page_and_the_mended_classifier_are_there(mended: Project) -> None:
         weight, classes = file.get_tensor("weight"), json.loads(file.metadata()["classes"])
     judged = json.loads((mended.folder / "results/tiny/repaired/edits.json").read_text())["judged"]
     assert len(weight) == len(classes) and judged["top1_after"] >= judged["top1_before"] - 0.005
+
+
+def test_every_artifact_is_whole(mended: Project) -> None:
+    done = mended.verify()
+    assert done.returncode == 0 and "whole" in done.stdout, done.stdout + done.stderr

@@ -20,14 +20,23 @@ import pandas as pd
 import yaml
 from safetensors import safe_open
 
-from reliance.base.artifacts import STAMP_KEY, Stamp, check_same, derived_stamp, read_table, write_json
+from reliance.base.artifacts import (
+    STAMP_KEY,
+    Stamp,
+    check_kind,
+    check_same,
+    derived_stamp,
+    hash_arrays,
+    read_table,
+    write_json,
+)
 from reliance.base.errors import RelianceError
 from reliance.base.tensors import write_tensors
 from reliance.base.writing import atomic
 from reliance.encoders.text import TEXT
 from reliance.images.tables import CLASSES
 from reliance.repair.paired import mean_change
-from reliance.repair.schema import REPAIRS
+from reliance.repair.schema import REPAIRS, VECTORS
 from reliance.repair.trials import halves
 from reliance.robustness.inputs import open_split, unit_blocks
 
@@ -108,10 +117,10 @@ def export_repair(
         "without_repair": _without(frame),
         "how": "outputs = z/|z| . weight + bias; unit edits are no part of the rows",
     }
-    params = {"only": only}
+    tensors = {"weight": new[0].astype(np.float32), "bias": new[1].astype(np.float32)}
+    params = {"only": only, "content": hash_arrays(tensors)}
     stamp = derived_stamp(KIND, SCHEMA, params, {"repairs": table.stamp.id, "text": main.stamp.id})
     known = [str(names[c]) for c in class_ids]
-    tensors = {"weight": new[0].astype(np.float32), "bias": new[1].astype(np.float32)}
     metadata = {"classes": json.dumps(known), "prompts": json.dumps([row.prompts for row in rows])}
     write_tensors(repaired.classifier, tensors, {**metadata, STAMP_KEY: stamp.to_json()})
     listed = [{"class": name, "prompts": row.prompts} for name, row in zip(known, rows, strict=True)]
@@ -176,7 +185,8 @@ def read_vectors(tried: Tried, stamp: Stamp) -> tuple[np.ndarray, np.ndarray]:
     """weight [R, p] and bias [R] of the rows of the table of repairs, whose stamp they must carry."""
     with safe_open(str(tried.vectors), framework="numpy") as file:
         own = Stamp.from_json((file.metadata() or {}).get(STAMP_KEY, "{}"))
-        check_same("repairs", (tried.vectors, own.id), (tried.repairs, stamp.id))
+        check_kind(tried.vectors, own, *VECTORS)
+        check_same("repairs", (tried.vectors, own.inputs["repairs"]), (tried.repairs, stamp.id))
         return file.get_tensor("weight"), file.get_tensor("bias")
 
 

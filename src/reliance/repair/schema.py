@@ -134,6 +134,7 @@ UNEXPLAINED = TableSpec(
         ("examples", "strings"),  # image_ids, the most typical first
     ),
 )
+VECTORS = ("repair_vectors", 1)  # kind and schema version of what repairs put in place of prompts
 REPAIRS = TableSpec(
     "repairs",
     1,

@@ -18,7 +18,15 @@ import pandas as pd
 
 from reliance.attribution.inputs import COMPUTING, LATENTS, Computing, Explained, open_inputs
 from reliance.attribution.prompts import read_prompts
-from reliance.base.artifacts import STAMP_KEY, Stamp, check_same, read_table, write_table
+from reliance.base.artifacts import (
+    STAMP_KEY,
+    Stamp,
+    check_same,
+    derived_stamp,
+    hash_arrays,
+    read_table,
+    write_table,
+)
 from reliance.base.tensors import write_tensors
 from reliance.encoders.text import TEXT
 from reliance.repair.candidates import REPAIRS as KINDS
@@ -26,7 +34,7 @@ from reliance.repair.candidates import Candidate, Known, candidates
 from reliance.repair.paired import Change, auc_change, mean_change
 from reliance.repair.proof import Case, Listed, read_cases
 from reliance.repair.scene import Scene
-from reliance.repair.schema import CARRIERS, CASES, REPAIRS
+from reliance.repair.schema import CARRIERS, CASES, REPAIRS, VECTORS
 from reliance.robustness.auc import auc
 
 log = logging.getLogger(__name__)
@@ -107,12 +115,19 @@ def try_repairs(
     p = scene.text.shape[1]
     weight = np.stack([np.zeros(p), *(c.weight for c in kept)])[1:].astype(np.float32)
     bias = np.array([c.bias for c in kept], np.float32)
-    write_tensors(vectors, {"weight": weight, "bias": bias}, {STAMP_KEY: stamp.to_json()})
+    write_vectors(vectors, weight, bias, stamp)
     done = frame[frame["recommended"]]
     log.info(
         "%d of %d cases have a repair: %s", len(done), len(cases), done["repair"].value_counts().to_dict()
     )
     return stamp
+
+
+def write_vectors(path: Path, weight: np.ndarray, bias: np.ndarray, stamp: Stamp) -> None:
+    """Write weight [R, p] and bias [R] of the rows of the table of repairs, whose stamp is given."""
+    arrays = {"weight": weight, "bias": bias}
+    own = derived_stamp(*VECTORS, {"content": hash_arrays(arrays)}, {"repairs": stamp.id})
+    write_tensors(path, arrays, {STAMP_KEY: own.to_json()})
 
 
 def halves(images: int, seed: int) -> np.ndarray:
