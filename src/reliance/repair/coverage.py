@@ -108,20 +108,17 @@ def cover(
         line = _line(scene, row, float(stamped[0]["confidence_std"]))
         of_class = [case for case in cases if case.row == row]
         listed, explained, chance = explained_by(scene, of_class, row, places, line)
-        below = np.setdiff1d(np.flatnonzero(scene.label != row), places, assume_unique=True)
-        like = looks.like([case.places for case in of_class], below)
-        nearest = np.argsort(-scene.outputs(scene.text[row])[below], kind="stable")[: len(places)]
-        alike = like[places] & ~explained
+        like, just_below = alike_by(scene, looks, of_class, row, places)
+        alike = like & ~explained
         known = explained | alike
         found = features.of_class(row, places[known], places[~known], line, SIZE)
-        shown = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
-        counts = [int(part.sum()) for part in (listed, explained, alike, shown)]
-        just_below = float(like[below[nearest]].mean()) if len(nearest) else 0.0
+        sharing = np.isin(places, np.concatenate([np.zeros(0, np.int64), *(f.places for f in found)]))
+        counts = [int(part.sum()) for part in (listed, explained, alike, sharing)]
         rows.append((class_id, len(places), *counts[:2], chance, counts[2], just_below, counts[3]))
-        how = np.select([listed, explained, alike, shown], WAYS, LEFT)
+        how = np.select([listed, explained, alike, sharing], WAYS, LEFT)
         images.append(pd.DataFrame({"class_id": class_id, "image_id": scene.ids[places], "how": how}))
         shared += [_feature(class_id, i, feature, features, named) for i, feature in enumerate(found)]
-        left += _described(class_id, scene.ids[places[~known & ~shown]], scene, named)
+        left += _described(class_id, scene.ids[places[~known & ~sharing]], scene, named)
     params, ids = stamped
     ids = {**ids, "labels": embeddings.stamp.id, "vocabulary": words_stamp.id, "classes": names_stamp.id}
     ids["components"] = components.stamp.id
@@ -147,6 +144,19 @@ def explained_by(
         by_chance |= _at_random(scene, case, places) @ vector <= line
     share = float(by_chance.mean()) if len(places) else 0.0
     return listed, listed | fallen, share
+
+
+def alike_by(
+    scene: Scene, looks: Looks, cases: Sequence[Carried], row: int, places: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """(whether images at `places` of a class look like one of its cases bool [n], share of as many below).
+
+    Those below are the images of other classes that are nearest to the line.
+    """
+    below = np.setdiff1d(np.flatnonzero(scene.label != row), places, assume_unique=True)
+    like = looks.like([case.places for case in cases], below)
+    nearest = np.argsort(-scene.outputs(scene.text[row])[below], kind="stable")[: len(places)]
+    return like[places], float(like[below[nearest]].mean()) if len(nearest) else 0.0
 
 
 def _at_random(scene: Scene, case: Carried, places: np.ndarray) -> np.ndarray:

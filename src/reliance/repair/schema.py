@@ -26,10 +26,7 @@ CASES = TableSpec(
         ("name", "string"),
         ("score", "float64"),
         ("q_value", "float64"),
-        (
-            "as_active",
-            "int64",
-        ),  # images of other classes with it as active as the flagged ones (`repair.hits`)
+        ("as_active", "int64"),  # images of other classes with it as active as the flagged (`repair.hits`)
         ("hit_rate", "float64"),  # of these, those above the line; of the whole case
         ("usual", "float64"),  # of all images of other classes
         ("images", "int64"),
