@@ -15,52 +15,23 @@ all). Choose by some seeds, judge by others once: rows of the two must not be on
 
 import argparse
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
 from planted_truth import settings
-from reliance.attribution.inputs import Explained, Inputs, blocks, open_inputs
-from reliance.failures.expectation import Moments, expectation_frame
-from reliance.failures.outliers import MINING, decision_lines, flag_pairs, sample_frame
+from reliance.attribution.inputs import COMPUTING, Explained, Inputs, open_inputs
+from reliance.failures import outliers
+from reliance.failures.measured import expected_of, open_mining_tail
+from reliance.failures.outliers import MINING, Looked, decision_lines
 from reliance.failures.reference import reference
-from reliance.failures.scan import Miner, Tally
 from reliance.planted import scoring
 from reliance.planted.truth import judge_flags, outputs, read_planted
-from reliance.tails.head_tail import HeadScores, HeadTail
 from seeded import ROOT, build
 
 FORMS = ("act_x_grad", "ablation")
 ROWS, OVERLAP = 4096, 0.5
-
-
-class ContrastScores:
-    """Outputs for the prompts, relevances for their contrasts, of lengths [C]."""
-
-    def __init__(self, plain: HeadScores, contrast: HeadScores, lengths: torch.Tensor) -> None:
-        self.values, self.indices, self.y = plain.values, plain.indices, plain.y
-        self.contrast, self.lengths = contrast, lengths
-
-    def relevance(self, form: str, rows: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
-        """R [q, k]; a tail scales its prompts to unit length."""
-        return self.contrast.relevance(form, rows, prompts) * self.lengths[prompts, None]
-
-
-class Contrast:
-    """A tail of prompts [C, p], and one of their contrasts."""
-
-    def __init__(self, inputs: Inputs, plain: HeadTail) -> None:
-        text = inputs.text - inputs.text.mean(axis=0)
-        self.both = plain, HeadTail(inputs.head, inputs.units.directions, text)
-        self.lengths = torch.as_tensor(np.linalg.norm(text, axis=1))
-        self.device, self.units = plain.device, plain.units
-
-    def score(self, *images: Any) -> ContrastScores:
-        """Outputs and relevances of images."""
-        plain, contrast = (tail.score(*images) for tail in self.both)
-        return ContrastScores(plain, contrast, self.lengths)
 
 
 class Mined(NamedTuple):
@@ -73,31 +44,12 @@ class Mined(NamedTuple):
 
 def mine(inputs: Inputs, form: str, contrastive: bool) -> Mined:
     """Expectations and flags as the pipeline's stages have them, in memory."""
-    plain = HeadTail(inputs.head, inputs.units.directions, inputs.text)
-    tail: Any = Contrast(inputs, plain) if contrastive else plain
-    moments, summed = Moments.zeros(len(inputs.class_ids), plain.units), np.zeros(2)
-    for block in blocks(inputs, 1, ROWS):
-        scores = tail.score(block.x, block.values, block.indices)
-        label = torch.as_tensor(block.label)
-        rows = torch.arange(len(label))
-        r = scores.relevance(form, rows, label).numpy()
-        moments.add_images(block.label, scores.y[rows, label].numpy())
-        image, position = np.nonzero(block.values)
-        moments.add(block.label[image], block.indices[image, position], r[image, position])
-        summed += [float(scores.y.double().sum()), scores.y.numel()]
-    frame = expectation_frame(moments, inputs.class_ids)
-    known = reference(frame, inputs.class_ids, plain.units, "float32")
-    lines = decision_lines(known, MINING.min_z, MINING.confidence_std, plain.device)
-    miner, tally = Miner(tail, lines, form), Tally.zeros(known.mean.shape, plain.device)
-    for block in blocks(inputs, 1, ROWS):
-        miner.count(block, tally)
-    floor = known._replace(y_mean=known.y_mean - summed[0] / summed[1]) if contrastive else known
-    flags = flag_pairs(tally, floor, MINING)
-    kept = torch.zeros(known.mean.shape, dtype=torch.bool)
-    kept[flags["row"].to_numpy(), flags["component"].to_numpy()] = True
-    found = [miner.collect(block, kept) for block in blocks(inputs, 1, ROWS)]
-    flags["class_id"] = inputs.class_ids[flags["row"]]
-    return Mined(flags, sample_frame(found, known, inputs.class_ids, "train"), lines.confident.numpy())
+    tail = open_mining_tail(inputs, COMPUTING, contrastive)
+    known = reference(expected_of(inputs, tail, form, 1, ROWS), inputs.class_ids, tail.units, COMPUTING.dtype)
+    looked = Looked(1, ROWS, inputs.embeddings.path)
+    flags, samples = outliers.mine(inputs, tail, known, (form, contrastive), MINING, looked)
+    lines = decision_lines(known, MINING.min_z, MINING.confidence_std, tail.device)
+    return Mined(flags, samples.assign(split="train"), lines.confident.numpy())
 
 
 def judge(mined: Mined, inputs: Inputs, results: Path) -> list[float]:

@@ -33,7 +33,7 @@ def toy(tmp_path_factory):
     return made
 
 
-def mine(toy, folder, relevance="act_x_grad", **rule):
+def mine(toy, folder, relevance="act_x_grad", contrastive=True, **rule):
     out = {name: folder / f"{name}.parquet" for name in ("outliers", "outlier_samples", "confident")}
     mine_families(
         toy.explained,
@@ -41,6 +41,7 @@ def mine(toy, folder, relevance="act_x_grad", **rule):
         **out,
         every_nth=1,
         relevance=relevance,
+        contrastive=contrastive,
         rule=Mining(**{**RULE, **rule}),
         computing=Computing(block_rows=50, threads=1, dtype="float64"),
     )
@@ -56,9 +57,10 @@ def test_families_are_read_as_they_were_written(toy):
     assert members_of(table, 3).tolist() == [3] and members_of(table, M + 4).tolist() == SPLIT.tolist()
 
 
+@pytest.mark.parametrize("contrastive", [True, False])
 @pytest.mark.parametrize("relevance", ["act_x_grad", "ablation"])
-def test_no_latent_of_a_split_concept_is_found_alone_and_its_family_is(toy, tmp_path, relevance):
-    flags, samples, confident = mine(toy, tmp_path, relevance)
+def test_no_latent_of_a_split_concept_is_found_alone_and_its_family_is(toy, tmp_path, relevance, contrastive):
+    flags, samples, confident = mine(toy, tmp_path, relevance, contrastive)
     found = set(zip(flags["class_id"], flags["component"], strict=True))
     assert not found & {(CLASS_IDS[0], int(j)) for j in SPLIT}
     assert (CLASS_IDS[0], M + 4) in found
@@ -69,8 +71,10 @@ def test_no_latent_of_a_split_concept_is_found_alone_and_its_family_is(toy, tmp_
     assert set(own["image_id"]) <= set(high["image_id"])
 
 
-def test_families_are_mined_as_units_whose_relevance_is_the_sum(toy, tmp_path):
+@pytest.mark.parametrize("contrastive", [True, False])
+def test_families_are_mined_as_units_whose_relevance_is_the_sum(toy, tmp_path, contrastive):
     y, r = slow.relevances(toy, "act_x_grad")
+    r = r - r.mean(axis=1, keepdims=True) if contrastive else r
     wide = [r] + [np.stack([r[..., f == number].sum(-1) for number in range(6)], -1) for f in levels(M)]
     both = np.concatenate([wide[0], wide[1] + wide[2]], axis=-1)
     rows = [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0]
@@ -79,7 +83,7 @@ def test_families_are_mined_as_units_whose_relevance_is_the_sum(toy, tmp_path):
     wide_toy = SimpleNamespace(labels=toy.labels, decoder=np.zeros((M + 6, 1)))
     with mock.patch.object(slow, "is_active", lambda split: np.column_stack([alone, *together])):
         kept, _, _ = slow.mine(wide_toy, y, both, rows, RULE)
-    flags, _, _ = mine(toy, tmp_path)
+    flags, _, _ = mine(toy, tmp_path, contrastive=contrastive)
     assert kept and list(zip(flags["class_id"], flags["component"], strict=True)) == [
         (CLASS_IDS[c], j) for c, j in kept
     ]

@@ -16,6 +16,13 @@ def test_images_of_two_kinds_are_two_parts_and_those_of_one_are_not():
     assert not parts_of(two[:34], np.zeros(34), least=10).any()  # four images are no part
 
 
+def test_a_part_is_a_fifth_of_the_images_at_least():
+    two = np.concatenate([around(0, 40, 0.05, 1), around(1, 10, 0.05, 2)])
+    assert (parts_of(two, np.zeros(50), least=10) == [1] * 40 + [2] * 10).all()
+    more = np.concatenate([around(0, 41, 0.05, 1), around(1, 10, 0.05, 2)])
+    assert not parts_of(more, np.zeros(51), least=10).any()
+
+
 def test_parts_that_are_somewhat_apart_count_where_each_is_of_a_class_of_its_own():
     mixed = np.eye(6)[0] + 0.6 * np.repeat(np.eye(6)[[1, 2]], 30, axis=0)
     unit = mixed + 0.35 * np.random.default_rng(0).normal(size=(60, 6))

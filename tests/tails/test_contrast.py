@@ -25,3 +25,20 @@ def test_contrastive_relevance_is_what_is_beyond_the_mean_of_all_prompts():
         for c in range(n):
             found = contrast.relevance(form, every, torch.full((n,), c))
             close(found, of_all[c] - of_all.mean(0))
+
+
+def test_what_is_not_asked_of_pairs_is_that_of_the_prompts():
+    toy = Toy(unit=False)
+    opened = lambda t: HeadTail(toy.head, toy.decoder, t, dtype=DOUBLE)  # noqa: E731
+    plain, contrast = opened(toy.text), ContrastTail(opened, toy.text)
+    assert (contrast.prompts, contrast.units, contrast.forms) == (plain.prompts, plain.units, plain.forms)
+    close(contrast.alone(), plain.alone())
+
+
+def test_one_prompt_has_no_contrast():
+    toy = Toy(unit=False)
+    tail = ContrastTail(lambda t: HeadTail(toy.head, toy.decoder, t, dtype=DOUBLE), toy.text[:1])
+    scores = tail.score(toy.x, toy.values, toy.indices)
+    every = torch.arange(len(toy.x))
+    assert torch.isfinite(scores.y).all()
+    assert (scores.relevance("act_x_grad", every, torch.zeros_like(every)) == 0).all()

@@ -122,7 +122,8 @@ class Repair(Section):
     )
     shortlist: Annotated[int, Field(ge=1, le=1024)] = 16
     largest: Annotated[int, Field(ge=2, le=INT32_MAX)] = 50
-    min_hit_rate: Share = 0.25
+    contrastive: bool = True
+    min_hit_rate: Share = 0.33
     draws: Annotated[int, Field(ge=2, le=1000)] = 10
     most_loss: Share = 0.005
     seed: Annotated[int, Field(ge=0, le=INT32_MAX)] = 0

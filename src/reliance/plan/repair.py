@@ -37,6 +37,11 @@ def to_mine(plan: Plan, w: Wildcards) -> Paths:
     return {**explained(plan, w.variant, "train"), "families": at(paths.FAMILIES, variant=w.variant)}
 
 
+def mining_families(plan: Plan, w: Wildcards) -> Values:
+    """When reliance counts as unexpected, of units and families."""
+    return {**mining(plan, w), **some(plan.config.repair, "contrastive")}
+
+
 def to_list(plan: Plan, w: Wildcards) -> Paths:
     """What was flagged, and what its images are."""
     texts = ("short", "extended", "words")
@@ -188,7 +193,7 @@ STAGES = (
             "confident": paths.CONFIDENT,
         },
         variants=closed,
-        settings=mining,
+        settings=mining_families,
         untracked=in_blocks,
         memory=lambda s: 4000 + 1.5e-4 * s.classes * s.latents,
         minutes=lambda s: 30 + s.train * s.classes / 3e6,

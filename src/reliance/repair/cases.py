@@ -83,7 +83,7 @@ def list_family_cases(
     view: View,
     selection: Selection | None = None,
     min_samples: int = 10,
-    min_hit_rate: float = 0.25,
+    min_hit_rate: float = 0.33,
     top_n: int = 20,
     block_rows: int = 4096,
 ) -> Stamp:

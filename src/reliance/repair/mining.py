@@ -32,7 +32,7 @@ def mine_families(
     split: str = "train",
     every_nth: int = 5,
     relevance: str = "act_x_grad",
-    contrastive: bool = False,
+    contrastive: bool = True,
     rule: Mining = MINING,
     units: str = LATENTS,
     computing: Computing = COMPUTING,

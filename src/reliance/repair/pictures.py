@@ -7,6 +7,7 @@ import numpy as np
 
 CLEAR, BY_CLASS = 0.65, 0.25  # silhouettes from which two groups are two; where they are of two classes
 PURE = 0.8  # share of a group that is of one class
+FIFTH = 5  # a part is one in so many images at least
 _STEPS = 50
 
 
@@ -38,11 +39,13 @@ def classes_of(class_ids: np.ndarray, names: Mapping[int, str], count: int = 3) 
 def parts_of(unit: np.ndarray, class_ids: np.ndarray, least: int) -> np.ndarray:
     """1 or 2 for every image of a case whose images are clearly of two kinds, else 0; int64 [n].
 
-    unit : labeller's unit embeddings [n, p]. class_ids : [n]. least : images of a part at least.
-    Two parts are those of 2-means by cosine. They are clearly different if images are much nearer to their
-    own centre than to the other (mean of 1 - d_own / d_other), or somewhat nearer and each of one class.
+    unit : labeller's unit embeddings [n, p]. class_ids : [n]. least : images of a part at least, which is a
+    fifth of all at least: fewer are exceptions, no kind. Two parts are those of 2-means by cosine. They are
+    clearly different if images are much nearer to their own centre than to the other (mean of
+    1 - d_own / d_other), or somewhat nearer and each of one class.
     """
     none = np.zeros(len(unit), np.int64)
+    least = max(least, -(-len(unit) // FIFTH))
     if len(unit) < 2 * least:
         return none
     part = clusters(unit, 2)

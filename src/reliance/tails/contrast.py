@@ -9,6 +9,7 @@ Outputs y, and with them the line of high confidence, stay those of the prompt.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,41 +24,43 @@ def contrasts(text: np.ndarray) -> np.ndarray:
 
 
 class ContrastTail:
-    """A tail for text vectors [C, p] that `opened` makes, and one for their contrasts.
+    """One tail, that `opened` makes, for the contrasts of text vectors [C, p] and for their mean.
 
-    A tail scales its prompts to unit length, so relevances are multiplied by that of the contrasts.
+    A tail scales its prompts to unit length: what it says of contrasts is multiplied by theirs. The output of
+    a prompt is the sum of that of its contrast and that of the mean.
     """
 
     def __init__(self, opened: Callable[[np.ndarray], Tail], text: np.ndarray) -> None:
-        contrast = contrasts(text)
-        self._plain, self._contrast = opened(text), opened(contrast)
-        lengths = np.linalg.norm(contrast, axis=1)
-        self._lengths = torch.as_tensor(lengths, device=self._plain.device)
+        self._opened, self._text = opened, text
+        vectors = np.concatenate([contrasts(text), text.mean(axis=0, keepdims=True)])
+        lengths = np.linalg.norm(vectors, axis=1)
+        vectors[lengths == 0] = text[0]  # of one prompt alone: nothing has a direction, and this times 0 is 0
+        self._tail = opened(vectors)
+        self._lengths = torch.as_tensor(lengths, device=self._tail.device)
 
     @property
     def forms(self) -> Sequence[str]:
         """The relevances it knows."""
-        return self._plain.forms
+        return self._tail.forms
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self._plain.device
+        return self._tail.device
 
     @property
     def prompts(self) -> int:
         """C."""
-        return self._plain.prompts
+        return len(self._text)
 
     @property
     def units(self) -> int:
         """m."""
-        return self._plain.units
+        return self._tail.units
 
     def score(self, x: Array, values: Array, indices: Array, images: np.ndarray | None = None) -> Scores:
         """Outputs of the prompts and relevances of their contrasts."""
-        plain, contrast = (tail.score(x, values, indices, images) for tail in (self._plain, self._contrast))
-        return ContrastScores(plain, contrast, self._lengths)
+        return ContrastScores(self._tail.score(x, values, indices, images), self._lengths)
 
     def alone(self) -> torch.Tensor:
         """Logit Lens of the prompts [C, m]."""
@@ -67,14 +70,23 @@ class ContrastTail:
         """The active units, to be deleted and inserted, for the prompts."""
         return self._plain.activate(values, indices, images)
 
+    @cached_property
+    def _plain(self) -> Tail:
+        return self._opened(self._text)
+
 
 class ContrastScores:
-    """Outputs for the prompts, relevances for their contrasts, of lengths [C]."""
+    """Outputs for the prompts, relevances for their contrasts, from scores of C contrasts and of the mean.
 
-    def __init__(self, plain: Scores, contrast: Scores, lengths: torch.Tensor) -> None:
-        self.values, self.indices, self.y = plain.values, plain.indices, plain.y
-        self._contrast, self._lengths = contrast, lengths.to(plain.y)
+    lengths : of contrasts and mean, float64 [C + 1].
+    """
+
+    def __init__(self, scores: Scores, lengths: torch.Tensor) -> None:
+        self._scores, self._lengths = scores, lengths.to(scores.y)
+        self.values, self.indices = scores.values, scores.indices
+        parts = scores.y * self._lengths
+        self.y = parts[:, :-1] + parts[:, -1:]
 
     def relevance(self, form: str, rows: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """R [q, k] of pairs of an image and a prompt."""
-        return self._contrast.relevance(form, rows, prompts) * self._lengths[prompts, None]
+        return self._scores.relevance(form, rows, prompts) * self._lengths[prompts, None]
