@@ -51,6 +51,13 @@ def test_what_most_images_share_stands_before_what_fewer_share_and_before_ids():
     assert shared_value({"patient": wide, **more}, far, 0, images)["attribute"] == "background"
 
 
+def test_what_images_of_other_classes_have_as_well_sets_no_case_apart():
+    labels, images = np.repeat([0, 1, 2], 20), np.arange(20, 40)
+    word = np.full(60, "none", object)
+    word[20:22] = word[40:43] = "sale"
+    assert shared_value({"word": word}, labels, 0, images)["attribute"] == ""  # nine tenths, of others .85
+
+
 def test_accuracies_are_those_of_every_class_and_value(truth):
     frame, labels = truth
     values = frame["background"].to_numpy(object)

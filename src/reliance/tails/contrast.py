@@ -84,9 +84,9 @@ class ContrastScores:
     def __init__(self, scores: Scores, lengths: torch.Tensor) -> None:
         self._scores, self._lengths = scores, lengths.to(scores.y)
         self.values, self.indices = scores.values, scores.indices
-        parts = scores.y * self._lengths
-        self.y = parts[:, :-1] + parts[:, -1:]
+        mean = scores.y[:, -1:] * self._lengths[-1]
+        self.y = torch.addcmul(mean, scores.y[:, :-1], self._lengths[:-1])
 
     def relevance(self, form: str, rows: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """R [q, k] of pairs of an image and a prompt."""
-        return self._scores.relevance(form, rows, prompts) * self._lengths[prompts, None]
+        return self._scores.relevance(form, rows, prompts).mul_(self._lengths[prompts, None])
