@@ -63,8 +63,8 @@ class Scores(Protocol):
     def relevance(self, form: str, rows: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """R [q, k] of q pairs of an image (`rows` int64 [q]) and a prompt (`prompts` int64 [q]).
 
-        `form` is one of the tail's. A unit that is not active has relevance 0. The numbers are the caller's to
-        change.
+        `form` is one of the tail's. A unit that is not active has relevance 0. The numbers are
+        the caller's to change.
         """
 
 
