@@ -16,9 +16,10 @@ processes of their own, at two sizes, and are extrapolated to 1.28 M images with
 safetensors; without pandas and zarr the stages are left out. Differences to the alternatives are printed.
 
 With --families only this, in a world whose latents have families of three levels and fire together: "with" is
-the stage `mine_families`, which mines latents and families and measures by itself what it expects; "without"
-is all that mining latents alone takes from the same codes: `attribute_subset` (the attributions of the images
-that are mined, which some pages read as well), `expectations` and `mine_outliers`. The stages run in turn,
+the stage `mine_families` as shipped, by contrastive relevance: it mines latents and families and measures by
+itself what it expects. "without" is all that mining latents alone, by plain relevance, takes from the same
+codes: `attribute_subset` (the attributions of the images that are mined, which some pages read as well),
+`expectations` and `mine_outliers`. The stages run in turn,
 --rounds times (once with --whole); costs are medians, as is the ratio within rounds (goal: at most 1.5).
 """
 

@@ -222,7 +222,8 @@ def repair_variant(
     variant: str,
     case: Annotated[str | None, typer.Option(help="one case by its id")] = None,
     to: Annotated[
-        Path | None, typer.Option(help="folder of the export; else repaired/ of the variant")
+        Path | None,
+        typer.Option(help="folder of the export; else repaired/ of the variant, or repaired/CASE/"),
     ] = None,
     results: Results = Path(RESULTS),
     as_json: AsJson = False,

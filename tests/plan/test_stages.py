@@ -195,6 +195,17 @@ def test_a_key_at_its_default_is_no_setting_of_an_embedding(raw: dict[str, Any])
     assert keys(jpeg_decoding="reduced") == {**usual, "jpeg_decoding": "reduced"}
 
 
+def test_families_are_mined_as_the_section_repair_says(raw: dict[str, Any]) -> None:
+    def contrastive(of_repair: bool, of_failures: bool) -> list[bool]:
+        changes = {"repair": {"contrastive": of_repair}, "failures": {"contrastive": of_failures}}
+        plan, w = Plan(load(merged(raw, changes))), Wildcards(variant="tiny")
+        stages = STAGES_BY_NAME["mine_families"], STAGES_BY_NAME["mine_outliers"]
+        return [bool(stage.settings(plan, w).get("contrastive")) for stage in stages if stage.settings]
+
+    assert contrastive(of_repair=True, of_failures=False) == [True, False]
+    assert contrastive(of_repair=False, of_failures=True) == [False, True]
+
+
 def test_users_paths_may_hold_braces(raw: dict[str, Any], tmp_path: Path) -> None:
     odd = tmp_path / "my {data} é"
     odd.mkdir()

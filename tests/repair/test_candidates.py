@@ -7,7 +7,7 @@ from reliance.repair.candidates import SHIFTS, STRENGTHS, Known, _direction, can
 from reliance.repair.paired import Change
 from reliance.repair.proof import Case
 from reliance.repair.scene import Scene
-from reliance.repair.trials import Trial, halved, halves, sides, tried
+from reliance.repair.trials import Trial, halved, halves, harms, sides, tried
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,20 @@ def test_nothing_of_the_judging_half_is_looked_at(scene):
     finally:
         scene.unit[:], scene.x[:] = unit, x
     assert first == again
+
+
+def test_what_is_lost_beyond_its_interval_or_its_bound_is_harm():
+    def judged(**changes):
+        usual = {name: Change(0.9, 0.9, 0.01) for name in ("spurious", "valid", "class_top1", "top1")}
+        return {**usual, **changes}
+
+    assert not harms(judged(spurious=Change(0.9, 0.5, 0.01)), 0.005)  # what is to change
+    assert harms(judged(valid=Change(0.9, 0.89, 0.01)), 0.005)
+    assert not harms(judged(valid=Change(0.9, 0.896, 0.0001)), 0.005)  # sure, and within the bound
+    assert not harms(judged(class_top1=Change(0.9, 0.89, 0.01)), 0.005)  # not sure
+    assert harms(judged(class_top1=Change(0.9, 0.85, 0.01)), 0.005)
+    assert harms(judged(top1=Change(0.9, 0.899, 0.0001)), 0.005)
+    assert harms(judged(top1=Change(0.9, 0.89, 0.01)), 0.005)
 
 
 def test_a_gap_is_halved_or_not():

@@ -77,13 +77,14 @@ def test_families_are_mined_as_units_whose_relevance_is_the_sum(toy, tmp_path, c
     r = r - r.mean(axis=1, keepdims=True) if contrastive else r
     wide = [r] + [np.stack([r[..., f == number].sum(-1) for number in range(6)], -1) for f in levels(M)]
     both = np.concatenate([wide[0], wide[1] + wide[2]], axis=-1)
+    rule = {**RULE, "min_relevance": 0.0} if contrastive else RULE  # its floor is that of test_measured
     rows = [i for i in range(toy.rows) if toy.valid[i] and toy.labels[i] >= 0]
     alone = slow.is_active(toy)
     together = [alone[:, (f == number)].any(1) for f in levels(M) for number in np.unique(f[f >= 0])]
     wide_toy = SimpleNamespace(labels=toy.labels, decoder=np.zeros((M + 6, 1)))
     with mock.patch.object(slow, "is_active", lambda split: np.column_stack([alone, *together])):
-        kept, _, _ = slow.mine(wide_toy, y, both, rows, RULE)
-    flags, _, _ = mine(toy, tmp_path, contrastive=contrastive)
+        kept, _, _ = slow.mine(wide_toy, y, both, rows, rule)
+    flags, _, _ = mine(toy, tmp_path, contrastive=contrastive, **rule)
     assert kept and list(zip(flags["class_id"], flags["component"], strict=True)) == [
         (CLASS_IDS[c], j) for c, j in kept
     ]

@@ -47,5 +47,5 @@ def test_cases_say_what_attribute_their_images_share() -> None:
     known = ["crane", "spurious", "waves"]
     assert grid.rows == [
         ["a", *known, "20", "background: water", "90%", "10%"],
-        ["b", *known, "12", "no value sets half of them apart", "", ""],
+        ["b", *known, "12", "no value sets them apart", "", ""],
     ]

@@ -31,14 +31,17 @@ def test_what_is_not_asked_of_pairs_is_that_of_the_prompts():
     toy = Toy(unit=False)
     opened = lambda t: HeadTail(toy.head, toy.decoder, t, dtype=DOUBLE)  # noqa: E731
     plain, contrast = opened(toy.text), ContrastTail(opened, toy.text)
+    close(contrast.score(toy.x, toy.values, toy.indices).y, plain.score(toy.x, toy.values, toy.indices).y)
     assert (contrast.prompts, contrast.units, contrast.forms) == (plain.prompts, plain.units, plain.forms)
     close(contrast.alone(), plain.alone())
 
 
 def test_one_prompt_has_no_contrast():
     toy = Toy(unit=False)
-    tail = ContrastTail(lambda t: HeadTail(toy.head, toy.decoder, t, dtype=DOUBLE), toy.text[:1])
-    scores = tail.score(toy.x, toy.values, toy.indices)
-    every = torch.arange(len(toy.x))
-    assert torch.isfinite(scores.y).all()
-    assert (scores.relevance("act_x_grad", every, torch.zeros_like(every)) == 0).all()
+    opened = lambda t: HeadTail(toy.head, toy.decoder, t, dtype=DOUBLE)  # noqa: E731
+    for count in (1, 7):  # the same seven times is one as well
+        text = np.tile(toy.text[:1], (count, 1)).astype(np.float32)
+        scores = ContrastTail(opened, text).score(toy.x, toy.values, toy.indices)
+        close(scores.y, opened(text).score(toy.x, toy.values, toy.indices).y)
+        every = torch.arange(len(toy.x))
+        assert (scores.relevance("act_x_grad", every, torch.zeros_like(every)) == 0).all()

@@ -1,11 +1,15 @@
 """From failure to repair on the small planted variant: the numbers of the page, from the files alone."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from safetensors import safe_open
+
+from reliance.base.errors import RelianceError
+from reliance.explore.mended import mend
 
 from .project import Project
 from .test_end_to_end import _array, _output, _tensor
@@ -97,6 +101,21 @@ def test_the_page_and_the_mended_classifier_are_there(mended: Project) -> None:
         weight, classes = file.get_tensor("weight"), json.loads(file.metadata()["classes"])
     judged = json.loads((mended.folder / "results/tiny/repaired/edits.json").read_text())["judged"]
     assert len(weight) == len(classes) and judged["top1_after"] >= judged["top1_before"] - 0.005
+
+
+def test_the_export_of_one_case_leaves_that_of_all_as_it_is(mended: Project) -> None:
+    mended.build("results/tiny/variant.json")
+    home = mended.folder / "results/tiny/repaired"
+    before = {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    case = tables(mended, "cases")[0]["case_id"].iloc[0]
+    found = mend(mended.folder / "results/tiny", case)
+    assert {row["case_id"] for row in found.rows} == {case}
+    assert {path.parent for path in found.files} == {home / case} and all(p.is_file() for p in found.files)
+    assert before == {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    with pytest.raises(RelianceError):
+        mend(mended.folder / "results/tiny", "typo")
+    assert not (home / "typo").exists()
+    shutil.rmtree(home / case)
 
 
 def test_every_artifact_is_whole(mended: Project) -> None:

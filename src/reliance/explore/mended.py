@@ -25,6 +25,8 @@ class Mended(NamedTuple):
 def mend(folder: Path, case: str | None = None, to: Path | None = None) -> Mended:
     """Read what was tried (for one case, or all) and write the export of it into `to`.
 
+    Without `to`, that of all is the pipeline's own, in repaired/, and that of one case a folder in it.
+
     Raises RelianceError for a folder that is no variant, one whose repairs were not tried, or no such case.
     """
     study = open_study(folder)
@@ -38,8 +40,7 @@ def mend(folder: Path, case: str | None = None, to: Path | None = None) -> Mende
             next_step="make it: "
             + build(f"{folder.as_posix()}/repaired/classifier.safetensors", options=study.options),
         )
-    home = to or folder / "repaired"
-    home.mkdir(parents=True, exist_ok=True)
+    home = to or folder / "repaired" / (case or "")
     written = Repaired(*(home / name for name in ("classifier.safetensors", "prompts.yaml", "edits.json")))
     _export(study, tried, written, case)
     frame = read_table(tried.repairs, REPAIRS).frame

@@ -44,9 +44,10 @@ def showing(plan: Plan, w: Wildcards) -> Values:
 def to_mend(plan: Plan, w: Wildcards) -> Paths:
     """What was found on the way from failure to repair, and its figures."""
     plan.sae(w.variant)
-    names = ("cases", "proof", "coverage", "shared", "unexplained", "repairs", "edits")
+    names = ("cases", "case_images", "proof", "coverage", "shared", "unexplained", "repairs", "edits")
     files = (
         paths.FAMILY_CASES,
+        paths.CASE_IMAGES,
         paths.PROOF,
         paths.COVERAGE,
         paths.SHARED,

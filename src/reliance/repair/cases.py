@@ -90,7 +90,7 @@ def list_family_cases(
     """Write the cases of units and families, by class and rank.
 
     codes : of the same units. seen, named : of the encoder and the labeller. listed : outputs.
-    min_samples : images of a part at least. min_hit_rate : of a flag that becomes a case.
+    min_samples : images of a part at least, and a fifth of the case's. min_hit_rate : of a case's flag.
     Returns the stamp of the cases; raises RelianceError if artifacts do not belong together.
     """
     chosen = selection or Selection()
@@ -119,6 +119,7 @@ def list_family_cases(
     frames = describe(found, table, encoder, labeller, stamp.inputs["sae"], min_samples, (top_n, block_rows))
     params = {**view._asdict(), **chosen._asdict(), "min_samples": min_samples, "top_n": top_n}
     params |= {"min_hit_rate": min_hit_rate, "flags": len(flags), "hit_too_rarely": int((~often).sum())}
+    params |= {"contrastive": stamp.params["contrastive"]}
     ids = {**encoder.ids, **labeller.ids, "outliers": stamp.id, "families": table.stamp.id}
     written = write_table(listed.cases, frames[0], CASES, params, ids)
     write_table(listed.carriers, frames[1], CARRIERS, {}, {"cases": written.id})

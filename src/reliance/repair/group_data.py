@@ -34,7 +34,10 @@ from reliance.robustness.inputs import open_split, unit_blocks
 KIND, SCHEMA = "group_scores", 2
 FEW = 10  # images below which a group is no worst group
 MOST_VALUES = 60  # of an attribute; above, it is an id
-MOST_OF = 0.5  # of a case's images, beyond what is usual: what fewer have in common says little
+MOST_OF, APART = (
+    0.5,
+    0.25,
+)  # of a case's images: what fewer have in common, or hardly more than others, says little
 
 
 class Mended(NamedTuple):
@@ -121,9 +124,9 @@ def accuracies(values: np.ndarray, labels: np.ndarray, hits: np.ndarray, few: in
 def shared_value(
     attributes: Mapping[str, np.ndarray], labels: np.ndarray, class_id: int, images: np.ndarray
 ) -> dict[str, Any]:
-    """The value that sets most of a case's images apart from other images of other classes.
+    """The value that sets a case's images apart from other images of other classes most.
 
-    With shares s and o of the two that have it, (s - o) / (1 - o) is at least MOST_OF.
+    MOST_OF of the images have it at least, a share that is larger than that of the others by APART at least.
 
     attributes : name -> values [N]; those with more than MOST_VALUES are ids, and left out. Gives attribute,
     value, its share among the images, and elsewhere; "" and 0 if there is none. images : how many there are.
@@ -139,8 +142,8 @@ def shared_value(
         for value, count in zip(known, counts, strict=True):
             share = float(count / len(images))
             elsewhere = float((values[others] == value).mean()) if others.any() else 0.0
-            beyond = (share - elsewhere) / max(1 - elsewhere, 1e-12)
-            if beyond >= MOST_OF and share - elsewhere > best["share"] - best["elsewhere"]:
+            more = share - elsewhere
+            if share >= MOST_OF and more >= APART and more > best["share"] - best["elsewhere"]:
                 best |= {"attribute": name, "value": str(value), "share": share, "elsewhere": elsewhere}
     return best
 

@@ -153,7 +153,7 @@ REPAIRS = TableSpec(
         ("top1_error", "float64"),
         ("learned", "bool"),  # whether it halves the gap within its bounds where it was learned
         ("halves", "bool"),  # whether it halves the gap on the judging half
-        ("harms", "bool"),  # whether accuracy falls there beyond its interval, or by more than is allowed
+        ("harms", "bool"),  # whether accuracy or valid AUC is lost there, see `trials.harms`
         ("recommended", "bool"),
     ),
 )

@@ -153,10 +153,9 @@ def tried(
             if within and seen["spurious"].after > max(best, seen["spurious"].before):
                 chosen, best, numbers = candidate, seen["spurious"].after, seen
         judged = measured(scene, case.row, before, chosen.scores, judge)
-        top1 = judged["top1"]
         row: dict[str, Any] = {"case_id": case.case_id, "repair": kind, "choice": chosen.choice}
         row |= {"edit": chosen.record, "learned": halved(numbers), "halves": halved(judged)}
-        row["harms"] = bool(top1.interval[1] < 0 or top1.gain < -how.most_loss)
+        row["harms"] = harms(judged, how.most_loss)
         for name in NUMBERS:
             change = judged[name]
             row |= {
@@ -203,6 +202,15 @@ def halved(numbers: Mapping[str, Change]) -> bool:
         getattr(numbers["valid"], side) - getattr(numbers["spurious"], side) for side in ("before", "after")
     ]
     return bool(gap[0] > 0 and gap[1] <= gap[0] / 2)
+
+
+def harms(judged: Mapping[str, Change], most_loss: float) -> bool:
+    """Whether accuracy, of all classes or of the class itself, is surely lost, or there is too much loss.
+
+    That is of accuracy over all classes and of valid AUC.
+    """
+    surely = min(judged[name].interval[1] for name in ("top1", "class_top1")) < 0
+    return bool(surely or min(judged[name].gain for name in ("top1", "valid")) < -most_loss)
 
 
 def _recommend(rows: Sequence[dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ def attribute_grid(scores: Scores, cases: pd.DataFrame, names: Mapping[int, str]
     for case in cases.to_dict("records"):
         found = by_case[case["case_id"]]
         what = [case["case_id"], names.get(case["class_id"], ""), case["kind"], case["name"] or "no name"]
-        said = ["no value sets half of them apart", "", ""]
+        said = ["no value sets them apart", "", ""]
         if found["attribute"]:
             said = [f"{found['attribute']}: {found['value']}"]
             said += [f"{found[key]:.0%}" for key in ("share", "elsewhere")]

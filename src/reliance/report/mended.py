@@ -14,7 +14,7 @@ from reliance.repair.export import SCHEMA as EXPORT_SCHEMA
 from reliance.repair.findings import findings
 from reliance.repair.group_data import KIND as GROUP_SCORES
 from reliance.repair.group_data import SCHEMA as GROUPS_SCHEMA
-from reliance.repair.schema import CASES, COVERAGE, PROOF, REPAIRS, SHARED, UNEXPLAINED
+from reliance.repair.schema import CASE_IMAGES, CASES, COVERAGE, PROOF, REPAIRS, SHARED, UNEXPLAINED
 from reliance.report.claims import verdicts
 from reliance.report.groups import attribute_grid, group_grid
 from reliance.report.markup import Grid, markdown, picture
@@ -22,7 +22,7 @@ from reliance.report.page import write_page
 from reliance.report.unlabelled import Strip, side_by_side
 
 KIND, SCHEMA = "report_repair", 2
-CLUSTERS, IMAGES, SIDE = 12, 12, 64  # clusters of unexplained images with pictures, images of each, pixels
+SHOWN, CLUSTERS, IMAGES, SIDE = 40, 12, 12, 64  # cases and unexplained clusters with pictures, images, pixels
 TEMPLATE = Path(__file__).with_name("repair.html.j2")
 
 
@@ -37,6 +37,7 @@ class Tables(NamedTuple):
     repairs: Path
     edits: Path
     classes: Path
+    case_images: Path
     groups: Path | None = None  # of data with attributes
 
 
@@ -68,6 +69,8 @@ def report_repair(
     cases, proof = read_table(tables.cases, CASES), read_table(tables.proof, PROOF)
     tried, covered = read_table(tables.repairs, REPAIRS), read_table(tables.coverage, COVERAGE)
     shared, left = read_table(tables.shared, SHARED), read_table(tables.unexplained, UNEXPLAINED)
+    pictured = read_table(tables.case_images, CASE_IMAGES)
+    check_same("cases", (tables.case_images, pictured.stamp.inputs["cases"]), (tables.cases, cases.stamp.id))
     edits, _ = read_json(tables.edits, EXPORT, EXPORT_SCHEMA)
     for path, other in ((tables.proof, proof), (tables.repairs, tried), (tables.coverage, covered)):
         check_same("cases", (path, other.stamp.inputs["cases"]), (tables.cases, cases.stamp.id))
@@ -78,6 +81,8 @@ def report_repair(
     grouped = read_json(tables.groups, GROUP_SCORES, GROUPS_SCHEMA) if tables.groups else None
     if grouped and tables.groups:
         check_same("cases", (tables.groups, grouped[1].inputs["cases"]), (tables.cases, cases.stamp.id))
+    album = Album(Pictured([DATASET], [index], [about.dataset_root]), reading)
+    largest = left.frame.sort_values(["images", "class_id"], ascending=[False, True]).head(CLUSTERS)
     total = covered.frame[["confident", "explained", "alike", "shared"]].sum()
     values = {
         "variant": about.variant,
@@ -87,6 +92,7 @@ def report_repair(
         "listed": len(cases.frame),
         "flags": cases.stamp.params["flags"],
         "hit_too_rarely": cases.stamp.params["hit_too_rarely"],
+        "contrastive": cases.stamp.params["contrastive"],
         "confident": int(total["confident"]),
         "covered": (total / max(total["confident"], 1)).to_dict(),
         "shared": shared_grid(shared.frame, names),
@@ -97,9 +103,8 @@ def report_repair(
         "found": verdicts(findings(tried.frame)),
         "images": [picture(path) for path in drawn.figures],
         "captions": [markdown(path.read_text(encoding="utf-8").split("\n\n")[0]) for path in drawn.captions],
-        "strips": strips(
-            left.frame, names, Album(Pictured([DATASET], [index], [about.dataset_root]), reading)
-        ),
+        "pictured": strips(shown(cases.frame, pictured.frame), names, album),
+        "strips": strips(largest, names, album),
     }
     ids = {name: t.stamp.id for name, t in (("cases", cases), ("proof", proof), ("repairs", tried))}
     told = {**about._asdict(), **reading._asdict(), "template": hash_file(template)}
@@ -183,9 +188,21 @@ def shared_grid(shared: pd.DataFrame, names: dict[int, str]) -> Grid:
     return Grid(columns, rows)
 
 
-def strips(left: pd.DataFrame, names: dict[int, str], album: Album) -> list[Strip]:
-    """The largest clusters of images that no case explains, with pictures."""
-    chosen = left.sort_values(["images", "class_id"], ascending=[False, True]).head(CLUSTERS)
+def shown(cases: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """The cases of most relevance in their order, with some of their images: columns of UNEXPLAINED.
+
+    cases : CASES. images : CASE_IMAGES.
+    """
+    chosen = cases.loc[cases["score"].nlargest(SHOWN).index.sort_values()]
+    of_case = images.groupby("case_id")["image_id"].agg(list).to_dict()
+    own = [of_case[case_id] for case_id in chosen["case_id"]]
+    examples = [[ids[i] for i in np.unique(np.linspace(0, len(ids) - 1, IMAGES).astype(int))] for ids in own]
+    words = [[f"by {name or 'no name'}"] for name in chosen["name"]]
+    return chosen.assign(examples=pd.Series(examples, chosen.index), words=pd.Series(words, chosen.index))
+
+
+def strips(chosen: pd.DataFrame, names: dict[int, str], album: Album) -> list[Strip]:
+    """Groups of images that are taken for a class, with pictures. chosen : columns of UNEXPLAINED."""
     found: list[dict[str, Any]] = [{str(k): v for k, v in row.items()} for row in chosen.to_dict("records")]
     wanted = [(i, int(j)) for i, row in enumerate(found) for j in row["examples"][:IMAGES]]
     if not wanted:

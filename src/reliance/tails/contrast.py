@@ -16,15 +16,11 @@ import torch
 
 from reliance.tails.protocol import Active, Array, Scores, Tail
 
-
-def contrasts(text: np.ndarray) -> np.ndarray:
-    """t_c - mean over classes of t, float [C, p]."""
-    found: np.ndarray = text - text.mean(axis=0)
-    return found
+_ROUNDED = 1e-6  # a contrast that is shorter is rounding
 
 
 class ContrastTail:
-    """One tail, that `opened` makes, for the contrasts of text vectors [C, p] and for their mean.
+    """One tail, that `opened` makes, for the contrasts of text vectors [C, p], made unit, and for their mean.
 
     A tail scales its prompts to unit length: what it says of contrasts is multiplied by theirs. The output of
     a prompt is the sum of that of its contrast and that of the mean.
@@ -32,9 +28,12 @@ class ContrastTail:
 
     def __init__(self, opened: Callable[[np.ndarray], Tail], text: np.ndarray) -> None:
         self._opened, self._text = opened, text
-        vectors = np.concatenate([contrasts(text), text.mean(axis=0, keepdims=True)])
+        unit = text.astype(np.float64) / np.linalg.norm(text.astype(np.float64), axis=1, keepdims=True)
+        mean = unit.mean(axis=0, keepdims=True)
+        vectors = np.concatenate([unit - mean, mean])
         lengths = np.linalg.norm(vectors, axis=1)
-        vectors[lengths == 0] = text[0]  # of one prompt alone: nothing has a direction, and this times 0 is 0
+        none = lengths < _ROUNDED  # prompts that are all the same have no contrast: any direction, times 0
+        vectors[none], lengths[none] = unit[0], 0.0
         self._tail = opened(vectors)
         self._lengths = torch.as_tensor(lengths, device=self._tail.device)
 
