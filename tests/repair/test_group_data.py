@@ -55,9 +55,8 @@ def test_what_images_of_other_classes_have_as_well_sets_no_case_apart():
     labels, images = np.repeat([0, 1, 2], 20), np.arange(20, 40)
     word = np.full(60, "none", object)
     word[40:42] = "sale"
-    assert (
-        shared_value({"word": word}, labels, 0, images)["attribute"] == ""
-    )  # all, as nine tenths of the others
+    found = shared_value({"word": word}, labels, 0, images)
+    assert found["attribute"] == ""  # all of its images, and nine tenths of the others
 
 
 def test_accuracies_are_those_of_every_class_and_value(truth):

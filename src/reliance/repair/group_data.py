@@ -34,10 +34,8 @@ from reliance.robustness.inputs import open_split, unit_blocks
 KIND, SCHEMA = "group_scores", 2
 FEW = 10  # images below which a group is no worst group
 MOST_VALUES = 60  # of an attribute; above, it is an id
-MOST_OF, APART = (
-    0.5,
-    0.25,
-)  # of a case's images: what fewer have in common, or hardly more than others, says little
+MOST_OF = 0.5  # of a case's images: what fewer have in common says little
+APART = 0.25  # by which their share is larger than that of others: what these have as well says little
 
 
 class Mended(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 CLEAR, BY_CLASS = 0.65, 0.25  # silhouettes from which two groups are two; where they are of two classes
 PURE = 0.8  # share of a group that is of one class
-FIFTH = 5  # a part is one in so many images at least
+PARTS = 5  # a part is one in so many of a case's images at least
 _STEPS = 50
 
 
@@ -45,7 +45,7 @@ def parts_of(unit: np.ndarray, class_ids: np.ndarray, least: int) -> np.ndarray:
     1 - d_own / d_other), or somewhat nearer and each of one class.
     """
     none = np.zeros(len(unit), np.int64)
-    least = max(least, -(-len(unit) // FIFTH))
+    least = max(least, -(-len(unit) // PARTS))
     if len(unit) < 2 * least:
         return none
     part = clusters(unit, 2)
